@@ -1,0 +1,146 @@
+/**
+ * The line protocol between a trainer's slot supervisor and the runner child that it starts.
+ *
+ * Commands go down the runner's standard input, facts come up on file descriptor 3; both are one JSON object a line.
+ * The supervisor stores the facts in the attempt's spool as they are; the trainer service reads the spool. The
+ * runner's own stdout and stderr are free for whatever a program prints: they are kept as the attempt's log.
+ *
+ * Times named `...MonotonicMs` are `process.hrtime` (CLOCK_MONOTONIC, one clock for every process of a host): the power
+ * meter lives in the service and integrates over the windows that the runner names, so no reading crosses a process.
+ */
+
+/** What identifies an attempt everywhere: in commands, spools, subjects and the ledger. */
+export interface AttemptKey {
+  readonly sweepId: string;
+  readonly trialId: string;
+  /** 1 for a trial's first attempt; each rerun or resume has the next number. */
+  readonly attempt: number;
+}
+
+/** A parameter's value, as it stands in the sweep file. */
+export type ParameterValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly ParameterValue[]
+  | { readonly [key: string]: ParameterValue };
+
+export type Parameters = Readonly<Record<string, ParameterValue>>;
+
+/** The device that a slot gives to its attempt. */
+export interface SlotDevice {
+  readonly kind: 'gpu' | 'cpu';
+  /** GPU UUIDs as NVML prints them; empty for a CPU slot. */
+  readonly uuids: readonly string[];
+  /** Model name, e.g. `NVIDIA GeForce RTX 4060 Ti` or the CPU's model. */
+  readonly model: string;
+  /** Threads that the attempt may use. */
+  readonly threads: number;
+}
+
+/** Everything that a runner needs to train one attempt. */
+export interface AttemptSpec {
+  readonly key: AttemptKey;
+  readonly recipe: string;
+  /** Program and arguments, for the command recipe only; else empty. Templates are filled in already. */
+  readonly command: readonly string[];
+  readonly parameters: Parameters;
+  /** Epochs at which the attempt is complete; schedules that are fractions refer to it. */
+  readonly maxEpochs: number;
+  /** 32-bit seed of this trial (paired across points for equal repeats). */
+  readonly seed: number;
+  /** Name of the metric that the sweep optimises. */
+  readonly objective: string;
+  readonly device: SlotDevice;
+  /** Existing empty folder of this attempt: working directory of the program. */
+  readonly workDir: string;
+  /** Folder whose content follows the trial to its next attempt. */
+  readonly checkpointDir: string;
+  /** Folder of an earlier checkpoint to go on from, or null. */
+  readonly resumeFrom: string | null;
+}
+
+export type StopMode = 'stop' | 'pause' | 'cancel';
+
+/** Supervisor to runner. End of input means that the supervisor is gone: the runner checkpoints and exits. */
+export type RunnerCommand =
+  | { readonly type: 'run'; readonly attempt: AttemptSpec }
+  | { readonly type: 'stop'; readonly mode: StopMode };
+
+/** A half-open stretch of time on the host's monotonic clock, in milliseconds. */
+export interface TimeWindow {
+  readonly beginMonotonicMs: number;
+  readonly endMonotonicMs: number;
+}
+
+/** Why an attempt ended, as the runner or the supervisor saw it. */
+export type AttemptEndClass =
+  | 'completed'
+  | 'stopped'
+  | 'diverged'
+  | 'crashed'
+  | 'out_of_memory'
+  | 'refused'
+  | 'preempted'
+  | 'lost';
+
+/** Runner (or supervisor, for `end` after a crash) to service. Numbers may be non-finite: see {@link encodeLine}. */
+export type RunnerLine =
+  | {
+      readonly type: 'started';
+      readonly device: { readonly kind: 'gpu' | 'cpu'; readonly name: string };
+      /** What computes, e.g. `{ name: 'tensorflow', version: '2.21.0', mode: 'graph', precision: 'float32' }`. */
+      readonly engine: Readonly<Record<string, string>>;
+      readonly trainableParameters: number | null;
+      readonly stepsPerEpoch: number | null;
+      /** Last epoch that `resumeFrom` held; 0 for a fresh start. */
+      readonly resumedEpoch: number;
+    }
+  | {
+      readonly type: 'step';
+      readonly epoch: number;
+      /** Optimizer steps since the trial's first, 1-based. */
+      readonly step: number;
+      readonly metrics: Readonly<Record<string, number>>;
+    }
+  | {
+      readonly type: 'epoch';
+      /** 1-based; rises by one within an attempt. */
+      readonly epoch: number;
+      readonly step: number;
+      readonly metrics: Readonly<Record<string, number>>;
+      readonly trainSeconds: number | null;
+      readonly evaluationSeconds: number | null;
+      readonly dataWaitSeconds: number | null;
+      readonly samplesPerSecond: number | null;
+      readonly trainWindow: TimeWindow | null;
+      readonly evaluationWindow: TimeWindow | null;
+    }
+  | { readonly type: 'checkpoint'; readonly epoch: number; readonly path: string }
+  | {
+      readonly type: 'end';
+      readonly class: AttemptEndClass;
+      /** An error code of the registry (`proto/errors.ts`), or empty when nothing went wrong. */
+      readonly code: string;
+      readonly message: string;
+    };
+
+const NON_FINITE: ReadonlyMap<string, number> = new Map([
+  ['NaN', NaN],
+  ['Infinity', Infinity],
+  ['-Infinity', -Infinity],
+]);
+
+/** JSON has no NaN: non-finite numbers travel as the strings `NaN`, `Infinity` and `-Infinity`. */
+export function encodeLine(line: RunnerLine | RunnerCommand): string {
+  return JSON.stringify(line, (_key, value: unknown) =>
+    typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
+  );
+}
+
+/** A number as {@link encodeLine} writes it, or undefined when `value` is none. */
+export function decodeNumber(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' ? NON_FINITE.get(value) : undefined;
+}
