@@ -1,0 +1,138 @@
+/**
+ * The one registry of error codes: what a person reads, what a program tests, what gRPC and the shell return.
+ * An error is told by its code, never by its English.
+ */
+
+/** Exit codes of the command line, by cause. */
+export const ExitCode = {
+  ok: 0,
+  /** A fault of Wattsweep's own. */
+  internal: 1,
+  /** The request is wrong: arguments, sweep file. */
+  badInput: 2,
+  /** What was asked for does not answer or does not exist. */
+  notFound: 3,
+  /** This machine lacks something: library, port, disk, permission. */
+  environment: 4,
+  /** The sweep ended, but no trial succeeded. */
+  noResult: 5,
+  /** Ctrl-C. */
+  interrupted: 130,
+} as const;
+
+/** gRPC status names that Wattsweep uses. */
+export type GrpcStatus =
+  | 'INVALID_ARGUMENT'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'PERMISSION_DENIED'
+  | 'UNAUTHENTICATED'
+  | 'RESOURCE_EXHAUSTED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'UNAVAILABLE'
+  | 'INTERNAL';
+
+interface ErrorEntry {
+  readonly status: GrpcStatus;
+  /** Whether the same request may succeed later. */
+  readonly retryable: boolean;
+  readonly exit: number;
+  /** What to do, in one sentence. */
+  readonly advice: string;
+}
+
+const entry = (status: GrpcStatus, retryable: boolean, exit: number, advice: string): ErrorEntry => ({
+  status,
+  retryable,
+  exit,
+  advice,
+});
+
+const { internal, badInput, notFound, environment } = ExitCode;
+
+export const errorRegistry = {
+  // The sweep file and the command line.
+  SPEC_SYNTAX: entry('INVALID_ARGUMENT', false, badInput, 'Mend the YAML at the place named.'),
+  SPEC_UNKNOWN_KEY: entry('INVALID_ARGUMENT', false, badInput, 'Remove the key, or use the one suggested.'),
+  SPEC_TYPE: entry('INVALID_ARGUMENT', false, badInput, 'Give a value of the type named.'),
+  SPEC_VALUE: entry('INVALID_ARGUMENT', false, badInput, 'Give a value in the range named.'),
+  SPEC_MISSING_KEY: entry('INVALID_ARGUMENT', false, badInput, 'Add the key named.'),
+  SPEC_EMPTY_GRID: entry('INVALID_ARGUMENT', false, badInput, 'Give every swept parameter at least one value.'),
+  SPEC_EXPRESSION: entry('INVALID_ARGUMENT', false, badInput, 'Mend the expression; it may use the other parameters by name.'),
+  SPEC_UNKNOWN_METRIC: entry('INVALID_ARGUMENT', false, badInput, 'Use a metric that the recipe reports.'),
+  SPEC_UNKNOWN_RECIPE: entry('INVALID_ARGUMENT', false, badInput, 'Use a recipe that ships with Wattsweep, or `command`.'),
+  SPEC_STOPPING: entry('INVALID_ARGUMENT', false, badInput, 'Choose rungs below max_epochs.'),
+  SPEC_TOO_LARGE: entry('INVALID_ARGUMENT', false, badInput, 'Keep the sweep file below 1 MiB and without deep aliases.'),
+  USAGE: entry('INVALID_ARGUMENT', false, badInput, 'See `wattsweep help`.'),
+  FILE_UNREADABLE: entry('INVALID_ARGUMENT', false, badInput, 'Check the path and its permissions.'),
+
+  // Sweeps, trials, fleet.
+  SWEEP_NOT_FOUND: entry('NOT_FOUND', false, notFound, 'List the sweeps with `wattsweep status`.'),
+  TRIAL_NOT_FOUND: entry('NOT_FOUND', false, notFound, 'List the trials with `wattsweep status SWEEP`.'),
+  SWEEP_ENDED: entry('FAILED_PRECONDITION', false, badInput, 'Submit the sweep again to run it anew.'),
+  NO_TRAINER: entry('FAILED_PRECONDITION', true, notFound, 'Start a trainer: `wattsweep trainer` on a box, or `wattsweep up` here.'),
+  NOT_ENOUGH_SLOTS: entry('FAILED_PRECONDITION', true, badInput, 'Ask for fewer slots, or add trainers.'),
+  BUDGET_WITHOUT_METER: entry('FAILED_PRECONDITION', false, badInput, 'Add `hours` to the budget, or a box with a power meter.'),
+  COORDINATOR_UNREACHABLE: entry('UNAVAILABLE', true, notFound, 'Start one with `wattsweep up`, or name it with --server.'),
+  TRAINER_UNREACHABLE: entry('UNAVAILABLE', true, notFound, 'Look at the trainer service on that box.'),
+  UNAUTHENTICATED: entry('UNAUTHENTICATED', false, badInput, 'Give the join token that `wattsweep up --listen` printed.'),
+
+  // Ledger and leadership.
+  DEPOSED: entry('ABORTED', true, internal, 'Another coordinator leads now; ask that one.'),
+  NOT_LEADER: entry('UNAVAILABLE', true, notFound, 'Another coordinator leads; try again.'),
+  STALE_TERM: entry('FAILED_PRECONDITION', false, internal, 'A newer coordinator commands this trainer.'),
+  LEDGER_UNREADABLE: entry('INTERNAL', false, environment, 'Restore the NATS store, or start with another one; nothing was changed.'),
+  LEDGER_VERSION: entry('INTERNAL', false, environment, 'This ledger was written by a newer Wattsweep; upgrade this one.'),
+
+  // Attempts.
+  PARAMETER_REFUSED: entry('INVALID_ARGUMENT', false, badInput, 'Take the value out of the sweep.'),
+  RECIPE_NOT_OFFERED: entry('FAILED_PRECONDITION', false, badInput, 'Opt in on the box with --allow-command, or use a recipe that it offers.'),
+  SLOT_BUSY: entry('RESOURCE_EXHAUSTED', true, internal, 'The coordinator tries another slot.'),
+  DRAINING: entry('UNAVAILABLE', true, internal, 'The coordinator tries another box.'),
+  ATTEMPT_CRASHED: entry('INTERNAL', true, internal, 'Read the attempt\'s log on its box.'),
+  ATTEMPT_OUT_OF_MEMORY: entry('RESOURCE_EXHAUSTED', false, internal, 'Use a smaller batch, or a device with more memory.'),
+  ATTEMPT_LOST: entry('UNAVAILABLE', true, internal, 'The trial runs again elsewhere.'),
+  NON_FINITE: entry('INTERNAL', false, internal, 'Lower the learning rate.'),
+  NO_REPORT: entry('INTERNAL', false, internal, 'Let the program print one JSON object a line with `epoch` and the objective.'),
+  CHECKPOINT_INVALID: entry('INTERNAL', false, internal, 'The trial starts from its first epoch.'),
+  DATASET_INVALID: entry('FAILED_PRECONDITION', false, environment, 'Run `npm start` or `wattsweep doctor` to fetch it again.'),
+  ENGINE_MISSING: entry('FAILED_PRECONDITION', false, environment, 'Run `npm start` or `wattsweep doctor` to set it up.'),
+
+  // This machine.
+  PORT_IN_USE: entry('UNAVAILABLE', true, environment, 'Choose another port, or stop what listens there.'),
+  NATS_TOO_OLD: entry('FAILED_PRECONDITION', false, environment, 'Use nats-server 2.12 or newer.'),
+  NATS_UNREACHABLE: entry('UNAVAILABLE', true, environment, 'Check the address, the join token and that nats-server runs.'),
+  NATS_CONFIG: entry('FAILED_PRECONDITION', false, environment, 'Another stream has the name; use another NATS account or store.'),
+  ALREADY_RUNNING: entry('ALREADY_EXISTS', false, environment, 'Use the one that runs, or give this one another --data folder.'),
+  SETUP_FAILED: entry('FAILED_PRECONDITION', true, environment, 'Follow the sentence above, then run the command again.'),
+
+  INTERNAL: entry('INTERNAL', false, internal, 'This is a fault of Wattsweep; please report it with the log.'),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof errorRegistry;
+
+/** True when `code` stands in the registry. */
+export const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorRegistry, code);
+
+/**
+ * An error that a person can act on. Thrown at the edges; the core returns typed outcomes instead.
+ *
+ * `message` says what is wrong, with the place (file, line, column) where there is one; the advice comes from the
+ * registry unless a better one is given.
+ */
+export class WattsweepError extends Error {
+  override readonly name = 'WattsweepError';
+  readonly code: ErrorCode;
+  readonly advice: string;
+
+  constructor(code: ErrorCode, message: string, options: { advice?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.advice = options.advice ?? errorRegistry[code].advice;
+  }
+
+  get entry(): ErrorEntry {
+    return errorRegistry[this.code];
+  }
+}

@@ -1,0 +1,29 @@
+/** Names on NATS: streams, subjects, buckets. Nobody else writes such a string. */
+
+/** What coordinators decided and accepted: one total order for all sweeps. */
+export const LEDGER_STREAM = 'LEDGER';
+/** Results of epochs and ends of attempts, kept until the ledger has accepted them. */
+export const REPORTS_STREAM = 'REPORTS';
+/** Steps and watts: age and size limits. */
+export const TELEMETRY_STREAM = 'TELEMETRY';
+/** KV bucket in which each trainer renews its record under a TTL. */
+export const TRAINERS_BUCKET = 'trainers';
+/** KV bucket with the lease that says which coordinator should lead. */
+export const LEADER_BUCKET = 'leader';
+/** Object store of checkpoints that follow a trial to its next box. */
+export const CHECKPOINTS_BUCKET = 'checkpoints';
+
+export const LEDGER_SUBJECT = 'wattsweep.v1.ledger';
+export const REPORTS_SUBJECTS = 'wattsweep.v1.reports.*';
+export const TELEMETRY_SUBJECTS = 'wattsweep.v1.telemetry.*';
+
+const TOKEN = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+/** True for a name that may stand in a subject, a bucket key and a metric label: trainer, sweep and trial ids. */
+export const isToken = (name: string): boolean => TOKEN.test(name);
+
+/** Subject on which a trainer publishes `ReportBatch` messages. */
+export const reportsSubject = (trainerId: string): string => `wattsweep.v1.reports.${trainerId}`;
+
+/** Subject on which a trainer publishes `TelemetryBatch` messages. */
+export const telemetrySubject = (trainerId: string): string => `wattsweep.v1.telemetry.${trainerId}`;

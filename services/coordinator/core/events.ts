@@ -1,0 +1,213 @@
+/**
+ * What the ledger holds: facts that were accepted and decisions that were made, each with its reason. Folding them
+ * gives the state; nothing is computed a second time. The shapes are a format: only add to them.
+ */
+import type { Parameters, SweepSpec } from './spec.js';
+
+/** Milliseconds since 1970, as the coordinator's clock read when the input arrived. */
+export type UnixMs = number;
+
+export interface TrialRef {
+  readonly sweepId: string;
+  readonly trialId: string;
+}
+
+export interface AttemptRef extends TrialRef {
+  readonly attempt: number;
+}
+
+export type AttemptEndClass =
+  | 'completed'
+  | 'stopped'
+  | 'diverged'
+  | 'crashed'
+  | 'out_of_memory'
+  | 'refused'
+  | 'preempted'
+  | 'lost';
+
+/** States in which a trial stays for good. */
+export type TrialEndState = 'succeeded' | 'stopped' | 'diverged' | 'failed' | 'cancelled';
+
+export type TrialState = 'queued' | 'starting' | 'running' | 'paused' | TrialEndState;
+
+/** Energy of a stretch of time. `joules` null means that nothing read it; `absentReason` then says why. */
+export interface Energy {
+  readonly joules: number | null;
+  readonly meanWatts: number | null;
+  /** As `proto/energy.ts`; empty when nothing read it. */
+  readonly method: string;
+  readonly absentReason: string;
+}
+
+/** One accepted epoch. Metrics may be non-finite; unread quantities are null. */
+export interface EpochRecord {
+  readonly epoch: number;
+  readonly step: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly trainSeconds: number | null;
+  readonly evaluationSeconds: number | null;
+  readonly dataWaitSeconds: number | null;
+  readonly samplesPerSecond: number | null;
+  readonly train: Energy;
+  readonly evaluation: Energy;
+  readonly gpuUtilization: number | null;
+  /** The trainer's clock at the end of the epoch. */
+  readonly at: UnixMs;
+}
+
+export type DecisionAction = 'continue' | 'stop' | 'succeed' | 'diverge';
+
+/** What a rule said of one report, and why. */
+export interface Decision {
+  /** Name and version, e.g. `asha@1`. */
+  readonly rule: string;
+  readonly action: DecisionAction;
+  readonly epoch: number;
+  /** Epochs of the rung; null for rules without rungs. */
+  readonly rung: number | null;
+  /** The number that was compared. */
+  readonly value: number | null;
+  /** 1 is best. */
+  readonly rank: number | null;
+  /** Values compared, this one included. */
+  readonly n: number | null;
+  /** The number that it was compared with. */
+  readonly threshold: number | null;
+  readonly reason: string;
+}
+
+export interface SlotRecord {
+  readonly slotId: string;
+  readonly deviceKind: 'gpu' | 'cpu';
+  readonly deviceModel: string;
+  readonly deviceUuids: readonly string[];
+}
+
+/** What a trainer said of itself. */
+export interface TrainerInfo {
+  readonly trainerId: string;
+  readonly instanceId: string;
+  readonly address: string;
+  readonly slots: readonly SlotRecord[];
+  readonly recipes: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly powerMethod: string;
+  readonly draining: boolean;
+}
+
+/** How the coordinator's operator set it up; recorded at each term, since decisions depend on it. */
+export interface Settings {
+  /** Retries of a trial by class of its attempts' ends. */
+  readonly retries: { readonly crashed: number; readonly lost: number; readonly preempted: number };
+}
+
+export type StopMode = 'stop' | 'pause' | 'cancel';
+
+export type LedgerEvent =
+  | {
+      readonly type: 'term_started';
+      readonly ledgerId: string;
+      readonly term: number;
+      readonly coordinatorId: string;
+      readonly settings: Settings;
+      readonly at: UnixMs;
+    }
+  | {
+      readonly type: 'sweep_submitted';
+      readonly sweepId: string;
+      readonly spec: SweepSpec;
+      /** The file, as written, for people. */
+      readonly source: string;
+      /** Makes a repeated submit harmless. */
+      readonly requestId: string;
+      readonly at: UnixMs;
+    }
+  | { readonly type: 'sweep_paused'; readonly sweepId: string; readonly at: UnixMs }
+  | { readonly type: 'sweep_resumed'; readonly sweepId: string; readonly at: UnixMs }
+  | {
+      /** No new trials or epochs; running attempts are being ended. */
+      readonly type: 'sweep_stopping';
+      readonly sweepId: string;
+      readonly reason: string;
+      readonly at: UnixMs;
+    }
+  | {
+      readonly type: 'sweep_ended';
+      readonly sweepId: string;
+      readonly state: 'completed' | 'stopped';
+      readonly reason: string;
+      readonly at: UnixMs;
+    }
+  | (TrialRef & {
+      readonly type: 'trial_created';
+      /** Position in the search's order. */
+      readonly index: number;
+      readonly parameters: Parameters;
+      readonly pointHash: string;
+      /** 1-based. */
+      readonly repeat: number;
+      readonly seed: number;
+      readonly at: UnixMs;
+    })
+  | (AttemptRef & {
+      readonly type: 'attempt_assigned';
+      readonly trainerId: string;
+      readonly slotId: string;
+      /** `ATTEMPT/EPOCH` of the checkpoint to go on from, or empty. */
+      readonly resumeFrom: string;
+      readonly at: UnixMs;
+    })
+  | (AttemptRef & {
+      readonly type: 'attempt_started';
+      readonly deviceKind: string;
+      readonly deviceModel: string;
+      readonly engine: Readonly<Record<string, string>>;
+      readonly trainableParameters: number | null;
+      readonly stepsPerEpoch: number | null;
+      readonly resumedEpoch: number;
+      readonly at: UnixMs;
+    })
+  | (AttemptRef & { readonly type: 'epoch_accepted'; readonly record: EpochRecord; readonly at: UnixMs })
+  | (AttemptRef & {
+      /** An epoch that the trial had already: only its joules count, as wasted. */
+      readonly type: 'epoch_repeated';
+      readonly epoch: number;
+      readonly joules: number | null;
+      readonly at: UnixMs;
+    })
+  | (TrialRef & { readonly type: 'decision_made'; readonly decision: Decision; readonly at: UnixMs })
+  | (AttemptRef & {
+      readonly type: 'stop_requested';
+      readonly mode: StopMode;
+      readonly reason: string;
+      readonly at: UnixMs;
+    })
+  | (AttemptRef & {
+      readonly type: 'attempt_ended';
+      readonly class: AttemptEndClass;
+      readonly code: string;
+      readonly message: string;
+      readonly seconds: number | null;
+      readonly energy: Energy;
+      readonly at: UnixMs;
+    })
+  | (TrialRef & {
+      /** The trial waits for another attempt. */
+      readonly type: 'trial_requeued';
+      readonly reason: string;
+      readonly at: UnixMs;
+    })
+  | (TrialRef & {
+      readonly type: 'trial_ended';
+      readonly state: TrialEndState;
+      readonly reason: string;
+      /** Error code of a failed trial, else empty. */
+      readonly code: string;
+      readonly at: UnixMs;
+    })
+  | { readonly type: 'trainer_joined'; readonly trainer: TrainerInfo; readonly at: UnixMs }
+  | { readonly type: 'trainer_suspected'; readonly trainerId: string; readonly at: UnixMs }
+  | { readonly type: 'trainer_lost'; readonly trainerId: string; readonly at: UnixMs };
+
+export type LedgerEventType = LedgerEvent['type'];

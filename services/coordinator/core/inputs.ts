@@ -1,0 +1,108 @@
+/**
+ * What reaches the core from outside: requests of people, words of trainers, the passing of time. Each carries the
+ * moment of its arrival. And what the core asks of the outside: actions.
+ */
+import type {
+  AttemptEndClass,
+  AttemptRef,
+  Energy,
+  EpochRecord,
+  Settings,
+  StopMode,
+  TrainerInfo,
+  UnixMs,
+} from './events.js';
+import type { Parameters, SweepSpec } from './spec.js';
+
+/** A fact about an attempt, as the trainer reported it; not yet accepted. */
+export type ReportInput =
+  | (AttemptRef & {
+      readonly kind: 'started';
+      readonly deviceKind: string;
+      readonly deviceModel: string;
+      readonly engine: Readonly<Record<string, string>>;
+      readonly trainableParameters: number | null;
+      readonly stepsPerEpoch: number | null;
+      readonly resumedEpoch: number;
+    })
+  | (AttemptRef & { readonly kind: 'epoch'; readonly record: EpochRecord })
+  | (AttemptRef & {
+      readonly kind: 'ended';
+      readonly class: AttemptEndClass;
+      readonly code: string;
+      readonly message: string;
+      readonly seconds: number | null;
+      readonly energy: Energy;
+    });
+
+/** Where an attempt stands on its box, as `ListAttempts` says. */
+export interface ListedAttempt extends AttemptRef {
+  readonly phase: 'starting' | 'running' | 'stopping' | 'ended';
+  readonly ledgerId: string;
+}
+
+export type Input =
+  | {
+      /** First input of a leader. */
+      readonly type: 'lead';
+      readonly ledgerId: string;
+      readonly coordinatorId: string;
+      readonly settings: Settings;
+      readonly at: UnixMs;
+    }
+  | {
+      readonly type: 'submit';
+      readonly sweepId: string;
+      readonly spec: SweepSpec;
+      readonly source: string;
+      readonly requestId: string;
+      readonly at: UnixMs;
+    }
+  | {
+      readonly type: 'control';
+      readonly sweepId: string;
+      readonly control: 'stop' | 'pause' | 'resume';
+      readonly at: UnixMs;
+    }
+  | { readonly type: 'trainer_seen'; readonly trainer: TrainerInfo; readonly at: UnixMs }
+  | { readonly type: 'trainer_silent'; readonly trainerId: string; readonly at: UnixMs }
+  | { readonly type: 'trainer_gone'; readonly trainerId: string; readonly at: UnixMs }
+  | {
+      readonly type: 'attempts_listed';
+      readonly trainerId: string;
+      readonly attempts: readonly ListedAttempt[];
+      readonly at: UnixMs;
+    }
+  | { readonly type: 'reported'; readonly trainerId: string; readonly report: ReportInput; readonly at: UnixMs }
+  | (AttemptRef & {
+      /** The trainer answered StartAttempt with a refusal that will not change (or with one that may). */
+      readonly type: 'start_refused';
+      readonly retryable: boolean;
+      readonly code: string;
+      readonly message: string;
+      readonly at: UnixMs;
+    })
+  | { readonly type: 'tick'; readonly at: UnixMs };
+
+/** A command to a trainer. Sent only after the events of the same decision are in the ledger. */
+export type Action =
+  | (AttemptRef & {
+      readonly type: 'start_attempt';
+      readonly trainerId: string;
+      readonly slotId: string;
+      readonly recipe: string;
+      readonly command: readonly string[];
+      readonly parameters: Parameters;
+      readonly maxEpochs: number;
+      readonly seed: number;
+      readonly objectiveMetric: string;
+      readonly resumeFrom: string;
+    })
+  | (AttemptRef & {
+      readonly type: 'stop_attempt';
+      readonly trainerId: string;
+      readonly mode: StopMode;
+      readonly reason: string;
+    })
+  /** Ask the trainer what it holds, then feed `attempts_listed`. */
+  | { readonly type: 'list_attempts'; readonly trainerId: string };
