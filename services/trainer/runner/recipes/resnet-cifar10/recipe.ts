@@ -1,0 +1,164 @@
+/**
+ * What `resnet-cifar10` accepts and reports. Pure data: `npm run gen` writes it into `proto/gen/recipes.json`, from
+ * which the coordinator validates sweep files; the runner checks again, with the rules that a table cannot say.
+ */
+import type { RecipeDescriptor } from '../../../../../proto/recipes.js';
+
+export const resnetCifar10: RecipeDescriptor = {
+  name: 'resnet-cifar10',
+  description:
+    'ResNet v2 of depth 9n+2 on CIFAR-10 (He et al. 2016, arXiv:1603.05027; Keras example cifar10_resnet), validated on the test images after every epoch.',
+  parameters: {
+    depth: {
+      type: 'integer',
+      description: 'Layers, 9n+2 for n = 1, 2, 3, ...: 11, 20, 29, 56, 83, 110.',
+      default: 56,
+      min: 11,
+      max: 1001,
+    },
+    batch_size: {
+      type: 'integer',
+      description: 'Images a step. The last batch of an epoch holds what is left.',
+      default: 32,
+      min: 1,
+      max: 8192,
+      unit: 'images',
+    },
+    optimizer: {
+      type: 'string',
+      description: 'Update rule, in Keras semantics; `adam` with weight_decay equals `adamw`.',
+      default: 'adam',
+      choices: ['adam', 'adamw', 'sgd'],
+    },
+    lr_peak: {
+      type: 'number',
+      description: 'Peak learning rate: the schedule multiplies it.',
+      default: 1e-3,
+      min: 0,
+      max: 1e9,
+    },
+    schedule: {
+      type: 'object',
+      description:
+        'Learning rate over the run: {kind: constant}; {kind: piecewise, at: [0.5, 0.75], factor: 0.1} where boundaries below 1 are fractions of max_epochs, others completed epochs, and factor is one number or a list of one per boundary, each multiplying the rate so far; or {kind: keras-cifar10}, the 81/40/40/20/19 epochs of the Keras example.',
+      default: { kind: 'constant' },
+    },
+    momentum: {
+      type: 'number',
+      description: 'Momentum of sgd; the other optimizers ignore it.',
+      default: 0.9,
+      min: 0,
+      max: 0.99999,
+    },
+    nesterov: { type: 'boolean', description: 'Nesterov momentum for sgd.', default: false },
+    beta_1: {
+      type: 'number',
+      description: 'Decay of the first moment (adam, adamw).',
+      default: 0.9,
+      min: 0,
+      max: 0.99999,
+    },
+    beta_2: {
+      type: 'number',
+      description: 'Decay of the second moment (adam, adamw).',
+      default: 0.999,
+      min: 0,
+      max: 0.9999999,
+    },
+    epsilon: {
+      type: 'number',
+      description:
+        "Added to the root of the second moment before bias correction, Keras' place for it (adam, adamw).",
+      default: 1e-7,
+      min: 1e-30,
+      max: 1,
+    },
+    l2: {
+      type: 'number',
+      description:
+        'Penalty l2 * sum(w^2) over the convolution kernels, as part of the loss (Keras L2: no factor 1/2).',
+      default: 1e-4,
+      min: 0,
+      max: 1,
+    },
+    weight_decay: {
+      type: 'number',
+      description:
+        'Decoupled decay w <- w - lr * weight_decay * w before each update, on every trainable variable (Keras). 0 for none; adamw takes 0.004 where nothing is given.',
+      default: 0,
+      min: 0,
+      max: 10,
+    },
+    shift: {
+      type: 'number',
+      description:
+        'Random shift of each training image in both directions, uniform, as a fraction of its side; 0 for none.',
+      default: 0.1,
+      min: 0,
+      max: 0.5,
+    },
+    flip: { type: 'boolean', description: 'Mirror each training image with probability 1/2.', default: true },
+    bn_momentum: {
+      type: 'number',
+      description:
+        "Momentum of batch normalisation's moving statistics. With 0.99, validation before about 300 steps says nothing: take 0.9 in short runs.",
+      default: 0.99,
+      min: 0,
+      max: 0.99999,
+    },
+    train_images: {
+      type: 'integer',
+      description: 'Train on the first so many of the 50,000 training images.',
+      default: 50_000,
+      min: 1,
+      max: 50_000,
+      unit: 'images',
+    },
+    validation_images: {
+      type: 'integer',
+      description: 'Validate on the first so many of the 10,000 test images.',
+      default: 10_000,
+      min: 1,
+      max: 10_000,
+      unit: 'images',
+    },
+    precision: {
+      type: 'string',
+      description:
+        'Arithmetic of the convolutions; weights, batch normalisation, loss and optimizer stay in float32. bfloat16 pays off on CPUs with avx512_bf16 or amx and on GPUs since Ampere.',
+      default: 'float32',
+      choices: ['float32', 'bfloat16'],
+    },
+  },
+  metrics: [
+    {
+      name: 'val_accuracy',
+      description: 'Share of validation images classified correctly.',
+      goal: 'maximize',
+    },
+    {
+      name: 'val_cross_entropy',
+      description: 'Mean cross-entropy on the validation images, without the L2 penalty.',
+      goal: 'minimize',
+      unit: 'nats',
+    },
+    {
+      name: 'train_accuracy',
+      description: "Share of the epoch's augmented training images classified correctly, while training.",
+      goal: 'maximize',
+    },
+    {
+      name: 'train_cross_entropy',
+      description: "Mean cross-entropy over the epoch's augmented training images, while training.",
+      goal: 'minimize',
+      unit: 'nats',
+    },
+    {
+      name: 'l2_penalty',
+      description: 'l2 * sum(w^2) over the convolution kernels at the end of the epoch.',
+      goal: 'minimize',
+      unit: 'nats',
+    },
+    { name: 'learning_rate', description: "The rate used in the epoch's last step.", goal: 'minimize' },
+  ],
+};
