@@ -43,7 +43,11 @@ const MINIMUM_NODE = 20;
 export async function ready({ need, quiet = false, ...options }) {
   setQuiet(quiet);
   if (Number(process.versions.node.split('.')[0]) < MINIMUM_NODE) {
-    throw new SetupError('WS-SETUP-NODE', `Node.js ${process.versions.node} is too old.`, `Install Node.js ${MINIMUM_NODE} or newer.`);
+    throw new SetupError(
+      'WS-SETUP-NODE',
+      `Node.js ${process.versions.node} is too old.`,
+      `Install Node.js ${MINIMUM_NODE} or newer.`,
+    );
   }
   if (process.platform === 'win32') {
     throw new SetupError('WS-SETUP-PLATFORM', 'Windows itself is not supported.', 'Use WSL 2.');
@@ -60,7 +64,8 @@ export async function ready({ need, quiet = false, ...options }) {
     else failures.push(result.reason);
   }
   // The first is thrown; the others would otherwise be seen only after it is mended.
-  for (const failure of failures.slice(1)) say(failure instanceof SetupError ? failure.report : String(failure?.stack ?? failure));
+  for (const failure of failures.slice(1))
+    say(failure instanceof SetupError ? failure.report : String(failure?.stack ?? failure));
   if (failures.length > 0) throw failures[0];
   return places;
 }
@@ -78,7 +83,12 @@ async function main() {
   });
   const need = /** @type {Need[]} */ (values.only?.split(',') ?? [...RUN_NEEDS]);
   const unknown = need.find((name) => !(name in PIECES));
-  if (unknown) throw new SetupError('WS-SETUP-USAGE', `There is no piece "${unknown}".`, `The pieces are ${Object.keys(PIECES).join(', ')}.`);
+  if (unknown)
+    throw new SetupError(
+      'WS-SETUP-USAGE',
+      `There is no piece "${unknown}".`,
+      `The pieces are ${Object.keys(PIECES).join(', ')}.`,
+    );
   const gpu = values.gpu ? true : values['no-gpu'] ? false : undefined;
   await ready({
     need,

@@ -27,7 +27,9 @@ const NO_SPACE = /ENOSPC|EDQUOT|no space left on device|disk quota exceeded/i;
 
 /** @param {unknown} error */
 export const isDiskFull = (error) =>
-  NO_SPACE.test(error instanceof Error ? `${/** @type {any} */ (error).code ?? ''} ${error.message}` : String(error));
+  NO_SPACE.test(
+    error instanceof Error ? `${/** @type {any} */ (error).code ?? ''} ${error.message}` : String(error),
+  );
 
 /**
  * @param {string} folder
@@ -49,7 +51,10 @@ export async function runMain(main) {
   try {
     process.exitCode = (await main()) ?? 0;
   } catch (error) {
-    process.stderr.write((error instanceof SetupError ? error.report : /** @type {any} */ (error)?.stack ?? error) + '\n');
-    process.exitCode = 1;
+    process.stderr.write(
+      (error instanceof SetupError ? error.report : (/** @type {any} */ (error)?.stack ?? error)) + '\n',
+    );
+    // 4: this machine lacks something; 1: a fault of ours. The same as the exit codes in proto/errors.ts.
+    process.exitCode = error instanceof SetupError ? 4 : 1;
   }
 }

@@ -4,7 +4,18 @@
  */
 import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, rmdirSync, statSync, utimesSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,7 +55,12 @@ export function here() {
 }
 
 /** @returns {Owner} */
-const self = () => ({ pid: process.pid, started: startedAt(process.pid) ?? '', where: here(), token: randomBytes(8).toString('hex') });
+const self = () => ({
+  pid: process.pid,
+  started: startedAt(process.pid) ?? '',
+  where: here(),
+  token: randomBytes(8).toString('hex'),
+});
 
 /**
  * @param {string} file

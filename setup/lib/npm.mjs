@@ -17,12 +17,33 @@ function npmCommand() {
  */
 export async function npm(args, cwd, what) {
   // A parent npm (npm test) hands its own settings down in npm_* variables; ours must not depend on how we were started.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle|command|config_(prefix|local_prefix|ignore_scripts|omit|include|json|global|workspace))/i.test(name)));
-  const ran = await run(npmCommand(), [...args, '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'], { cwd, env });
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^npm_(package|lifecycle|command|config_(prefix|local_prefix|ignore_scripts|omit|include|json|global|workspace))/i.test(
+          name,
+        ),
+    ),
+  );
+  const ran = await run(
+    npmCommand(),
+    [...args, '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'],
+    { cwd, env },
+  );
   if (ran.code === 0) return ran.stdout;
-  if (ran.missing) throw new SetupError('WS-SETUP-NPM', 'There is no npm on PATH.', 'Install Node.js with npm (version 10 or newer).');
+  if (ran.missing)
+    throw new SetupError(
+      'WS-SETUP-NPM',
+      'There is no npm on PATH.',
+      'Install Node.js with npm (version 10 or newer).',
+    );
   if (isDiskFull(ran.stderr)) throw diskFull(cwd, { detail: lastWords(ran) });
-  throw new SetupError('WS-SETUP-NPM', `npm could not install ${what}.`, 'Check that this machine reaches its npm registry (npm ping; proxy: HTTPS_PROXY) and run it again.', {
-    detail: lastWords(ran),
-  });
+  throw new SetupError(
+    'WS-SETUP-NPM',
+    `npm could not install ${what}.`,
+    'Check that this machine reaches its npm registry (npm ping; proxy: HTTPS_PROXY) and run it again.',
+    {
+      detail: lastWords(ran),
+    },
+  );
 }

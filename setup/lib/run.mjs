@@ -23,14 +23,14 @@ export function run(program, args, { cwd, env, input, onLine } = {}) {
     let stdout = '';
     let stderr = '';
     let rest = '';
-    child.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
+    child.stdout?.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
       stdout = (stdout + text).slice(-KEPT_CHARS * 16);
       if (!onLine) return;
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
       lines.forEach(onLine);
     });
-    child.stderr.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
+    child.stderr?.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
       stderr = (stderr + text).slice(-KEPT_CHARS);
     });
     child.on('error', (error) => {
@@ -61,7 +61,8 @@ export function runAttached(program, args, { cwd, env } = {}) {
   return new Promise((settle, reject) => {
     const child = spawn(program, [...args], { cwd, env: env ?? process.env, stdio: 'inherit' });
     // The terminal sends Ctrl-C to the child as well; a kill is meant for it too. It decides when to end, we follow.
-    const forward = (/** @type {NodeJS.Signals} */ signal) => void (signal === 'SIGINT' || child.kill(signal));
+    const forward = (/** @type {NodeJS.Signals} */ signal) =>
+      void (signal === 'SIGINT' || child.kill(signal));
     const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
     for (const signal of signals) process.on(signal, forward);
     child.on('error', reject);

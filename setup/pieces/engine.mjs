@@ -5,7 +5,16 @@
  */
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { engineFolder, engineSource, gpuWanted, libtensorflowFolder, onPath, pins, platformKey, projectRoot } from '../locate.mjs';
+import {
+  engineFolder,
+  engineSource,
+  gpuWanted,
+  libtensorflowFolder,
+  onPath,
+  pins,
+  platformKey,
+  projectRoot,
+} from '../lib/layout.mjs';
 import { SetupError } from '../lib/errors.mjs';
 import { npm } from '../lib/npm.mjs';
 import { lastWords, run } from '../lib/run.mjs';
@@ -29,7 +38,9 @@ const TAKE = [
 /** @param {boolean} gpu */
 function chosenPins(gpu) {
   const variant = `${platformKey()}-${gpu ? 'cuda' : 'cpu'}`;
-  const chosen = /** @type {import('../locate.mjs').EnginePins | undefined} */ (pins().libtensorflow[variant]);
+  const chosen = /** @type {import('../lib/layout.mjs').EnginePins | undefined} */ (
+    pins().libtensorflow[variant]
+  );
   if (chosen) return chosen;
   throw new SetupError(
     'WS-SETUP-PLATFORM',
@@ -43,7 +54,11 @@ function assertGlibc() {
   if (process.platform !== 'linux') return;
   const header = /** @type {any} */ (process.report?.getReport()).header;
   if (header.glibcVersionRuntime) return;
-  throw new SetupError('WS-SETUP-PLATFORM', 'TensorFlow needs a Linux with glibc; this one has musl.', 'Use a Debian, Ubuntu or Fedora based image instead of Alpine.');
+  throw new SetupError(
+    'WS-SETUP-PLATFORM',
+    'TensorFlow needs a Linux with glibc; this one has musl.',
+    'Use a Debian, Ubuntu or Fedora based image instead of Alpine.',
+  );
 }
 
 function compiler() {
@@ -73,7 +88,10 @@ async function ensureLibraries(gpu, verify) {
     make: async (fresh, scratch) => {
       assertGlibc();
       await assertPip();
-      if (!chosen.tested) say(`tensorflow: the libraries for ${platformKey()}${gpu ? ' with CUDA' : ''} have not been tried by us`);
+      if (!chosen.tested)
+        say(
+          `tensorflow: the libraries for ${platformKey()}${gpu ? ' with CUDA' : ''} have not been tried by us`,
+        );
       const downloads = join(scratch, 'pip');
       mkdirSync(downloads);
       for (const wheel of chosen.wheels) files.push(await fetchWheel('tensorflow', wheel, downloads));
@@ -111,9 +129,14 @@ async function compileBinding(modules, libraries) {
   ];
   const ran = await run(compiler(), args);
   if (ran.code === 0) return;
-  throw new SetupError('WS-SETUP-CXX', 'The TensorFlow binding could not be compiled.', 'A compiler with C++17 is needed (g++ 8 or newer); CXX names another.', {
-    detail: lastWords(ran),
-  });
+  throw new SetupError(
+    'WS-SETUP-CXX',
+    'The TensorFlow binding could not be compiled.',
+    'A compiler with C++17 is needed (g++ 8 or newer); CXX names another.',
+    {
+      detail: lastWords(ran),
+    },
+  );
 }
 
 /**
@@ -126,9 +149,14 @@ export async function proveEngine(folder) {
     env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },
   });
   if (ran.code === 0) return;
-  throw new SetupError('WS-SETUP-ENGINE', 'The TensorFlow engine was set up but does not compute right on this machine.', 'The lines below say why; on x86_64 it needs a CPU with AVX.', {
-    detail: lastWords(ran),
-  });
+  throw new SetupError(
+    'WS-SETUP-ENGINE',
+    'The TensorFlow engine was set up but does not compute right on this machine.',
+    'The lines below say why; on x86_64 it needs a CPU with AVX.',
+    {
+      detail: lastWords(ran),
+    },
+  );
 }
 
 /**
@@ -138,7 +166,9 @@ export async function proveEngine(folder) {
 export async function ensureEngine({ gpu: asked, verify = false } = {}) {
   let gpu = asked ?? gpuWanted();
   if (asked === undefined && gpu && !libtensorflowFolder(true)) {
-    say(`engine: there is an NVIDIA driver but no CUDA build of TensorFlow for ${platformKey()}; training would run on the CPU`);
+    say(
+      `engine: there is an NVIDIA driver but no CUDA build of TensorFlow for ${platformKey()}; training would run on the CPU`,
+    );
     gpu = false;
   }
   chosenPins(gpu);
@@ -154,7 +184,8 @@ export async function ensureEngine({ gpu: asked, verify = false } = {}) {
     make: async (fresh) => {
       compiler();
       progress('engine', 'npm ci');
-      for (const name of ['package.json', 'npm-shrinkwrap.json']) copyFileSync(join(engineSource(), name), join(fresh, name));
+      for (const name of ['package.json', 'npm-shrinkwrap.json'])
+        copyFileSync(join(engineSource(), name), join(fresh, name));
       await npm(['ci'], fresh, 'TensorFlow.js');
       await libraries;
       progress('engine', 'compiling');

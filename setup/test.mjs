@@ -1,0 +1,73 @@
+/**
+ * `npm test`: sets up what the tests need, runs them (all projects, or what the arguments say) and ends with one line,
+ * `N passed, N failed`. The counts come from vitest's own JSON; a crash, a stray error or no test at all is a failure.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectRoot } from './lib/layout.mjs';
+import { runMain } from './lib/errors.mjs';
+import { runAttached } from './lib/run.mjs';
+import { withTemporary } from './lib/store.mjs';
+import { TEST_NEEDS, ready } from './ready.mjs';
+
+/**
+ * Whether only unit tests are asked for: these need nothing but the code.
+ * @param {readonly string[]} args
+ */
+function unitOnly(args) {
+  const projects = args.flatMap((arg, i) =>
+    arg.startsWith('--project=') ? [arg.slice(10)] : arg === '--project' ? [args[i + 1]] : [],
+  );
+  if (projects.length > 0) return projects.every((project) => project === 'unit');
+  const paths = args.filter((arg) => !arg.startsWith('-'));
+  return paths.length > 0 && paths.every((path) => path.startsWith('test/unit'));
+}
+
+/**
+ * @param {number} code vitest's exit code
+ * @param {string | null} report its JSON, null when it wrote none
+ * @returns {{lines: string[], exitCode: number}} the last is the closing line
+ */
+export function verdict(code, report) {
+  let counts = { passed: 0, failed: 0, skipped: 0 };
+  const lines = [];
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(report ?? '');
+    counts = { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+  } catch {
+    lines.push('vitest ended without a report');
+  }
+  if (counts.passed + counts.failed === 0) lines.push('no test ran');
+  if (code !== 0 && counts.failed === 0)
+    lines.push(`vitest exited with ${code} though no test failed: see the errors above`);
+  if (lines.length > 0) counts.failed += 1;
+  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
+  lines.push(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
+  return { lines, exitCode: counts.failed > 0 ? code || 1 : 0 };
+}
+
+/** @param {string} file */
+function readIfThere(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+async function main() {
+  const args = process.argv.slice(2);
+  const root = projectRoot();
+  await ready({ need: unitOnly(args) ? ['modules', 'build'] : TEST_NEEDS });
+  return withTemporary(async (scratch) => {
+    const json = join(scratch, 'vitest.json');
+    const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${json}`];
+    const code = await runAttached(process.execPath, [vitest, 'run', ...reporters, ...args], { cwd: root });
+    const { lines, exitCode } = verdict(code, readIfThere(json));
+    process.stdout.write(lines.join('\n') + '\n');
+    return exitCode;
+  });
+}
+
+if (process.argv[1]?.endsWith('test.mjs')) await runMain(main);
