@@ -1,0 +1,184 @@
+/**
+ * The training and evaluation steps as pure functions over the variables, ready for the graph compiler. All trainable
+ * parameters are one flat vector, and so are the optimizer's slots and the moving statistics: an update is then ten
+ * operations on one vector instead of ten on each of hundreds.
+ */
+import type { Tensor, TensorFlow } from '../../graph/binding.js';
+import type { ProgramSource, Signature, Tensors } from '../../graph/program.js';
+import type { Architecture } from './architecture.js';
+import { IMAGE_CHANNELS, IMAGE_SIDE, batchNorms, parameterTensors } from './architecture.js';
+import { channelViews, cut, forward } from './network.js';
+import type { Operations } from './operations.js';
+import { createOperations } from './operations.js';
+import { graphUpdate, slotsOf } from './optimizers.js';
+import type { Settings } from './settings.js';
+
+export type StepSettings = Pick<Settings, 'optimizer' | 'l2' | 'bnMomentum' | 'precision'>;
+
+const feedsOf = (batch: number) => ({
+  images: { shape: [batch, IMAGE_SIDE, IMAGE_SIDE, IMAGE_CHANNELS] },
+  labels: { shape: [batch], dtype: 'int32' as const },
+});
+
+const variable = (tensors: Tensors, name: string): Tensor => {
+  const tensor = tensors[name];
+  if (tensor === undefined) throw new Error(`the step lacks '${name}'`);
+  return tensor;
+};
+
+/** Names and lengths of all variables: `parameters`, the optimizer's slots, `movingMean`, `movingVariance`. */
+export function variablesOf(architecture: Architecture, settings: StepSettings): ProgramSource['variables'] {
+  const vector = { shape: [architecture.trainable] };
+  const statistics = { shape: [architecture.nonTrainable / 2] };
+  return {
+    parameters: vector,
+    ...Object.fromEntries(slotsOf(settings.optimizer).map((slot) => [slot, vector])),
+    movingMean: statistics,
+    movingVariance: statistics,
+  };
+}
+
+/** Sums over the batch: cross-entropy in nats, and correctly classified images. */
+function tally(tf: TensorFlow, logits: Tensor, labels: Tensor, losses: Tensor): Tensors {
+  const hits = tf.argMax(logits, 1).equal(labels);
+  return { crossEntropySum: losses.sum(), correct: hits.cast('float32').sum() };
+}
+
+/**
+ * One optimizer step on `batch` images.
+ *
+ * Feeds: `images`, `labels`, `rate` and `decay` (see `stepScalars`). Fetches: `crossEntropySum`, `correct`.
+ */
+export function trainSignature(
+  tf: TensorFlow,
+  architecture: Architecture,
+  settings: StepSettings,
+  batch: number,
+): Signature {
+  const operations = createOperations(tf);
+  const step: Signature['step'] = (state, feeds) => {
+    const flat = variable(state, 'parameters');
+    const tensors = parameterTensors(architecture);
+    const parameters = cut(
+      tf,
+      flat,
+      tensors.map(({ shape }) => shape),
+    );
+    const labels = variable(feeds, 'labels');
+    const batchStatistics = new Map<string, { mean: Tensor; variance: Tensor }>();
+    let fetches: Tensors = {};
+    const loss = (...values: Tensor[]): Tensor => {
+      const logits = forward(
+        architecture,
+        operations,
+        values,
+        variable(feeds, 'images'),
+        (x, gamma, beta, layer) => {
+          const { output, mean, variance } = operations.batchNormTraining(x, gamma, beta);
+          batchStatistics.set(layer.name, { mean, variance });
+          return output;
+        },
+      );
+      const losses = operations.crossEntropy(logits, labels);
+      fetches = keepAll(tf, tally(tf, logits, labels, losses));
+      return losses.mean();
+    };
+    const { grads } = tf.valueAndGrads(loss as Parameters<typeof tf.valueAndGrads>[0])(parameters);
+    const gradient = tf.concat(
+      grads.map((grad, index) => withPenalty(grad, parameters[index], tensors[index], settings.l2).flatten()),
+    );
+    const slots = Object.fromEntries(
+      slotsOf(settings.optimizer).map((slot) => [slot, variable(state, slot)]),
+    );
+    const updated = graphUpdate(
+      tf,
+      settings.optimizer,
+      { weights: flat, slots },
+      gradient,
+      variable(feeds, 'rate'),
+      variable(feeds, 'decay'),
+    );
+    const statistics = movingStatistics(tf, architecture, settings.bnMomentum, batch, state, batchStatistics);
+    tf.dispose([...batchStatistics.values()].flatMap(({ mean, variance }) => [mean, variance]));
+    return { state: { parameters: updated.weights, ...updated.slots, ...statistics }, fetches };
+  };
+  return { feeds: { ...feedsOf(batch), rate: { shape: [] }, decay: { shape: [] } }, step };
+}
+
+/** Tensors made inside a gradient function outlive it only when kept; while tracing they hold no memory. */
+const keepAll = (tf: TensorFlow, tensors: Tensors): Tensors =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tf.keep(tensor)]));
+
+/** The gradient with that of l2 * sum(w^2), which is 2 * l2 * w, on convolution kernels. */
+function withPenalty(
+  gradient: Tensor,
+  value: Tensor | undefined,
+  of: ReturnType<typeof parameterTensors>[number] | undefined,
+  l2: number,
+): Tensor {
+  const penalised = l2 > 0 && of?.role === 'kernel' && of.layer.kind === 'conv';
+  return penalised && value !== undefined ? gradient.add(value.mul(2 * l2)) : gradient;
+}
+
+/**
+ * moving <- moving + (batch - moving) * (1 - momentum). Keras 3 takes the biased variance (`ops.moments`), the kernel
+ * gives the unbiased one: (n-1)/n of it, with n values a channel, is what Keras takes.
+ */
+function movingStatistics(
+  tf: TensorFlow,
+  architecture: Architecture,
+  momentum: number,
+  batch: number,
+  state: Tensors,
+  statistics: ReadonlyMap<string, { readonly mean: Tensor; readonly variance: Tensor }>,
+): Tensors {
+  const layers = batchNorms(architecture);
+  const of = (name: string): { readonly mean: Tensor; readonly variance: Tensor } => {
+    const found = statistics.get(name);
+    if (found === undefined) throw new Error(`${name} was not computed`);
+    return found;
+  };
+  const biased = Float32Array.from(
+    layers.flatMap(({ side, channels }) => {
+      const values = batch * side * side;
+      return Array.from<number>({ length: channels }).fill((values - 1) / values);
+    }),
+  );
+  const toward = (moving: Tensor, current: Tensor): Tensor =>
+    moving.add(current.sub(moving).mul(1 - momentum));
+  const means = tf.concat(layers.map(({ name }) => of(name).mean));
+  const variances = tf.concat(layers.map(({ name }) => of(name).variance)).mul(tf.tensor1d(biased));
+  return {
+    movingMean: toward(variable(state, 'movingMean'), means),
+    movingVariance: toward(variable(state, 'movingVariance'), variances),
+  };
+}
+
+/** Evaluation of `batch` images with the moving statistics. Fetches: `crossEntropySum`, `correct`. */
+export function evaluateSignature(tf: TensorFlow, architecture: Architecture, batch: number): Signature {
+  const operations: Operations = createOperations(tf);
+  return {
+    feeds: feedsOf(batch),
+    step: (state, feeds) => {
+      const shapes = parameterTensors(architecture).map(({ shape }) => shape);
+      const values = cut(tf, variable(state, 'parameters'), shapes);
+      const means = channelViews(tf, architecture, variable(state, 'movingMean'));
+      const variances = channelViews(tf, architecture, variable(state, 'movingVariance'));
+      const logits = forward(
+        architecture,
+        operations,
+        values,
+        variable(feeds, 'images'),
+        (x, gamma, beta, layer) => {
+          const mean = means.get(layer.name);
+          const variance = variances.get(layer.name);
+          if (mean === undefined || variance === undefined)
+            throw new Error(`${layer.name} has no statistics`);
+          return operations.batchNormInference(x, gamma, beta, mean, variance);
+        },
+      );
+      const labels = variable(feeds, 'labels');
+      return { fetches: tally(tf, logits, labels, operations.crossEntropy(logits, labels)) };
+    },
+  };
+}
