@@ -20,15 +20,16 @@ import {
   registerSnapshotMetric,
   Snapshot,
 } from './registry.js';
-import type { TelemetrySource } from './source.js';
+import { followTelemetry, type TelemetryLink } from './source.js';
 import { addSweeps } from './sweeps.js';
 import { Tallies } from './tally.js';
 
 export type { CoordinatorMetrics } from './internals.js';
-export { natsTelemetrySource, type TelemetrySource } from './source.js';
+export type { TelemetryLink } from './source.js';
 
 export interface TelemetryOptions {
-  readonly source: TelemetrySource;
+  /** The coordinator's NATS adapter. */
+  readonly link: TelemetryLink;
   /** The state as it stands; read at each scrape. */
   readonly getState: () => State;
   readonly isLeader: () => boolean;
@@ -36,8 +37,6 @@ export interface TelemetryOptions {
   readonly now: () => number;
   /** Version of Wattsweep. */
   readonly version: string;
-  /** Told when the live telemetry ends by itself; what is in the ledger is exported all the same. */
-  readonly onError: (error: unknown) => void;
 }
 
 export interface Telemetry {
@@ -50,7 +49,10 @@ export interface Telemetry {
   close(): Promise<void>;
 }
 
-/** Subscribes to the live telemetry and is then ready for scrapes. Rejects when the TELEMETRY stream does not exist. */
+/**
+ * Follows the live telemetry and is then ready for scrapes. The TELEMETRY stream must exist.
+ * @throws NATS_UNREACHABLE
+ */
 export async function createTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const registry = new Registry();
   const live = new LiveTelemetry();
@@ -66,11 +68,11 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   }
   registerProcessMetrics(registry);
 
-  const subscription = await options.source.subscribe((payload) => {
+  const subscription = await followTelemetry(options.link, (payload) => {
     const batch = decode(payload);
     batches.inc({ result: batch === undefined ? 'failed' : 'ok' });
     if (batch !== undefined) live.take(batch, options.now());
-  }, options.onError);
+  });
 
   const look = (): Snapshot => {
     const nowMs = options.now();

@@ -1,37 +1,33 @@
-/** Live telemetry from JetStream: an ordered, ephemeral consumer, from now on; what was missed is not shown late. */
-import { DeliverPolicy, type NatsConnection } from 'nats';
+/** Live telemetry from JetStream, from now on: what was missed is not shown late. */
 import { TELEMETRY_STREAM } from '../../../proto/subjects.js';
 
-export interface TelemetrySubscription {
+/** What telemetry needs of the coordinator's NATS adapter (`../nats`). */
+export interface TelemetryLink {
+  bounds(stream: string): Promise<{ readonly lastSeq: number }>;
+  consume(stream: string, fromSeq: number, signal: AbortSignal): AsyncIterable<{ readonly data: Uint8Array }>;
+}
+
+export interface Subscription {
   close(): Promise<void>;
 }
 
-export interface TelemetrySource {
-  /**
-   * Calls `handler` with each message published from now on, in order. `failed` is called when the subscription ends by
-   * itself. Rejects when the stream does not exist.
-   */
-  subscribe(
-    handler: (payload: Uint8Array) => void,
-    failed: (error: unknown) => void,
-  ): Promise<TelemetrySubscription>;
-}
-
-export function natsTelemetrySource(connection: NatsConnection): TelemetrySource {
+/**
+ * Calls `handler` with each message published from now on, in order.
+ * @throws NATS_UNREACHABLE when the stream does not answer
+ */
+export async function followTelemetry(
+  link: TelemetryLink,
+  handler: (payload: Uint8Array) => void,
+): Promise<Subscription> {
+  const { lastSeq } = await link.bounds(TELEMETRY_STREAM);
+  const stop = new AbortController();
+  const reading = (async () => {
+    for await (const { data } of link.consume(TELEMETRY_STREAM, lastSeq + 1, stop.signal)) handler(data);
+  })();
   return {
-    async subscribe(handler, failed) {
-      const consumers = connection.jetstream().consumers;
-      const consumer = await consumers.get(TELEMETRY_STREAM, { deliver_policy: DeliverPolicy.New });
-      const messages = await consumer.consume();
-      const reading = (async () => {
-        for await (const message of messages) handler(message.data);
-      })().catch(failed);
-      return {
-        close: async () => {
-          await messages.close();
-          await reading;
-        },
-      };
+    close: () => {
+      stop.abort();
+      return reading;
     },
   };
 }
