@@ -1,0 +1,50 @@
+/**
+ * Search: which points a sweep tries, in which order. A method says which parameters stand at a position of its
+ * order; the sweep's state holds how far it has come. Here live the methods and the stable names of points; nothing
+ * here knows of trials, files or the clock.
+ */
+import type { Parameters, SearchSpec, SweepSpec } from '../spec.js';
+import { gridPoint, gridSize } from './grid.js';
+
+/**
+ * A search method. Pure: the same spec and position give the same parameters. A method that learns from results will
+ * get its state, plain data inside the snapshot, as a further argument.
+ */
+export interface SearchMethod {
+  /** Name and version, e.g. `grid@1`. */
+  readonly id: string;
+  /** Number of positions; null when the method can go on for ever. */
+  size(spec: SweepSpec): number | null;
+  /** The parameters at a position from 0 on; null when the position is empty (its point stands elsewhere). */
+  propose(spec: SweepSpec, position: number): Parameters | null;
+}
+
+const methods: Readonly<Record<SearchSpec['method'], SearchMethod>> = {
+  grid: { id: 'grid@1', size: gridSize, propose: gridPoint },
+};
+
+/** Number of positions of the sweep's search; Infinity for a method without an end. */
+export const searchSize = (spec: SweepSpec): number => methods[spec.search.method].size(spec) ?? Infinity;
+
+/** The parameters at a position, or null when the position is empty. @throws RangeError outside 0..searchSize-1 */
+export const pointAt = (spec: SweepSpec, position: number): Parameters | null =>
+  methods[spec.search.method].propose(spec, position);
+
+export interface ProposedPoint {
+  readonly position: number;
+  readonly parameters: Parameters;
+}
+
+/** The first point at `position` or after it; null when there is none left. Go on from its `position` + 1. */
+export function nextPoint(spec: SweepSpec, position: number): ProposedPoint | null {
+  const size = searchSize(spec);
+  for (let at = position; at < size; at += 1) {
+    const parameters = pointAt(spec, at);
+    if (parameters !== null) return { position: at, parameters };
+  }
+  return null;
+}
+
+export { canonicalJson } from './canonical.js';
+export { countPoints } from './grid.js';
+export { pointHash, repeatSeed } from './hash.js';
