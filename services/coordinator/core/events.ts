@@ -17,14 +17,7 @@ export interface AttemptRef extends TrialRef {
 }
 
 export type AttemptEndClass =
-  | 'completed'
-  | 'stopped'
-  | 'diverged'
-  | 'crashed'
-  | 'out_of_memory'
-  | 'refused'
-  | 'preempted'
-  | 'lost';
+  'completed' | 'stopped' | 'diverged' | 'crashed' | 'out_of_memory' | 'refused' | 'preempted' | 'lost';
 
 /** States in which a trial stays for good. */
 export type TrialEndState = 'succeeded' | 'stopped' | 'diverged' | 'failed' | 'cancelled';
@@ -121,6 +114,8 @@ export type LedgerEvent =
       readonly source: string;
       /** Makes a repeated submit harmless. */
       readonly requestId: string;
+      /** Size of the search: points without repeats. */
+      readonly points: number;
       readonly at: UnixMs;
     }
   | { readonly type: 'sweep_paused'; readonly sweepId: string; readonly at: UnixMs }
@@ -190,14 +185,19 @@ export type LedgerEvent =
       readonly message: string;
       readonly seconds: number | null;
       readonly energy: Energy;
+      /** The slot takes nothing before this moment (its box said that it was busy); null when it is free at once. */
+      readonly slotRetryAt: UnixMs | null;
       readonly at: UnixMs;
     })
   | (TrialRef & {
       /** The trial waits for another attempt. */
       readonly type: 'trial_requeued';
       readonly reason: string;
+      /** Not before this moment: back-off after a failure. */
+      readonly notBefore: UnixMs;
       readonly at: UnixMs;
     })
+  | (TrialRef & { readonly type: 'trial_paused'; readonly at: UnixMs })
   | (TrialRef & {
       readonly type: 'trial_ended';
       readonly state: TrialEndState;

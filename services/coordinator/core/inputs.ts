@@ -55,6 +55,7 @@ export type Input =
       readonly sweepId: string;
       readonly spec: SweepSpec;
       readonly source: string;
+      /** Makes a repeated submit harmless; empty for none. */
       readonly requestId: string;
       readonly at: UnixMs;
     }
@@ -71,11 +72,18 @@ export type Input =
       readonly type: 'attempts_listed';
       readonly trainerId: string;
       readonly attempts: readonly ListedAttempt[];
+      /** When the trainer was asked: what was assigned later is not in the list. */
+      readonly askedAt: UnixMs;
       readonly at: UnixMs;
     }
-  | { readonly type: 'reported'; readonly trainerId: string; readonly report: ReportInput; readonly at: UnixMs }
+  | {
+      readonly type: 'reported';
+      readonly trainerId: string;
+      readonly report: ReportInput;
+      readonly at: UnixMs;
+    }
   | (AttemptRef & {
-      /** The trainer answered StartAttempt with a refusal that will not change (or with one that may). */
+      /** The trainer refused StartAttempt; `retryable` when another slot, or the same later, may take it. */
       readonly type: 'start_refused';
       readonly retryable: boolean;
       readonly code: string;

@@ -5,12 +5,7 @@
 
 /** A parameter's value. */
 export type ParameterValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly ParameterValue[]
-  | { readonly [key: string]: ParameterValue };
+  string | number | boolean | null | readonly ParameterValue[] | { readonly [key: string]: ParameterValue };
 
 export type Parameters = Readonly<Record<string, ParameterValue>>;
 

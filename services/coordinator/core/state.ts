@@ -4,6 +4,7 @@
  */
 import type {
   AttemptEndClass,
+  AttemptRef,
   Decision,
   Energy,
   EpochRecord,
@@ -38,7 +39,11 @@ export interface AttemptState {
     readonly seconds: number | null;
     readonly energy: Energy;
   } | null;
-  /** Joules of epochs that this attempt had to train again; null when they were not read. */
+  /** Last epoch that this attempt reported; 0 before the first. */
+  lastEpoch: number;
+  /** Joules of this attempt's accepted epochs; null when none was read. */
+  acceptedJoules: number | null;
+  /** Joules that gave no accepted epoch: trained again, or lost at the end; null when they were not read. */
   wastedJoules: number | null;
 }
 
@@ -53,10 +58,12 @@ export interface TrialRecord {
   state: TrialState;
   /** Attempts, in order; the last one is the current one. */
   readonly attempts: AttemptState[];
-  /** Accepted epochs, in order: `epochs[i].epoch === i + 1`. */
+  /** Accepted epochs, rising; a program may leave some out. */
   readonly epochs: EpochRecord[];
   readonly decisions: Decision[];
   endedAt: UnixMs | null;
+  /** While it waits: no attempt before this moment. */
+  notBefore: UnixMs;
   reason: string;
   code: string;
 }
@@ -77,8 +84,12 @@ export interface SweepState {
   readonly queue: Set<string>;
   /** Trials that hold a slot. */
   readonly active: Set<string>;
-  /** How far the search has proposed: the position of the next trial. */
+  /** Size of the search: points without repeats. */
+  readonly points: number;
+  /** Position of the next trial to propose. A trial's position is `(repeat - 1) * points + position of its point`. */
   nextIndex: number;
+  /** Positions of repeats whose first trial has earned them, oldest first. */
+  readonly earnedRepeats: number[];
   /** Trials that have not ended. */
   openTrials: number;
   /** What the stopping rule remembers. */
@@ -91,8 +102,10 @@ export interface SweepState {
 export interface TrainerState {
   info: TrainerInfo;
   status: 'alive' | 'suspect' | 'lost';
-  /** Holder by slot: `SWEEP/TRIAL#ATTEMPT`; a free slot has no entry. */
-  readonly holders: Map<string, { readonly sweepId: string; readonly trialId: string; readonly attempt: number }>;
+  /** Holder by slot; a free slot has no entry. */
+  readonly holders: Map<string, AttemptRef>;
+  /** Slots that take nothing before a moment. */
+  readonly blockedUntil: Map<string, UnixMs>;
 }
 
 export interface State {

@@ -1,0 +1,97 @@
+/**
+ * The core's one entry: an input in, events and actions out. Pure: no clock, no random source, no I/O; the moment, the
+ * seeds and the names arrive in the input. The events must be in the ledger before an action is carried out.
+ */
+import type { LedgerEvent } from './events.js';
+import { onAttemptsListed, onStartRefused, onTrainerGone, onTrainerSeen, onTrainerSilent } from './fleet.js';
+import type { Action, Input } from './inputs.js';
+import { requestStop, stopSweep } from './lifecycle.js';
+import { settle } from './placement.js';
+import { checkBudget, onReport } from './reports.js';
+import { searchSize } from './search/index.js';
+import type { State } from './state.js';
+import { Step } from './step.js';
+
+export interface Decided {
+  /** To be appended to the ledger, in order; `state` has them already. */
+  readonly events: readonly LedgerEvent[];
+  /** To be carried out after that. Idempotent. */
+  readonly actions: readonly Action[];
+}
+
+/** Takes `input` into `state` (in place) and says what it gives rise to. */
+export function decide(state: State, input: Input): Decided {
+  const step = new Step(state, input.at);
+  take(step, input);
+  settle(step);
+  return { events: step.events, actions: step.actions };
+}
+
+function take(step: Step, input: Input): void {
+  switch (input.type) {
+    case 'lead': {
+      const { ledgerId, coordinatorId, settings, at } = input;
+      step.emit({ type: 'term_started', ledgerId, term: step.state.term + 1, coordinatorId, settings, at });
+      for (const trainer of step.state.trainers.values())
+        if (trainer.status !== 'lost') step.act({ type: 'list_attempts', trainerId: trainer.info.trainerId });
+      return;
+    }
+    case 'submit': {
+      const { sweepId, spec, source, requestId, at } = input;
+      if (step.state.sweeps.has(sweepId) || isRepeatedSubmit(step.state, requestId)) return;
+      step.emit({ type: 'sweep_submitted', sweepId, spec, source, requestId, points: searchSize(spec), at });
+      return;
+    }
+    case 'control':
+      onControl(step, input);
+      return;
+    case 'trainer_seen':
+      onTrainerSeen(step, input);
+      return;
+    case 'trainer_silent':
+      onTrainerSilent(step, input);
+      return;
+    case 'trainer_gone':
+      onTrainerGone(step, input);
+      return;
+    case 'attempts_listed':
+      onAttemptsListed(step, input);
+      return;
+    case 'reported':
+      onReport(step, input);
+      return;
+    case 'start_refused':
+      onStartRefused(step, input);
+      return;
+    case 'tick':
+      for (const sweep of step.state.sweeps.values()) checkBudget(step, sweep);
+      return;
+  }
+}
+
+function isRepeatedSubmit(state: State, requestId: string): boolean {
+  return requestId !== '' && [...state.sweeps.values()].some((sweep) => sweep.requestId === requestId);
+}
+
+/** A person steers a sweep. A request that does not fit the sweep's status changes nothing. */
+function onControl(step: Step, { sweepId, control, at }: Extract<Input, { type: 'control' }>): void {
+  const sweep = step.state.sweeps.get(sweepId);
+  if (sweep === undefined) return;
+  switch (control) {
+    case 'stop':
+      if (sweep.status === 'running' || sweep.status === 'paused')
+        stopSweep(step, sweep, 'cancelled', 'stopped by a person');
+      return;
+    case 'pause':
+      if (sweep.status !== 'running') return;
+      step.emit({ type: 'sweep_paused', sweepId, at });
+      for (const trialId of sweep.active) {
+        const trial = sweep.trials.get(trialId);
+        if (trial !== undefined) requestStop(step, sweep, trial, 'pause', 'paused by a person');
+      }
+      return;
+    case 'resume':
+      if (sweep.status === 'paused') step.emit({ type: 'sweep_resumed', sweepId, at });
+      return;
+  }
+}

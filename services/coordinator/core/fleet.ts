@@ -1,0 +1,118 @@
+/** Trainers come, fall silent, go, and say what they hold: what that means for attempts and slots. */
+import { hasEnded } from './fold.js';
+import type { Input, ListedAttempt } from './inputs.js';
+import { startAction } from './placement.js';
+import { closeAttempt } from './reports.js';
+import type { AttemptState, SweepState, TrialRecord } from './state.js';
+import type { Step } from './step.js';
+
+type InputOf<T extends Input['type']> = Extract<Input, { type: T }>;
+
+interface Found {
+  readonly sweep: SweepState;
+  readonly trial: TrialRecord;
+  readonly attempt: AttemptState;
+}
+
+function find(step: Step, ref: { sweepId: string; trialId: string; attempt: number }): Found | null {
+  const sweep = step.state.sweeps.get(ref.sweepId);
+  const trial = sweep?.trials.get(ref.trialId);
+  const attempt = trial?.attempts[ref.attempt - 1];
+  return sweep === undefined || trial === undefined || attempt === undefined
+    ? null
+    : { sweep, trial, attempt };
+}
+
+export function onTrainerSeen(step: Step, { trainer }: InputOf<'trainer_seen'>): void {
+  const known = step.state.trainers.get(trainer.trainerId);
+  const same = known?.status === 'alive' && JSON.stringify(known.info) === JSON.stringify(trainer);
+  if (!same) step.emit({ type: 'trainer_joined', trainer, at: step.at });
+  step.act({ type: 'list_attempts', trainerId: trainer.trainerId });
+}
+
+export function onTrainerSilent(step: Step, { trainerId }: InputOf<'trainer_silent'>): void {
+  if (step.state.trainers.get(trainerId)?.status !== 'alive') return;
+  step.emit({ type: 'trainer_suspected', trainerId, at: step.at });
+}
+
+/** The trainer stayed away too long: what it held runs elsewhere. */
+export function onTrainerGone(step: Step, { trainerId }: InputOf<'trainer_gone'>): void {
+  const trainer = step.state.trainers.get(trainerId);
+  if (trainer === undefined || trainer.status === 'lost') return;
+  step.emit({ type: 'trainer_lost', trainerId, at: step.at });
+  for (const ref of [...trainer.holders.values()]) {
+    const found = find(step, ref);
+    if (found?.attempt.end !== null) continue;
+    const message = `trainer ${trainerId} was lost`;
+    closeAttempt(step, found.sweep, found.trial, found.attempt, {
+      class: 'lost',
+      code: 'ATTEMPT_LOST',
+      message,
+      slotRetryAt: null,
+    });
+  }
+}
+
+/**
+ * Reconciles what a trainer holds with what the ledger says: what only the ledger knows is started again, what the
+ * ledger says is over is stopped. What this ledger never heard of is left alone: a restored ledger must not kill a
+ * week of training.
+ */
+export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>): void {
+  const trainer = step.state.trainers.get(input.trainerId);
+  if (trainer === undefined) return;
+  const listed = new Map<string, ListedAttempt>();
+  for (const entry of input.attempts) {
+    if (entry.ledgerId !== step.state.ledgerId) continue;
+    listed.set(keyOf(entry), entry);
+    const found = find(step, entry);
+    if (found !== null && entry.phase !== 'ended') stopWhenOver(step, input.trainerId, found);
+  }
+  for (const ref of [...trainer.holders.values()]) {
+    const found = find(step, ref);
+    if (found === null || found.attempt.assignedAt >= input.askedAt || listed.has(keyOf(ref))) continue;
+    if (found.attempt.startedAt === null && !hasEnded(found.trial)) {
+      step.act(startAction(found.sweep, found.trial));
+      continue;
+    }
+    const message = `trainer ${input.trainerId} no longer knows the attempt`;
+    closeAttempt(step, found.sweep, found.trial, found.attempt, {
+      class: 'lost',
+      code: 'ATTEMPT_LOST',
+      message,
+      slotRetryAt: null,
+    });
+  }
+}
+
+const keyOf = (ref: { sweepId: string; trialId: string; attempt: number }): string =>
+  `${ref.sweepId}/${ref.trialId}#${ref.attempt}`;
+
+function stopWhenOver(step: Step, trainerId: string, { sweep, trial, attempt }: Found): void {
+  const superseded = attempt.end !== null;
+  if (!superseded && attempt.stopMode === null) return;
+  step.act({
+    type: 'stop_attempt',
+    sweepId: sweep.sweepId,
+    trialId: trial.trialId,
+    attempt: attempt.attempt,
+    trainerId,
+    mode: superseded ? 'cancel' : (attempt.stopMode ?? 'cancel'),
+    reason: superseded ? 'another attempt has taken over' : trial.reason,
+  });
+}
+
+/** Pause before a slot whose box called it busy is tried again. */
+const BUSY_SLOT_RETRY_MS = 2_000;
+
+export function onStartRefused(step: Step, input: InputOf<'start_refused'>): void {
+  const found = find(step, input);
+  if (found?.attempt.end !== null) return;
+  const { code, message, retryable } = input;
+  closeAttempt(step, found.sweep, found.trial, found.attempt, {
+    class: retryable ? 'preempted' : 'refused',
+    code,
+    message,
+    slotRetryAt: retryable ? step.at + BUSY_SLOT_RETRY_MS : null,
+  });
+}

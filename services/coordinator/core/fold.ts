@@ -1,0 +1,321 @@
+/**
+ * The fold: what each event of the ledger does to the state. It decides nothing, so a log of any age gives the state
+ * that it gave when it was written. Events name things that earlier events made; a log in which they are missing is
+ * broken, and that is said.
+ */
+import type { AttemptRef, LedgerEvent, TrialRef } from './events.js';
+import { stoppingRule, type StoppingRule } from './stopping/index.js';
+import type { AttemptState, State, SweepState, TrialRecord } from './state.js';
+import type { Observation } from './stopping/rule.js';
+import type { SweepSpec } from './spec.js';
+
+/** Thrown when an event refers to something that the log never made: the ledger is broken or not ours. */
+export class BrokenLogError extends Error {
+  override readonly name = 'BrokenLogError';
+}
+
+const rules = new WeakMap<SweepSpec, StoppingRule>();
+
+/** The stopping rule of a sweep; made once a sweep. */
+export function ruleOf(sweep: SweepState): StoppingRule {
+  let rule = rules.get(sweep.spec);
+  if (rule === undefined) rules.set(sweep.spec, (rule = stoppingRule(sweep.spec, sweep.sweepId)));
+  return rule;
+}
+
+export function sweepOf(state: State, sweepId: string): SweepState {
+  const sweep = state.sweeps.get(sweepId);
+  if (sweep === undefined) throw new BrokenLogError(`The log has no sweep ${sweepId}.`);
+  return sweep;
+}
+
+export function trialOf(state: State, ref: TrialRef): TrialRecord {
+  const trial = sweepOf(state, ref.sweepId).trials.get(ref.trialId);
+  if (trial === undefined) throw new BrokenLogError(`The log has no trial ${ref.sweepId}/${ref.trialId}.`);
+  return trial;
+}
+
+function attemptOf(state: State, ref: AttemptRef): AttemptState {
+  const attempt = trialOf(state, ref).attempts[ref.attempt - 1];
+  if (attempt === undefined)
+    throw new BrokenLogError(`The log has no attempt ${ref.sweepId}/${ref.trialId}#${ref.attempt}.`);
+  return attempt;
+}
+
+/** True for states in which a trial stays for good. */
+export const hasEnded = (trial: TrialRecord): boolean =>
+  trial.state !== 'queued' &&
+  trial.state !== 'starting' &&
+  trial.state !== 'running' &&
+  trial.state !== 'paused';
+
+/** Sum of two readings; a reading that is missing does not make the other one vanish. */
+const addJoules = (a: number | null, b: number | null): number | null =>
+  a === null ? b : b === null ? a : a + b;
+
+/** The newest report of a trial as a stopping rule sees it. The trial has at least one epoch. */
+export function observationOf(sweep: SweepState, trial: TrialRecord): Observation {
+  const { metric } = sweep.spec.objective;
+  const { epochs } = trial;
+  const newest = epochs[epochs.length - 1];
+  if (newest === undefined) throw new BrokenLogError(`Trial ${trial.trialId} has no epoch.`);
+  return {
+    trialId: trial.trialId,
+    parameters: trial.parameters,
+    repeat: trial.repeat,
+    epoch: newest.epoch,
+    previousEpoch: epochs[epochs.length - 2]?.epoch ?? 0,
+    value: newest.metrics[metric] ?? NaN,
+    recent: (count) => epochs.slice(-count).map((record) => record.metrics[metric] ?? NaN),
+  };
+}
+
+/** Changes `state` by one event of the log. */
+export function fold(state: State, event: LedgerEvent): void {
+  switch (event.type) {
+    case 'term_started':
+      state.ledgerId = event.ledgerId;
+      state.term = event.term;
+      state.settings = event.settings;
+      return;
+    case 'sweep_submitted': {
+      const sweep: SweepState = {
+        sweepId: event.sweepId,
+        spec: event.spec,
+        source: event.source,
+        requestId: event.requestId,
+        submittedAt: event.at,
+        status: 'running',
+        reason: '',
+        endedAt: null,
+        trials: new Map(),
+        queue: new Set(),
+        active: new Set(),
+        points: event.points,
+        nextIndex: 0,
+        earnedRepeats: [],
+        openTrials: 0,
+        rule: {},
+        spentJoules: null,
+        firstAssignedAt: null,
+      };
+      sweep.rule = ruleOf(sweep).init();
+      state.sweeps.set(event.sweepId, sweep);
+      return;
+    }
+    case 'sweep_paused':
+      sweepOf(state, event.sweepId).status = 'paused';
+      return;
+    case 'sweep_resumed':
+      resumeSweep(sweepOf(state, event.sweepId));
+      return;
+    case 'sweep_stopping': {
+      const sweep = sweepOf(state, event.sweepId);
+      sweep.status = 'stopping';
+      sweep.reason = event.reason;
+      return;
+    }
+    case 'sweep_ended': {
+      const sweep = sweepOf(state, event.sweepId);
+      sweep.status = event.state;
+      sweep.reason = event.reason;
+      sweep.endedAt = event.at;
+      return;
+    }
+    case 'trial_created':
+      createTrial(sweepOf(state, event.sweepId), event);
+      return;
+    case 'trial_requeued': {
+      const trial = trialOf(state, event);
+      trial.state = 'queued';
+      trial.notBefore = event.notBefore;
+      sweepOf(state, event.sweepId).queue.add(event.trialId);
+      return;
+    }
+    case 'trial_paused':
+      trialOf(state, event).state = 'paused';
+      return;
+    case 'trial_ended':
+      endTrial(sweepOf(state, event.sweepId), trialOf(state, event), event);
+      return;
+    case 'decision_made':
+      trialOf(state, event).decisions.push(event.decision);
+      return;
+    case 'attempt_assigned':
+      assignAttempt(state, event);
+      return;
+    case 'attempt_started': {
+      const attempt = attemptOf(state, event);
+      attempt.startedAt = event.at;
+      attempt.deviceKind = event.deviceKind;
+      attempt.deviceModel = event.deviceModel;
+      attempt.engine = event.engine;
+      attempt.trainableParameters = event.trainableParameters;
+      attempt.stepsPerEpoch = event.stepsPerEpoch;
+      const trial = trialOf(state, event);
+      if (trial.state === 'starting') trial.state = 'running';
+      return;
+    }
+    case 'epoch_accepted':
+      acceptEpoch(state, event);
+      return;
+    case 'epoch_repeated': {
+      const attempt = attemptOf(state, event);
+      attempt.lastEpoch = event.epoch;
+      attempt.wastedJoules = addJoules(attempt.wastedJoules, event.joules);
+      const sweep = sweepOf(state, event.sweepId);
+      sweep.spentJoules = addJoules(sweep.spentJoules, event.joules);
+      return;
+    }
+    case 'stop_requested':
+      attemptOf(state, event).stopMode = event.mode;
+      return;
+    case 'attempt_ended':
+      endAttempt(state, event);
+      return;
+    case 'trainer_joined':
+      joinTrainer(state, event);
+      return;
+    case 'trainer_suspected':
+    case 'trainer_lost': {
+      const trainer = state.trainers.get(event.trainerId);
+      if (trainer === undefined) throw new BrokenLogError(`The log has no trainer ${event.trainerId}.`);
+      trainer.status = event.type === 'trainer_lost' ? 'lost' : 'suspect';
+      return;
+    }
+  }
+}
+
+type EventOf<T extends LedgerEvent['type']> = Extract<LedgerEvent, { type: T }>;
+
+function resumeSweep(sweep: SweepState): void {
+  sweep.status = 'running';
+  for (const trial of sweep.trials.values()) {
+    if (trial.state !== 'paused') continue;
+    trial.state = 'queued';
+    sweep.queue.add(trial.trialId);
+  }
+}
+
+function createTrial(sweep: SweepState, event: EventOf<'trial_created'>): void {
+  sweep.trials.set(event.trialId, {
+    trialId: event.trialId,
+    index: event.index,
+    parameters: event.parameters,
+    pointHash: event.pointHash,
+    repeat: event.repeat,
+    seed: event.seed,
+    createdAt: event.at,
+    state: 'queued',
+    attempts: [],
+    epochs: [],
+    decisions: [],
+    endedAt: null,
+    notBefore: 0,
+    reason: '',
+    code: '',
+  });
+  if (sweep.earnedRepeats[0] === event.index) sweep.earnedRepeats.shift();
+  else sweep.nextIndex = event.index + 1;
+  sweep.openTrials++;
+  sweep.queue.add(event.trialId);
+}
+
+function endTrial(sweep: SweepState, trial: TrialRecord, event: EventOf<'trial_ended'>): void {
+  trial.state = event.state;
+  trial.endedAt = event.at;
+  trial.reason = event.reason;
+  trial.code = event.code;
+  sweep.queue.delete(trial.trialId);
+  sweep.openTrials--;
+  if (event.state !== 'succeeded' || trial.repeat > 1 || sweep.spec.stopping.rule === 'none') return;
+  for (let repeat = 2; repeat <= sweep.spec.repeats; repeat++)
+    sweep.earnedRepeats.push((repeat - 1) * sweep.points + trial.index);
+}
+
+function assignAttempt(state: State, event: EventOf<'attempt_assigned'>): void {
+  const sweep = sweepOf(state, event.sweepId);
+  const trial = trialOf(state, event);
+  trial.attempts.push({
+    attempt: event.attempt,
+    trainerId: event.trainerId,
+    slotId: event.slotId,
+    assignedAt: event.at,
+    startedAt: null,
+    endedAt: null,
+    deviceKind: '',
+    deviceModel: '',
+    engine: {},
+    trainableParameters: null,
+    stepsPerEpoch: null,
+    stopMode: null,
+    end: null,
+    lastEpoch: 0,
+    acceptedJoules: null,
+    wastedJoules: null,
+  });
+  trial.state = 'starting';
+  sweep.queue.delete(event.trialId);
+  sweep.active.add(event.trialId);
+  sweep.firstAssignedAt ??= event.at;
+  const { sweepId, trialId, attempt } = event;
+  state.trainers.get(event.trainerId)?.holders.set(event.slotId, { sweepId, trialId, attempt });
+}
+
+function acceptEpoch(state: State, event: EventOf<'epoch_accepted'>): void {
+  const sweep = sweepOf(state, event.sweepId);
+  const trial = trialOf(state, event);
+  const attempt = attemptOf(state, event);
+  const { record } = event;
+  trial.epochs.push(record);
+  if (trial.state === 'starting') trial.state = 'running';
+  attempt.lastEpoch = record.epoch;
+  const joules = addJoules(record.train.joules, record.evaluation.joules);
+  attempt.acceptedJoules = addJoules(attempt.acceptedJoules, joules);
+  sweep.spentJoules = addJoules(sweep.spentJoules, joules);
+  const observation = observationOf(sweep, trial);
+  if (Number.isFinite(observation.value)) ruleOf(sweep).absorb(sweep.rule, observation);
+}
+
+function endAttempt(state: State, event: EventOf<'attempt_ended'>): void {
+  const sweep = sweepOf(state, event.sweepId);
+  const attempt = attemptOf(state, event);
+  attempt.endedAt = event.at;
+  attempt.end = {
+    class: event.class,
+    code: event.code,
+    message: event.message,
+    seconds: event.seconds,
+    energy: event.energy,
+  };
+  if (event.energy.joules !== null) {
+    const booked = addJoules(attempt.acceptedJoules, attempt.wastedJoules) ?? 0;
+    const rest = Math.max(0, event.energy.joules - booked);
+    attempt.wastedJoules = addJoules(attempt.wastedJoules, rest);
+    sweep.spentJoules = addJoules(sweep.spentJoules, rest);
+  }
+  sweep.active.delete(event.trialId);
+  const trainer = state.trainers.get(attempt.trainerId);
+  if (trainer === undefined) return;
+  const holder = trainer.holders.get(attempt.slotId);
+  const holds =
+    holder?.sweepId === event.sweepId && holder.trialId === event.trialId && holder.attempt === event.attempt;
+  if (holds) trainer.holders.delete(attempt.slotId);
+  if (event.slotRetryAt !== null) trainer.blockedUntil.set(attempt.slotId, event.slotRetryAt);
+}
+
+function joinTrainer(state: State, event: EventOf<'trainer_joined'>): void {
+  const trainer = state.trainers.get(event.trainer.trainerId);
+  if (trainer === undefined) {
+    state.trainers.set(event.trainer.trainerId, {
+      info: event.trainer,
+      status: 'alive',
+      holders: new Map(),
+      blockedUntil: new Map(),
+    });
+    return;
+  }
+  trainer.info = event.trainer;
+  trainer.status = 'alive';
+  trainer.blockedUntil.clear();
+}

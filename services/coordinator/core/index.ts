@@ -1,0 +1,20 @@
+/**
+ * The pure core: what Wattsweep decides. `decide` takes an input and gives events and actions; `fold` rebuilds the
+ * state from recorded events. Search lives in `search/`, stopping rules in `stopping/`. Nothing here knows NATS, gRPC,
+ * files, clocks or random sources.
+ */
+export { decide, type Decided } from './decide.js';
+export { BrokenLogError, fold, hasEnded } from './fold.js';
+export { suits } from './placement.js';
+export { ashaRungs } from './stopping/index.js';
+export {
+  initialState,
+  type AttemptState,
+  type State,
+  type SweepState,
+  type TrainerState,
+  type TrialRecord,
+} from './state.js';
+export type * from './events.js';
+export type { Action, Input, ListedAttempt, ReportInput } from './inputs.js';
+export type * from './spec.js';

@@ -1,0 +1,169 @@
+/** How trials and sweeps end, whoever asks for it: rules, budgets, people, failures. */
+import type { AttemptEndClass, AttemptRef, StopMode, TrialEndState } from './events.js';
+import { hasEnded } from './fold.js';
+import type { ReportInput } from './inputs.js';
+import type { AttemptState, SweepState, TrialRecord } from './state.js';
+import type { Step } from './step.js';
+
+export const refOf = (sweep: SweepState, trial: TrialRecord, attempt: AttemptState): AttemptRef => ({
+  sweepId: sweep.sweepId,
+  trialId: trial.trialId,
+  attempt: attempt.attempt,
+});
+
+/** The attempt that holds a slot for the trial now, if there is one. */
+export function liveAttempt(trial: TrialRecord): AttemptState | null {
+  const attempt = trial.attempts.at(-1);
+  return attempt !== undefined && attempt.end === null ? attempt : null;
+}
+
+/** Asks the trial's live attempt, if any, to end. */
+export function requestStop(
+  step: Step,
+  sweep: SweepState,
+  trial: TrialRecord,
+  mode: StopMode,
+  reason: string,
+): void {
+  const attempt = liveAttempt(trial);
+  if (attempt === null || attempt.stopMode === mode) return;
+  const ref = refOf(sweep, trial, attempt);
+  step.emit({ type: 'stop_requested', ...ref, mode, reason, at: step.at });
+  step.act({ type: 'stop_attempt', ...ref, trainerId: attempt.trainerId, mode, reason });
+}
+
+/** Ends the trial for good. Its attempt, if it still runs, is asked to end and keeps its slot until it has. */
+export function endTrial(
+  step: Step,
+  sweep: SweepState,
+  trial: TrialRecord,
+  state: TrialEndState,
+  reason: string,
+  code = '',
+): void {
+  if (hasEnded(trial)) return;
+  const { sweepId } = sweep;
+  step.emit({ type: 'trial_ended', sweepId, trialId: trial.trialId, state, reason, code, at: step.at });
+  // An attempt that reached its last epoch ends by itself.
+  const last = trial.epochs.at(-1)?.epoch ?? 0;
+  if (state === 'succeeded' && last >= sweep.spec.maxEpochs) return;
+  requestStop(step, sweep, trial, state === 'cancelled' || state === 'diverged' ? 'cancel' : 'stop', reason);
+}
+
+/** Ends every open trial of the sweep; the sweep itself ends when its last attempt has. */
+export function stopSweep(
+  step: Step,
+  sweep: SweepState,
+  state: 'stopped' | 'cancelled',
+  reason: string,
+): void {
+  step.emit({ type: 'sweep_stopping', sweepId: sweep.sweepId, reason, at: step.at });
+  for (const trial of [...sweep.trials.values()]) endTrial(step, sweep, trial, state, reason);
+}
+
+/** True when the search or an earned repeat has another trial to give. */
+export function hasProposals(sweep: SweepState): boolean {
+  const { spec, points } = sweep;
+  const positions = spec.stopping.rule === 'none' ? points * spec.repeats : points;
+  return sweep.nextIndex < positions || sweep.earnedRepeats.length > 0;
+}
+
+/** Ends the sweep when nothing is left to do. */
+export function endSweepWhenDone(step: Step, sweep: SweepState): void {
+  if (sweep.endedAt !== null || sweep.active.size > 0 || sweep.openTrials > 0) return;
+  if (sweep.status === 'stopping') {
+    step.emit({
+      type: 'sweep_ended',
+      sweepId: sweep.sweepId,
+      state: 'stopped',
+      reason: sweep.reason,
+      at: step.at,
+    });
+  } else if (sweep.status === 'running' && !hasProposals(sweep)) {
+    step.emit({
+      type: 'sweep_ended',
+      sweepId: sweep.sweepId,
+      state: 'completed',
+      reason: 'every trial has ended',
+      at: step.at,
+    });
+  }
+}
+
+const BACKOFF_FIRST_MS = 1_000;
+const BACKOFF_LAST_MS = 60_000;
+
+/** Attempts that ended so. One that never computed (a busy slot, a draining box) says nothing about the trial. */
+const countEnds = (trial: TrialRecord, ...classes: readonly AttemptEndClass[]): number =>
+  trial.attempts.filter(
+    ({ end, startedAt }) =>
+      end !== null && classes.includes(end.class) && (end.class !== 'preempted' || startedAt !== null),
+  ).length;
+
+/** What an attempt's end means for its trial, when the trial itself has not ended. The attempt is closed already. */
+export function afterAttemptEnd(
+  step: Step,
+  sweep: SweepState,
+  trial: TrialRecord,
+  end: Pick<Extract<ReportInput, { kind: 'ended' }>, 'class' | 'code' | 'message'>,
+): void {
+  const stopMode = trial.attempts.at(-1)?.stopMode ?? null;
+  if (stopMode === 'pause' && end.class !== 'diverged') {
+    step.emit({ type: 'trial_paused', sweepId: sweep.sweepId, trialId: trial.trialId, at: step.at });
+    return;
+  }
+  switch (end.class) {
+    case 'completed': {
+      const epoch = trial.epochs.at(-1)?.epoch;
+      if (epoch === undefined) endTrial(step, sweep, trial, 'failed', 'ended without a report', 'NO_REPORT');
+      else endTrial(step, sweep, trial, 'succeeded', `complete after epoch ${epoch}`);
+      return;
+    }
+    case 'diverged':
+      endTrial(step, sweep, trial, 'diverged', end.message, end.code || 'NON_FINITE');
+      return;
+    case 'out_of_memory':
+      endTrial(step, sweep, trial, 'failed', end.message, end.code || 'ATTEMPT_OUT_OF_MEMORY');
+      return;
+    case 'refused':
+      endTrial(step, sweep, trial, 'failed', end.message, end.code || 'PARAMETER_REFUSED');
+      return;
+    case 'crashed':
+      retry(step, sweep, trial, 'crashed', end.message, end.code || 'ATTEMPT_CRASHED');
+      return;
+    case 'lost':
+      retry(step, sweep, trial, 'lost', end.message, 'ATTEMPT_LOST');
+      return;
+    case 'stopped':
+    case 'preempted':
+      retry(step, sweep, trial, 'preempted', end.message || 'ended by its box', 'ATTEMPT_LOST');
+      return;
+  }
+}
+
+/** Queues the trial again, unless its retries of this class are used up. */
+function retry(
+  step: Step,
+  sweep: SweepState,
+  trial: TrialRecord,
+  budget: 'crashed' | 'lost' | 'preempted',
+  message: string,
+  code: string,
+): void {
+  const used = budget === 'preempted' ? countEnds(trial, 'preempted', 'stopped') : countEnds(trial, budget);
+  const allowed = step.state.settings.retries[budget];
+  if (used > allowed) {
+    endTrial(step, sweep, trial, 'failed', `${message} (${used} attempts ended so)`, code);
+    return;
+  }
+  // Only crashes wait: a lost or drained box says nothing about the trial.
+  const backoffMs = budget === 'crashed' ? Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** (used - 1)) : 0;
+  step.emit({
+    type: 'trial_requeued',
+    sweepId: sweep.sweepId,
+    trialId: trial.trialId,
+    reason: `${message}; retry ${used} of ${allowed}`,
+    notBefore: step.at + backoffMs,
+    at: step.at,
+  });
+}

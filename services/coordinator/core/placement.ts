@@ -1,0 +1,134 @@
+/**
+ * Placement: gives free slots to trials, waiting ones before new ones, and the sweep with the fewest running attempts
+ * first. A new trial is made only when a slot is free for it, so a grid of a million points costs nothing in advance.
+ */
+import type { SlotRecord } from './events.js';
+import type { Action } from './inputs.js';
+import { endSweepWhenDone, hasProposals } from './lifecycle.js';
+import { pointAt, pointHash, repeatSeed } from './search/index.js';
+import type { ResourcesSpec } from './spec.js';
+import type { State, SweepState, TrainerState, TrialRecord } from './state.js';
+import type { Step } from './step.js';
+
+const fits = (slot: SlotRecord, { gpus, device }: ResourcesSpec): boolean =>
+  (gpus === null || (gpus === 0 ? slot.deviceKind === 'cpu' : slot.deviceKind === 'gpu')) &&
+  (device === null || slot.deviceModel.toLowerCase().includes(device.toLowerCase()));
+
+/** Whether this trainer's slot may ever take attempts of the sweep. */
+export const suits = (trainer: TrainerState, slot: SlotRecord, sweep: SweepState): boolean =>
+  trainer.info.recipes.includes(sweep.spec.recipe) && fits(slot, sweep.spec.resources);
+
+interface FreeSlot {
+  readonly trainer: TrainerState;
+  readonly slot: SlotRecord;
+}
+
+function freeSlots(state: State, at: number): FreeSlot[] {
+  const free: FreeSlot[] = [];
+  for (const trainer of state.trainers.values()) {
+    const { slots, draining } = trainer.info;
+    if (trainer.status !== 'alive' || draining || trainer.holders.size >= slots.length) continue;
+    for (const slot of slots) {
+      const blocked = (trainer.blockedUntil.get(slot.slotId) ?? 0) > at;
+      if (!blocked && !trainer.holders.has(slot.slotId)) free.push({ trainer, slot });
+    }
+  }
+  return free;
+}
+
+/** Assigns until no free slot has a trial that suits it. */
+export function placeTrials(step: Step): void {
+  for (const free of freeSlots(step.state, step.at)) {
+    const next = nextTrial(step, free);
+    if (next !== null) assign(step, next.sweep, next.trial, free);
+  }
+}
+
+function nextTrial(
+  step: Step,
+  { trainer, slot }: FreeSlot,
+): { sweep: SweepState; trial: TrialRecord } | null {
+  const candidates = [...step.state.sweeps.values()]
+    .filter((sweep) => sweep.status === 'running' && suits(trainer, slot, sweep))
+    .filter((sweep) => sweep.active.size < (sweep.spec.maxParallel ?? Infinity))
+    .sort((a, b) => a.active.size - b.active.size);
+  for (const sweep of candidates) {
+    const trial = waitingTrial(sweep, step.at) ?? createTrial(step, sweep);
+    if (trial !== null) return { sweep, trial };
+  }
+  return null;
+}
+
+function waitingTrial(sweep: SweepState, at: number): TrialRecord | null {
+  for (const trialId of sweep.queue) {
+    const trial = sweep.trials.get(trialId);
+    if (trial !== undefined && trial.notBefore <= at) return trial;
+  }
+  return null;
+}
+
+/** Makes the next trial that the search proposes, or a repeat that its point has earned; null when there is none. */
+function createTrial(step: Step, sweep: SweepState): TrialRecord | null {
+  if (!hasProposals(sweep)) return null;
+  const { spec, points } = sweep;
+  const fresh = spec.stopping.rule === 'none' ? points * spec.repeats : points;
+  const index = sweep.nextIndex < fresh ? sweep.nextIndex : (sweep.earnedRepeats[0] as number);
+  const repeat = Math.floor(index / points) + 1;
+  const parameters = pointAt(spec, index % points);
+  const trialId = `t${String(sweep.trials.size + 1).padStart(4, '0')}`;
+  step.emit({
+    type: 'trial_created',
+    sweepId: sweep.sweepId,
+    trialId,
+    index,
+    parameters,
+    pointHash: pointHash(spec, parameters),
+    repeat,
+    seed: repeatSeed(spec.seed, repeat),
+    at: step.at,
+  });
+  return sweep.trials.get(trialId) ?? null;
+}
+
+function assign(step: Step, sweep: SweepState, trial: TrialRecord, { trainer, slot }: FreeSlot): void {
+  const attempt = trial.attempts.length + 1;
+  const ref = { sweepId: sweep.sweepId, trialId: trial.trialId, attempt };
+  const { trainerId } = trainer.info;
+  const resumeFrom = checkpointOf(trial);
+  step.emit({ type: 'attempt_assigned', ...ref, trainerId, slotId: slot.slotId, resumeFrom, at: step.at });
+  step.act(startAction(sweep, trial));
+}
+
+/** `ATTEMPT/EPOCH` of the newest epoch of the trial, whose checkpoint the next attempt goes on from; empty for none. */
+function checkpointOf(trial: TrialRecord): string {
+  const attempt = trial.attempts.findLast((candidate) => candidate.lastEpoch > 0);
+  return attempt === undefined ? '' : `${attempt.attempt}/${attempt.lastEpoch}`;
+}
+
+/** The command that starts the trial's current attempt; the same whenever it is made. */
+export function startAction(sweep: SweepState, trial: TrialRecord): Action {
+  const attempt = trial.attempts.at(-1);
+  if (attempt === undefined) throw new Error(`trial ${trial.trialId} has no attempt`);
+  const previous = { ...trial, attempts: trial.attempts.slice(0, -1) };
+  return {
+    type: 'start_attempt',
+    sweepId: sweep.sweepId,
+    trialId: trial.trialId,
+    attempt: attempt.attempt,
+    trainerId: attempt.trainerId,
+    slotId: attempt.slotId,
+    recipe: sweep.spec.recipe,
+    command: sweep.spec.command,
+    parameters: trial.parameters,
+    maxEpochs: sweep.spec.maxEpochs,
+    seed: trial.seed,
+    objectiveMetric: sweep.spec.objective.metric,
+    resumeFrom: checkpointOf(previous),
+  };
+}
+
+/** After any input: fill free slots, then end what is done (a sweep may have run out of proposals). */
+export function settle(step: Step): void {
+  placeTrials(step);
+  for (const sweep of step.state.sweeps.values()) if (sweep.endedAt === null) endSweepWhenDone(step, sweep);
+}

@@ -1,0 +1,173 @@
+/**
+ * Reports of trainers: which are accepted, and what follows. A report counts only when it comes from the trial's
+ * current attempt and rises above what was accepted; everything else changes nothing, however often it arrives.
+ */
+import type { Energy, EpochRecord } from './events.js';
+import { hasEnded, observationOf, ruleOf } from './fold.js';
+import type { Input, ReportInput } from './inputs.js';
+import { afterAttemptEnd, endSweepWhenDone, endTrial, stopSweep } from './lifecycle.js';
+import type { AttemptState, SweepState, TrialRecord } from './state.js';
+import type { Step } from './step.js';
+import { judgeTarget } from './stopping/index.js';
+
+const joulesOf = (record: EpochRecord): number | null =>
+  record.train.joules === null && record.evaluation.joules === null
+    ? null
+    : (record.train.joules ?? 0) + (record.evaluation.joules ?? 0);
+
+export function onReport(step: Step, { report }: Extract<Input, { type: 'reported' }>): void {
+  const sweep = step.state.sweeps.get(report.sweepId);
+  const trial = sweep?.trials.get(report.trialId);
+  const attempt = trial?.attempts.at(-1);
+  if (sweep === undefined || trial === undefined || attempt === undefined) return;
+  if (attempt.attempt !== report.attempt || attempt.end !== null) return;
+  switch (report.kind) {
+    case 'started':
+      onStarted(step, attempt, report);
+      return;
+    case 'epoch':
+      onEpoch(step, sweep, trial, attempt, report);
+      return;
+    case 'ended':
+      onEnded(step, sweep, trial, report);
+      return;
+  }
+}
+
+function onStarted(
+  step: Step,
+  attempt: AttemptState,
+  report: Extract<ReportInput, { kind: 'started' }>,
+): void {
+  if (attempt.startedAt !== null) return;
+  const { kind: _kind, ...facts } = report;
+  step.emit({ type: 'attempt_started', ...facts, at: step.at });
+}
+
+function onEpoch(
+  step: Step,
+  sweep: SweepState,
+  trial: TrialRecord,
+  attempt: AttemptState,
+  report: Extract<ReportInput, { kind: 'epoch' }>,
+): void {
+  const { sweepId, trialId, record } = report;
+  if (hasEnded(trial) || record.epoch <= attempt.lastEpoch) return;
+  const accepted = trial.epochs.at(-1)?.epoch ?? 0;
+  if (record.epoch <= accepted) {
+    const joules = joulesOf(record);
+    step.emit({
+      type: 'epoch_repeated',
+      sweepId,
+      trialId,
+      attempt: report.attempt,
+      epoch: record.epoch,
+      joules,
+      at: step.at,
+    });
+  } else {
+    step.emit({ type: 'epoch_accepted', sweepId, trialId, attempt: report.attempt, record, at: step.at });
+    judge(step, sweep, trial);
+  }
+  checkBudget(step, sweep);
+}
+
+/** Decides about a trial whose newest epoch has just been accepted. */
+function judge(step: Step, sweep: SweepState, trial: TrialRecord): void {
+  const { objective, maxEpochs } = sweep.spec;
+  const observation = observationOf(sweep, trial);
+  const { epoch, value } = observation;
+  const ref = { sweepId: sweep.sweepId, trialId: trial.trialId };
+  if (!Number.isFinite(value)) {
+    const present = Object.hasOwn(trial.epochs.at(-1)?.metrics ?? {}, objective.metric);
+    const reason = present
+      ? `${objective.metric} is ${String(value)} at epoch ${epoch}`
+      : `epoch ${epoch} reports no ${objective.metric}`;
+    const decision = {
+      rule: 'finite@1',
+      action: 'diverge' as const,
+      epoch,
+      rung: null,
+      value: null,
+      rank: null,
+      n: null,
+      threshold: null,
+      reason,
+    };
+    step.emit({ type: 'decision_made', ...ref, decision, at: step.at });
+    endTrial(step, sweep, trial, 'diverged', reason, 'NON_FINITE');
+    return;
+  }
+  const target = judgeTarget(objective, trial.epochs);
+  if (target !== null) {
+    step.emit({ type: 'decision_made', ...ref, decision: target, at: step.at });
+    endTrial(step, sweep, trial, 'succeeded', target.reason);
+    return;
+  }
+  // The rule is asked at the last epoch, too: passed rungs stand in the log. But there a trial has nothing to lose.
+  const decisions = ruleOf(sweep).judge(sweep.rule, observation);
+  for (const decision of decisions) step.emit({ type: 'decision_made', ...ref, decision, at: step.at });
+  if (epoch >= maxEpochs) {
+    endTrial(step, sweep, trial, 'succeeded', `complete: ${maxEpochs} epochs`);
+    return;
+  }
+  const stop = decisions.find((decision) => decision.action === 'stop');
+  if (stop !== undefined) endTrial(step, sweep, trial, 'stopped', `${stop.rule}: ${stop.reason}`);
+}
+
+function onEnded(
+  step: Step,
+  sweep: SweepState,
+  trial: TrialRecord,
+  report: Extract<ReportInput, { kind: 'ended' }>,
+): void {
+  const { kind: _kind, ...facts } = report;
+  step.emit({ type: 'attempt_ended', ...facts, slotRetryAt: null, at: step.at });
+  if (!hasEnded(trial)) afterAttemptEnd(step, sweep, trial, report);
+  checkBudget(step, sweep);
+  endSweepWhenDone(step, sweep);
+}
+
+const NO_ENERGY: Energy = {
+  joules: null,
+  meanWatts: null,
+  method: '',
+  absentReason: 'the attempt did not report its end',
+};
+
+/** Closes an attempt of which no end will be heard, and lets its trial go on elsewhere. */
+export function closeAttempt(
+  step: Step,
+  sweep: SweepState,
+  trial: TrialRecord,
+  attempt: AttemptState,
+  end: {
+    readonly class: 'lost' | 'refused' | 'preempted';
+    readonly code: string;
+    readonly message: string;
+    readonly slotRetryAt: number | null;
+  },
+): void {
+  const ref = { sweepId: sweep.sweepId, trialId: trial.trialId, attempt: attempt.attempt };
+  step.emit({ type: 'attempt_ended', ...ref, ...end, seconds: null, energy: NO_ENERGY, at: step.at });
+  if (!hasEnded(trial)) afterAttemptEnd(step, sweep, trial, end);
+  endSweepWhenDone(step, sweep);
+}
+
+const WH = 3_600;
+
+/** Ends the sweep when its budget is spent. A null reading is no spending, and never ends anything. */
+export function checkBudget(step: Step, sweep: SweepState): void {
+  if (sweep.status !== 'running') return;
+  const { energyWh, hours } = sweep.spec.budget;
+  if (energyWh !== null && sweep.spentJoules !== null && sweep.spentJoules >= energyWh * WH) {
+    const spent = (sweep.spentJoules / WH).toFixed(2);
+    stopSweep(step, sweep, 'stopped', `energy budget: ${spent} of ${energyWh} Wh spent`);
+    return;
+  }
+  if (hours !== null && sweep.firstAssignedAt !== null) {
+    const spentHours = (step.at - sweep.firstAssignedAt) / 3.6e6;
+    if (spentHours >= hours)
+      stopSweep(step, sweep, 'stopped', `time budget: ${spentHours.toFixed(2)} of ${hours} h spent`);
+  }
+}

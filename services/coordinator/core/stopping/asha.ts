@@ -1,0 +1,112 @@
+/**
+ * ASHA in its stopping form: L. Li et al., "A System for Massively Parallel Hyperparameter Tuning",
+ * arXiv 1810.05934, section 3 (eta: reduction factor; r: `firstRung`; s: bracket).
+ *
+ * Rungs lie at `firstRung * eta^(k+s)` epochs below `maxEpochs`. Of the n values at a rung, the newcomer's included, a
+ * trial goes on iff fewer than max(1, floor(n / eta)) are strictly better; ties go on. A report that skips a rung
+ * counts with its own value at every rung that it passed, lowest first.
+ */
+import { createHash } from 'node:crypto';
+import type { Decision } from '../events.js';
+import type { AshaSpec, Goal } from '../spec.js';
+import { show, signOf, type Observation, type RuleState, type StoppingRule } from './rule.js';
+
+/** Epochs of the rungs of bracket `s`, ascending. Integers throughout: no logarithm decides how many there are. */
+export function ashaRungs(spec: AshaSpec, maxEpochs: number, bracket = 0): readonly number[] {
+  const rungs: number[] = [];
+  let epochs = spec.firstRung;
+  for (let s = 0; s < bracket; s++) epochs *= spec.eta;
+  for (; epochs < maxEpochs; epochs *= spec.eta) rungs.push(epochs);
+  return rungs;
+}
+
+/**
+ * The bracket of a trial: a stable hash, weighted as Hyperband sizes its brackets: n proportional
+ * to eta^t / (t + 1) for the bracket with t more rungs below it, t = brackets - 1 - s (arXiv 1603.06560, section 3).
+ */
+export function ashaBracket(sweepId: string, trialId: string, spec: AshaSpec): number {
+  if (spec.brackets === 1) return 0;
+  const weights = Array.from(
+    { length: spec.brackets },
+    (_, s) => spec.eta ** (spec.brackets - 1 - s) / (spec.brackets - s),
+  );
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const hash = createHash('sha256').update(`${sweepId}/${trialId}`).digest().readUInt32BE(0);
+  let rest = (hash / 2 ** 32) * total;
+  for (const [s, weight] of weights.entries()) {
+    if (rest < weight) return s;
+    rest -= weight;
+  }
+  return spec.brackets - 1;
+}
+
+/** First place in `values` (best first) whose value is not better than `value`: the count of strictly better ones. */
+function countBetter(values: readonly number[], value: number): number {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((values[middle] as number) > value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Values at each rung, best first, larger is better; keyed `BRACKET/GROUP/EPOCHS`. */
+type AshaState = Record<string, number[]>;
+
+export function asha(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: string): StoppingRule {
+  const sign = signOf(goal);
+
+  const place = (observation: Observation): { prefix: string; passed: readonly number[]; value: number } => {
+    const bracket = ashaBracket(sweepId, observation.trialId, spec);
+    const group = spec.compareWithin.map((name) => observation.parameters[name] ?? null);
+    const window = observation.recent(spec.window);
+    return {
+      prefix: `${bracket}/${JSON.stringify(group)}`,
+      passed: ashaRungs(spec, maxEpochs, bracket).filter(
+        (rung) => observation.previousEpoch < rung && rung <= observation.epoch,
+      ),
+      value: (sign * window.reduce((sum, value) => sum + value, 0)) / window.length,
+    };
+  };
+
+  return {
+    id: 'asha@1',
+    init: () => ({}),
+    absorb(state: RuleState, observation) {
+      if (observation.repeat > 1) return;
+      const { prefix, passed, value } = place(observation);
+      for (const rung of passed) {
+        const values = ((state as AshaState)[`${prefix}/${rung}`] ??= []);
+        values.splice(countBetter(values, value), 0, value);
+      }
+    },
+    judge(state, observation) {
+      if (observation.repeat > 1) return [];
+      const { prefix, passed, value } = place(observation);
+      return passed.map((rung): Decision => {
+        const values = (state as AshaState)[`${prefix}/${rung}`] ?? [];
+        const n = values.length;
+        const better = countBetter(values, value);
+        const kept = Math.max(1, Math.floor(n / spec.eta));
+        const goesOn = better < kept;
+        const threshold = sign * (values[kept - 1] as number);
+        const what = spec.window > 1 ? `mean of the last ${spec.window} epochs` : 'value';
+        return {
+          rule: 'asha@1',
+          action: goesOn ? 'continue' : 'stop',
+          epoch: observation.epoch,
+          rung,
+          value: sign * value,
+          rank: better + 1,
+          n,
+          threshold,
+          reason:
+            `rung ${rung}: ${what} ${show(sign * value)} is rank ${better + 1} of ${n}; ` +
+            `the best ${kept} (to ${show(threshold)}) go on`,
+        };
+      });
+    },
+  };
+}

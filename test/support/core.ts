@@ -1,0 +1,195 @@
+/** Small builders for tests of the core: a sweep, a fleet, reports; and a world that feeds the core. */
+import { createHash } from 'node:crypto';
+import {
+  decide,
+  initialState,
+  type Action,
+  type Energy,
+  type EpochRecord,
+  type Input,
+  type LedgerEvent,
+  type State,
+  type SweepSpec,
+  type TrainerInfo,
+} from '../../services/coordinator/core/index.js';
+
+export const NO_READING: Energy = { joules: null, meanWatts: null, method: '', absentReason: 'no meter' };
+
+export const joules = (value: number): Energy => ({
+  joules: value,
+  meanWatts: value,
+  method: 'nvml-counter',
+  absentReason: '',
+});
+
+export const sweepSpec = (over: Partial<SweepSpec> = {}): SweepSpec => ({
+  name: 'test',
+  recipe: 'resnet-cifar10',
+  command: [],
+  objective: { metric: 'val_accuracy', goal: 'maximize', target: null, holdEpochs: 5, holdTolerance: 0.002 },
+  levels: [],
+  maxEpochs: 4,
+  fixed: {},
+  sweep: [{ name: 'batch_size', domain: { kind: 'list', values: [32, 64, 128] } }],
+  cases: [[]],
+  search: { method: 'grid' },
+  stopping: { rule: 'none' },
+  repeats: 1,
+  seed: 1,
+  budget: { energyWh: null, hours: null },
+  resources: { gpus: null, device: null },
+  maxParallel: null,
+  ...over,
+});
+
+export const trainer = (trainerId: string, slots = 1, over: Partial<TrainerInfo> = {}): TrainerInfo => ({
+  trainerId,
+  instanceId: `${trainerId}-1`,
+  address: '127.0.0.1:1',
+  slots: Array.from({ length: slots }, (_, i) => ({
+    slotId: `slot${i}`,
+    deviceKind: 'cpu' as const,
+    deviceModel: 'cpu',
+    deviceUuids: [],
+  })),
+  recipes: ['resnet-cifar10'],
+  labels: {},
+  powerMethod: '',
+  draining: false,
+  ...over,
+});
+
+export const epochRecord = (epoch: number, value: number, over: Partial<EpochRecord> = {}): EpochRecord => ({
+  epoch,
+  step: epoch * 10,
+  metrics: { val_accuracy: value },
+  trainSeconds: 1,
+  evaluationSeconds: 0.1,
+  dataWaitSeconds: 0,
+  samplesPerSecond: 100,
+  train: NO_READING,
+  evaluation: NO_READING,
+  gpuUtilization: null,
+  at: 0,
+  ...over,
+});
+
+type StartAction = Extract<Action, { type: 'start_attempt' }>;
+
+/** Feeds a core, keeps its log and its commands, and moves the clock by one second an input. */
+export class World {
+  readonly state: State = initialState();
+  readonly log: LedgerEvent[] = [];
+  readonly actions: Action[] = [];
+  now = 1_000_000;
+
+  constructor() {
+    this.feed({
+      type: 'lead',
+      ledgerId: 'ledger',
+      coordinatorId: 'c1',
+      settings: { retries: { crashed: 2, lost: 5, preempted: 10 } },
+      at: this.now,
+    });
+  }
+
+  feed(input: Input): readonly LedgerEvent[] {
+    this.now = Math.max(this.now, input.at) + 1_000;
+    const { events, actions } = decide(this.state, input);
+    this.log.push(...events);
+    this.actions.push(...actions);
+    return events;
+  }
+
+  join(...trainers: TrainerInfo[]): void {
+    for (const info of trainers) this.feed({ type: 'trainer_seen', trainer: info, at: this.now });
+  }
+
+  submit(spec: SweepSpec, sweepId = 's'): void {
+    this.feed({ type: 'submit', sweepId, spec, source: '', requestId: '', at: this.now });
+  }
+
+  /** Attempts that were started and have not been seen to end, oldest first. */
+  running(): StartAction[] {
+    const started = this.actions.filter((action): action is StartAction => action.type === 'start_attempt');
+    return started.filter(
+      ({ sweepId, trialId, attempt }) =>
+        this.state.sweeps.get(sweepId)?.trials.get(trialId)?.attempts[attempt - 1]?.end === null,
+    );
+  }
+
+  epoch(
+    ref: { sweepId: string; trialId: string; attempt: number },
+    record: EpochRecord,
+  ): readonly LedgerEvent[] {
+    const { sweepId, trialId, attempt } = ref;
+    return this.feed({
+      type: 'reported',
+      trainerId: 'any',
+      report: { kind: 'epoch', sweepId, trialId, attempt, record },
+      at: this.now,
+    });
+  }
+
+  started(ref: { sweepId: string; trialId: string; attempt: number }): void {
+    const { sweepId, trialId, attempt } = ref;
+    this.feed({
+      type: 'reported',
+      trainerId: 'any',
+      report: {
+        kind: 'started',
+        sweepId,
+        trialId,
+        attempt,
+        deviceKind: 'cpu',
+        deviceModel: 'cpu',
+        engine: {},
+        trainableParameters: null,
+        stepsPerEpoch: null,
+        resumedEpoch: 0,
+      },
+      at: this.now,
+    });
+  }
+
+  end(
+    ref: { sweepId: string; trialId: string; attempt: number },
+    endClass: Extract<LedgerEvent, { type: 'attempt_ended' }>['class'] = 'completed',
+    energy: Energy = NO_READING,
+  ): readonly LedgerEvent[] {
+    const { sweepId, trialId, attempt } = ref;
+    return this.feed({
+      type: 'reported',
+      trainerId: 'any',
+      report: {
+        kind: 'ended',
+        sweepId,
+        trialId,
+        attempt,
+        class: endClass,
+        code: '',
+        message: endClass,
+        seconds: 1,
+        energy,
+      },
+      at: this.now,
+    });
+  }
+
+  trial(trialId: string, sweepId = 's') {
+    const trial = this.state.sweeps.get(sweepId)?.trials.get(trialId);
+    if (trial === undefined) throw new Error(`no trial ${trialId}`);
+    return trial;
+  }
+}
+
+/** The whole state as one string: equal strings mean equal states, byte for byte. */
+export const freeze = (state: State): string =>
+  JSON.stringify(state, (_key, value: unknown) => {
+    if (value instanceof Map) return { map: [...(value as Map<string, unknown>)] };
+    if (value instanceof Set) return { set: [...(value as Set<string>)] };
+    if (typeof value === 'number' && !Number.isFinite(value)) return { number: String(value) };
+    return value;
+  });
+
+export const digest = (state: State): string => createHash('sha256').update(freeze(state)).digest('hex');
