@@ -2,12 +2,12 @@
  * `npm test`: sets up what the tests need, runs them (all projects, or what the arguments say) and ends with one line,
  * `N passed, N failed`. The counts come from vitest's own JSON; a crash, a stray error or no test at all is a failure.
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from './lib/layout.mjs';
 import { runMain } from './lib/errors.mjs';
 import { runAttached } from './lib/run.mjs';
-import { withTemporary } from './lib/store.mjs';
 import { TEST_NEEDS, ready } from './ready.mjs';
 
 /**
@@ -59,7 +59,8 @@ async function main() {
   const args = process.argv.slice(2);
   const root = projectRoot();
   await ready({ need: unitOnly(args) ? ['modules', 'build'] : TEST_NEEDS });
-  return withTemporary(async (scratch) => {
+  const scratch = mkdtempSync(join(tmpdir(), 'wattsweep-test-'));
+  try {
     const json = join(scratch, 'vitest.json');
     const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${json}`];
@@ -67,7 +68,9 @@ async function main() {
     const { lines, exitCode } = verdict(code, readIfThere(json));
     process.stdout.write(lines.join('\n') + '\n');
     return exitCode;
-  });
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
 }
 
 if (process.argv[1]?.endsWith('test.mjs')) await runMain(main);

@@ -40,7 +40,10 @@ export async function sha256File(file) {
 export async function withTemporary(work) {
   const parent = join(cacheHome(), 'tmp');
   const folder = join(parent, randomBytes(6).toString('hex'));
-  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  const remove = () => {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    rmSync(`${folder}.owner`, { force: true });
+  };
   const done = onInterrupt(remove);
   try {
     mkdirSync(folder, { recursive: true });
@@ -55,7 +58,6 @@ export async function withTemporary(work) {
   } finally {
     done();
     remove();
-    rmSync(`${folder}.owner`, { force: true });
   }
 }
 

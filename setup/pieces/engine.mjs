@@ -19,7 +19,7 @@ import { SetupError } from '../lib/errors.mjs';
 import { npm } from '../lib/npm.mjs';
 import { lastWords, run } from '../lib/run.mjs';
 import { progress, say } from '../lib/say.mjs';
-import { dropDownloads, ensurePiece, withTemporary } from '../lib/store.mjs';
+import { checkPiece, dropDownloads, ensurePiece } from '../lib/store.mjs';
 import { assertPip, fetchWheel, unpackWheels } from '../lib/wheels.mjs';
 
 /** What the binding needs of a wheel of 1.2 GB: two libraries, the C headers, and CUDA's libraries beside them. */
@@ -174,18 +174,18 @@ export async function ensureEngine({ gpu: asked, verify = false } = {}) {
   chosenPins(gpu);
   const folder = /** @type {string} */ (engineFolder(gpu));
   const librariesFolder = /** @type {string} */ (libtensorflowFolder(gpu));
+  // Said before anything is fetched.
+  if ((await checkPiece(folder)) !== 'complete') compiler();
   const libraries = ensureLibraries(gpu, verify);
-  // Its failure is reported where it is awaited; until then it must not count as unhandled.
-  libraries.catch(() => undefined);
-  await ensurePiece({
+  const engine = ensurePiece({
     name: 'engine',
     folder,
     verify,
     make: async (fresh) => {
-      compiler();
       progress('engine', 'npm ci');
-      for (const name of ['package.json', 'npm-shrinkwrap.json'])
+      for (const name of ['package.json', 'npm-shrinkwrap.json']) {
         copyFileSync(join(engineSource(), name), join(fresh, name));
+      }
       await npm(['ci'], fresh, 'TensorFlow.js');
       await libraries;
       progress('engine', 'compiling');
@@ -194,6 +194,9 @@ export async function ensureEngine({ gpu: asked, verify = false } = {}) {
       await proveEngine(fresh);
     },
   });
-  await libraries;
+  // Both are waited for, so that a failure of one does not leave the other working behind an ended set-up.
+  for (const result of await Promise.allSettled([libraries, engine])) {
+    if (result.status === 'rejected') throw result.reason;
+  }
   return folder;
 }
