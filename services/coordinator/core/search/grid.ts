@@ -3,9 +3,9 @@
  * computed, not stored. (In lexicographic order whole branches would wait for others, and ASHA would rank the first
  * ones among themselves.)
  *
- * No point comes twice. Within a branch all combinations differ; a point that an earlier branch holds as well belongs
- * to that one, and its position in the later branch is empty. Whether a branch holds a point is asked of its axes, so
- * this takes no memory either.
+ * No point comes twice. Within a branch all combinations differ; a combination that an earlier branch holds as well is
+ * left out of the later one. Only branches that could share points are looked through for such combinations, and only
+ * those found are remembered.
  */
 import type { Axes, Parameters, ParameterValue, SweepSpec } from '../spec.js';
 import { canonicalJson } from './canonical.js';
@@ -22,12 +22,30 @@ interface Branch {
   readonly size: number;
 }
 
-interface Grid {
-  readonly fixed: Parameters;
-  readonly maxEpochs: number;
+/** What every point of the sweep has. */
+type Context = Pick<SweepSpec, 'fixed' | 'maxEpochs'>;
+
+interface Grid extends Context {
   readonly branches: readonly Branch[];
+  readonly overlaps: readonly Overlap[];
+  /** Ranks of combinations that an earlier branch holds, ascending. Ranks run through the branches in turn. */
+  readonly doubles: readonly number[];
   readonly order: Permutation;
 }
+
+/** A branch that holds points of earlier ones. */
+export interface Overlap {
+  /** Index in `cases`. */
+  readonly branch: number;
+  /** How many; null when it may hold some, but to find them takes more than {@link MAX_COMPARISONS}. */
+  readonly points: number | null;
+}
+
+/** Comparisons of a combination with an earlier branch, of all branches together. */
+const MAX_COMPARISONS = 500_000;
+
+/** Axes of more values are not searched for common ones: they are taken to overlap. */
+const MAX_COMPARED_VALUES = 10_000;
 
 /** Expressions, each after those that it refers to; the members of a circle come last and have no value. */
 function ordered(axes: Axes): Branch['expressions'] {
@@ -68,16 +86,39 @@ const grids = new WeakMap<SweepSpec, Grid>();
 function gridOf(spec: SweepSpec): Grid {
   const known = grids.get(spec);
   if (known !== undefined) return known;
-  const branches = spec.cases.map((branch) => branchOf(spec.sweep, branch));
-  const size = branches.reduce((sum, branch) => sum + branch.size, 0);
-  const order = permutation(size, `wattsweep-grid:${spec.seed}`);
-  const grid: Grid = { fixed: spec.fixed, maxEpochs: spec.maxEpochs, branches, order };
+  const grid = compile(spec);
   grids.set(spec, grid);
   return grid;
 }
 
+function compile(spec: SweepSpec): Grid {
+  const branches = spec.cases.map((branch) => branchOf(spec.sweep, branch));
+  const context = { fixed: spec.fixed, maxEpochs: spec.maxEpochs };
+  const overlaps: Overlap[] = [];
+  const doubles: number[] = [];
+  let budget = MAX_COMPARISONS;
+  let begin = 0;
+  for (const [index, branch] of branches.entries()) {
+    const earlier = branches.slice(0, index).filter((other) => mayOverlap(branch, other));
+    const cost = branch.size * earlier.length;
+    if (cost > budget) overlaps.push({ branch: index, points: null });
+    else if (earlier.length > 0) {
+      budget -= cost;
+      const before = doubles.length;
+      for (let rank = 0; rank < branch.size; rank += 1) {
+        const point = combination(context, branch, rank);
+        if (earlier.some((other) => holds(context, other, point))) doubles.push(begin + rank);
+      }
+      if (doubles.length > before) overlaps.push({ branch: index, points: doubles.length - before });
+    }
+    begin += branch.size;
+  }
+  const order = permutation(begin - doubles.length, `wattsweep-grid:${spec.seed}`);
+  return { ...context, branches, overlaps, doubles, order };
+}
+
 /** The varied parameters of a branch's `rank`-th combination, first axis slowest. */
-function combination(grid: Grid, branch: Branch, rank: number): Map<string, ParameterValue> {
+function combination(grid: Context, branch: Branch, rank: number): Map<string, ParameterValue> {
   const values = new Map<string, ParameterValue>();
   let rest = rank;
   for (const axis of branch.axes.toReversed()) {
@@ -101,7 +142,7 @@ function combination(grid: Grid, branch: Branch, rank: number): Map<string, Para
   return values;
 }
 
-function holds(grid: Grid, branch: Branch, point: ReadonlyMap<string, ParameterValue>): boolean {
+function holds(grid: Context, branch: Branch, point: ReadonlyMap<string, ParameterValue>): boolean {
   if (branch.width !== point.size) return false;
   for (const { name, values } of branch.axes) {
     const value = point.get(name);
@@ -121,72 +162,51 @@ function holds(grid: Grid, branch: Branch, point: ReadonlyMap<string, ParameterV
   });
 }
 
-const isEmptyPosition = (grid: Grid, index: number, point: ReadonlyMap<string, ParameterValue>): boolean =>
-  grid.branches.slice(0, index).some((earlier) => holds(grid, earlier, point));
-
-/** Number of positions: combinations summed over the branches. Empty positions count. */
-export const gridSize = (spec: SweepSpec): number => gridOf(spec).order.size;
-
-/**
- * The parameters at a position of the grid's order, keys in code unit order; null for an empty position. An
- * expression that has no finite value at this point gives null for its parameter.
- *
- * @param position 0..gridSize-1
- * @throws RangeError for another position
- */
-export function gridPoint(spec: SweepSpec, position: number): Parameters | null {
-  const grid = gridOf(spec);
-  let rank = grid.order.at(position);
-  for (const [index, branch] of grid.branches.entries()) {
-    if (rank >= branch.size) {
-      rank -= branch.size;
-      continue;
-    }
-    const point = combination(grid, branch, rank);
-    if (isEmptyPosition(grid, index, point)) return null;
-    const parameters = [...Object.entries(grid.fixed), ...point].sort(([a], [b]) => (a < b ? -1 : 1));
-    return Object.fromEntries(parameters);
-  }
-  return null;
-}
-
-/** Axes of more values than this are not searched for a common one: they may overlap, then. */
-const MAX_COMPARED = 10_000;
-
 function mayOverlap(a: Branch, b: Branch): boolean {
   if (a.width !== b.width) return false;
   return a.axes.every(({ name, values }) => {
     const other = b.axes.find((axis) => axis.name === name);
     if (other === undefined) return b.expressions.some((expression) => expression.name === name);
-    if (values.size > MAX_COMPARED) return true;
+    if (values.size > MAX_COMPARED_VALUES) return true;
     for (let index = 0; index < values.size; index += 1) if (other.values.has(values.at(index))) return true;
     return false;
   });
 }
 
-/**
- * Number of points: positions that are not empty. Branches that may share points are counted through as far as
- * `maxCounted` combinations; beyond, the number is an upper bound and `exact` is false.
- */
-export function countPoints(
-  spec: SweepSpec,
-  maxCounted = 50_000,
-): { readonly points: number; readonly exact: boolean } {
-  const grid = gridOf(spec);
-  let points = 0;
-  let left = maxCounted;
-  let exact = true;
-  for (const [index, branch] of grid.branches.entries()) {
-    points += branch.size;
-    if (!grid.branches.slice(0, index).some((earlier) => mayOverlap(branch, earlier))) continue;
-    if (branch.size > left) {
-      exact = false;
-      continue;
-    }
-    left -= branch.size;
-    for (let rank = 0; rank < branch.size; rank += 1) {
-      if (isEmptyPosition(grid, index, combination(grid, branch, rank))) points -= 1;
-    }
+/** The `index`-th rank that is not among `doubles`. */
+function withoutDoubles(doubles: readonly number[], index: number): number {
+  let low = 0;
+  let high = doubles.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((doubles[middle] ?? Infinity) - middle <= index) low = middle + 1;
+    else high = middle;
   }
-  return { points, exact };
+  return index + low;
+}
+
+/** Number of points: combinations summed over the branches, each point counted once. */
+export const gridSize = (spec: SweepSpec): number => gridOf(spec).order.size;
+
+/** Branches that hold points of earlier ones, or may do so. */
+export const gridOverlaps = (spec: SweepSpec): readonly Overlap[] => gridOf(spec).overlaps;
+
+/**
+ * The parameters at a position of the grid's order, keys in code unit order. An expression that has no finite value
+ * at this point gives null for its parameter.
+ *
+ * @param position 0..gridSize-1
+ * @throws RangeError for another position
+ */
+export function gridPoint(spec: SweepSpec, position: number): Parameters {
+  const grid = gridOf(spec);
+  let rank = withoutDoubles(grid.doubles, grid.order.at(position));
+  for (const branch of grid.branches) {
+    if (rank < branch.size) {
+      const entries = [...Object.entries(grid.fixed), ...combination(grid, branch, rank)];
+      return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+    }
+    rank -= branch.size;
+  }
+  throw new RangeError(`position ${position} lies behind the last branch`);
 }

@@ -13,38 +13,22 @@ import { gridPoint, gridSize } from './grid.js';
 export interface SearchMethod {
   /** Name and version, e.g. `grid@1`. */
   readonly id: string;
-  /** Number of positions; null when the method can go on for ever. */
+  /** Number of points; null when the method can go on for ever. */
   size(spec: SweepSpec): number | null;
-  /** The parameters at a position from 0 on; null when the position is empty (its point stands elsewhere). */
-  propose(spec: SweepSpec, position: number): Parameters | null;
+  /** The parameters at a position of the method's order, from 0 on. Different positions give different points. */
+  propose(spec: SweepSpec, position: number): Parameters;
 }
 
 const methods: Readonly<Record<SearchSpec['method'], SearchMethod>> = {
   grid: { id: 'grid@1', size: gridSize, propose: gridPoint },
 };
 
-/** Number of positions of the sweep's search; Infinity for a method without an end. */
+/** Number of points that the sweep's search proposes; Infinity for a method without an end. */
 export const searchSize = (spec: SweepSpec): number => methods[spec.search.method].size(spec) ?? Infinity;
 
-/** The parameters at a position, or null when the position is empty. @throws RangeError outside 0..searchSize-1 */
-export const pointAt = (spec: SweepSpec, position: number): Parameters | null =>
+/** The parameters at a position of the search's order. @throws RangeError outside 0..searchSize-1 */
+export const pointAt = (spec: SweepSpec, position: number): Parameters =>
   methods[spec.search.method].propose(spec, position);
 
-export interface ProposedPoint {
-  readonly position: number;
-  readonly parameters: Parameters;
-}
-
-/** The first point at `position` or after it; null when there is none left. Go on from its `position` + 1. */
-export function nextPoint(spec: SweepSpec, position: number): ProposedPoint | null {
-  const size = searchSize(spec);
-  for (let at = position; at < size; at += 1) {
-    const parameters = pointAt(spec, at);
-    if (parameters !== null) return { position: at, parameters };
-  }
-  return null;
-}
-
 export { canonicalJson } from './canonical.js';
-export { countPoints } from './grid.js';
 export { pointHash, repeatSeed } from './hash.js';
