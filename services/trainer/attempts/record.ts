@@ -1,0 +1,78 @@
+/**
+ * What stands on the disk about one attempt: the shapes of attempt.json, run.json and exit.json and of a spool's lines.
+ * Written by the service (attempt.json) and by the slot's supervisor (the rest); read by both.
+ */
+import type { AttemptEndClass, AttemptKey, AttemptSpec, RunnerLine } from '../protocol/runner.js';
+
+/** attempt.json: all that the supervisor needs to run the attempt, whoever is service by then. */
+export interface AcceptedAttempt {
+  readonly version: 1;
+  readonly ledgerId: string;
+  readonly slotId: string;
+  readonly acceptedAtUnixMs: number;
+  readonly bootId: string;
+  /** Program and arguments of the runner. */
+  readonly runnerCommand: readonly string[];
+  /** Environment of the runner beside the inherited one; null takes a variable away. */
+  readonly environment: Readonly<Record<string, string | null>>;
+  /** `NAME=value` in the environment of every process of the attempt. */
+  readonly token: string;
+  readonly spec: AttemptSpec;
+}
+
+/** run.json */
+export interface RunRecord {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly bootId: string;
+  readonly startedAtUnixMs: number;
+  readonly startedMonotonicMs: number;
+}
+
+/** exit.json */
+export interface ExitRecord {
+  /** Exit code of the runner; null when a signal ended it, or when nobody saw its end. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly class: AttemptEndClass;
+  readonly endedAtUnixMs: number;
+  /** Processes of the attempt that had to be killed after the runner had gone. */
+  readonly leftovers: number;
+}
+
+/** A line of the spool: what the runner said, and when the supervisor heard it. */
+export interface SpoolRecord {
+  readonly atUnixMs: number;
+  readonly monotonicMs: number;
+  readonly line: RunnerLine;
+}
+
+const LINE_TYPES: ReadonlySet<unknown> = new Set(['started', 'step', 'epoch', 'checkpoint', 'end']);
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The line as an object with a known `type`, or null. Its other fields are checked by who reads the spool. */
+export function parseRunnerLine(
+  text: string,
+): (Record<string, unknown> & { type: RunnerLine['type'] }) | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) && LINE_TYPES.has(value.type)
+      ? (value as Record<string, unknown> & { type: RunnerLine['type'] })
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A spool line around a runner's line that is JSON already. */
+export const spoolLine = (atUnixMs: number, monotonicMs: number, lineJson: string): string =>
+  `{"atUnixMs":${String(atUnixMs)},"monotonicMs":${monotonicMs.toFixed(3)},"line":${lineJson}}\n`;
+
+/** `SWEEP/TRIAL#ATTEMPT`, for people. */
+export const attemptName = (key: AttemptKey): string =>
+  `${key.sweepId}/${key.trialId}#${String(key.attempt)}`;
+
+/** Names the attempt among those of all ledgers. */
+export const attemptId = (ledgerId: string, key: AttemptKey): string => `${ledgerId}/${attemptName(key)}`;

@@ -1,0 +1,49 @@
+/** Files that are either old or new, never half: what the trainer must not forget is written through these. */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Writes `value` as JSON so that it is on the disk, whole, when the promise resolves. Errors: those of the file system. */
+export async function writeJsonDurably(path: string, value: unknown, mode = 0o644): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await open(temporary, 'w', mode);
+  try {
+    await file.writeFile(`${JSON.stringify(value)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Writes `value` as JSON, whole or not at all; a power loss may bring the old content back unless `durable`. */
+export function writeJsonSync(
+  path: string,
+  value: unknown,
+  options: { durable?: boolean; mode?: number } = {},
+): void {
+  const temporary = `${path}.new`;
+  const fd = openSync(temporary, 'w', options.mode ?? 0o644);
+  try {
+    writeSync(fd, `${JSON.stringify(value)}\n`);
+    if (options.durable === true) fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(temporary, path);
+}
+
+/** The parsed content, or undefined when there is no such file or it is no JSON. The caller checks the shape. */
+export function readJsonSync(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

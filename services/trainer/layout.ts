@@ -1,0 +1,66 @@
+/**
+ * Where a trainer keeps what it must not forget. Everything lies under `<data>/trainers/<trainerId>/`:
+ *
+ *   service.json                    the service that uses this folder: instance, pid, start time
+ *   fence.json                      highest term seen of each ledger
+ *   slots/<slot>/                   slot.json (how to reach the slot's supervisor), its socket and its log
+ *   attempts/<ledger>/<sweep>/<trial>/<n>/
+ *     attempt.json                  what was accepted; on the disk before StartAttempt is answered
+ *     run.json                      the runner's pid and start, by the supervisor
+ *     spool.jsonl                   what the runner said, a record a line; the line's number names the fact
+ *     published.json                last spool line that NATS has acknowledged
+ *     exit.json                     how the process ended; its presence means that the attempt is over
+ *     output.log                    the program's own stdout and stderr, bounded
+ *     work/                         working folder of the program
+ *   checkpoints/<ledger>/<sweep>/<trial>/   follows the trial to its next attempt
+ *
+ * The ledger stands in the path because a new ledger may use the same sweep and trial names again.
+ */
+import { join } from 'node:path';
+import type { AttemptKey } from './protocol/runner.js';
+
+export interface TrainerLayout {
+  readonly root: string;
+  readonly serviceFile: string;
+  readonly fenceFile: string;
+  readonly slotsDir: string;
+  readonly attemptsDir: string;
+  slotDir(slotId: string): string;
+  attemptDir(ledgerId: string, key: AttemptKey): string;
+  checkpointDir(ledgerId: string, key: Pick<AttemptKey, 'sweepId' | 'trialId'>): string;
+}
+
+export function trainerLayout(dataDir: string, trainerId: string): TrainerLayout {
+  const root = join(dataDir, 'trainers', trainerId);
+  return {
+    root,
+    serviceFile: join(root, 'service.json'),
+    fenceFile: join(root, 'fence.json'),
+    slotsDir: join(root, 'slots'),
+    attemptsDir: join(root, 'attempts'),
+    slotDir: (slotId) => join(root, 'slots', slotId),
+    attemptDir: (ledgerId, key) =>
+      join(root, 'attempts', ledgerId, key.sweepId, key.trialId, String(key.attempt)),
+    checkpointDir: (ledgerId, key) => join(root, 'checkpoints', ledgerId, key.sweepId, key.trialId),
+  };
+}
+
+/** Files of one attempt. */
+export const attemptFiles = (dir: string) =>
+  ({
+    attempt: join(dir, 'attempt.json'),
+    run: join(dir, 'run.json'),
+    spool: join(dir, 'spool.jsonl'),
+    published: join(dir, 'published.json'),
+    exit: join(dir, 'exit.json'),
+    output: join(dir, 'output.log'),
+    work: join(dir, 'work'),
+  }) as const;
+
+/** Files of one slot. The socket lies elsewhere when its path would be too long for the kernel. */
+export const slotFiles = (dir: string) =>
+  ({
+    slot: join(dir, 'slot.json'),
+    socket: join(dir, 'supervisor.sock'),
+    log: join(dir, 'supervisor.log'),
+  }) as const;

@@ -1,0 +1,71 @@
+/** Tells how an attempt ended whose runner did not say so itself. */
+import { readFileSync } from 'node:fs';
+import type { RunnerLine, StopMode } from '../protocol/runner.js';
+
+type EndLine = Extract<RunnerLine, { type: 'end' }>;
+
+export interface SilentExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** What was asked of the runner before it went, if anything. */
+  readonly stop: { readonly mode: StopMode; readonly endAs: 'stopped' | 'preempted' } | null;
+  /** Whether the supervisor had to kill it. */
+  readonly killed: boolean;
+  /** The kernel killed a process for want of memory while this one ran. */
+  readonly oomKill: boolean;
+  /** Last part of the program's output. */
+  readonly outputTail: string;
+}
+
+const OUT_OF_MEMORY =
+  /out of memory|OOM when allocating|RESOURCE_EXHAUSTED|ResourceExhaustedError|CUDA_ERROR_OUT_OF_MEMORY|std::bad_alloc|MemoryError|cannot allocate memory/i;
+
+const SIGKILL_CODE = 137;
+
+/** Classes, codes and sentences of a silent end. */
+export function classifyExit(exit: SilentExit): EndLine {
+  const end = (value: Omit<EndLine, 'type'>): EndLine => ({ type: 'end', ...value });
+  const how =
+    exit.signal !== null
+      ? `was ended by signal ${exit.signal}`
+      : exit.code === null
+        ? 'went away'
+        : `exited with code ${String(exit.code)}`;
+  if (exit.stop !== null) {
+    const message = exit.killed
+      ? 'The runner did not stop within its grace and was killed; its last checkpoint is what is left.'
+      : `The runner ${how} when it was asked to stop, without a last word.`;
+    return end({ class: exit.stop.endAs, code: '', message });
+  }
+  const killedFromOutside = exit.signal === 'SIGKILL' || exit.code === SIGKILL_CODE;
+  if ((killedFromOutside && exit.oomKill) || (exit.code !== 0 && OUT_OF_MEMORY.test(exit.outputTail)))
+    return end({
+      class: 'out_of_memory',
+      code: 'ATTEMPT_OUT_OF_MEMORY',
+      message: `The runner ran out of memory: it ${how}.${lastWords(exit.outputTail)}`,
+    });
+  return end({
+    class: 'crashed',
+    code: 'ATTEMPT_CRASHED',
+    message: `The runner ${how} without saying how the attempt ended.${lastWords(exit.outputTail)}`,
+  });
+}
+
+/** The last line that the program printed, to put beside the bare fact. */
+function lastWords(tail: string): string {
+  const line = tail
+    .split('\n')
+    .map((text) => text.trim())
+    .filter((text) => text !== '')
+    .at(-1);
+  return line === undefined ? '' : ` Its last output: ${line.slice(0, 200)}`;
+}
+
+/** Processes that the kernel has killed for want of memory since boot; 0 where it does not say. */
+export function oomKills(): number {
+  try {
+    return Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}

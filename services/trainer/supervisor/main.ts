@@ -1,0 +1,175 @@
+/**
+ * The slot supervisor: one process a slot, in a session of its own. It runs one attempt at a time and outlives the
+ * trainer service, so that the service can be killed, restarted and upgraded while training goes on.
+ *
+ * Start: `node main.js SLOT_DIR`, with slot.json written by the service. It imports nothing but Node's own modules: it
+ * must start in some ten milliseconds, and must not fail.
+ */
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import type { AcceptedAttempt } from '../attempts/record.js';
+import { monotonicMs } from '../host/clock.js';
+import { readJsonSync, writeJsonSync } from '../host/files.js';
+import { LineSplitter } from '../host/lines.js';
+import { bootId, identify } from '../host/process.js';
+import { attemptFiles, slotFiles } from '../layout.js';
+import { AttemptRun } from './attempt-run.js';
+import type { ServiceMessage, SlotFile, SupervisorMessage } from './messages.js';
+
+const MAX_MESSAGE_BYTES = 64 * 1024;
+/** Until a service has said its own. */
+const FIRST_LOST_AFTER_MS = 30_000;
+
+class Supervisor {
+  #service: Socket | null = null;
+  #run: AttemptRun | null = null;
+  #lastHeardMs = monotonicMs();
+  #lostAfterMs = FIRST_LOST_AFTER_MS;
+  #stopGraceMs = 10_000;
+  #leaving = false;
+
+  constructor(
+    private readonly slot: SlotFile,
+    private readonly slotFile: string,
+  ) {}
+
+  listen(): void {
+    rmSync(this.slot.socketPath, { force: true });
+    const server = createServer((socket) => this.#greet(socket));
+    server.on('error', (error) => {
+      process.stderr.write(`cannot listen on ${this.slot.socketPath}: ${error.message}\n`);
+      process.exit(1);
+    });
+    server.listen(this.slot.socketPath, () => {
+      writeJsonSync(
+        this.slotFile,
+        { ...this.slot, ...identify(process.pid), bootId: bootId() },
+        { mode: 0o600 },
+      );
+    });
+    this.#watch();
+  }
+
+  /**
+   * Ends the attempt when no service has been heard for too long. Seen twice before it acts: after a SIGSTOP of this
+   * very process the service's words are still unread in the socket when the timer fires.
+   */
+  #watch(seenSilent = false): void {
+    const silent = monotonicMs() - this.#lastHeardMs > this.#lostAfterMs;
+    if (silent && seenSilent) this.leave();
+    setTimeout(() => this.#watch(silent), Math.min(1_000, Math.max(20, this.#lostAfterMs / 10)));
+  }
+
+  /** Ends the attempt after a checkpoint, then exits. */
+  leave(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    if (this.#run === null) this.#exit();
+    else this.#run.stop('pause', 'preempted', this.#stopGraceMs);
+  }
+
+  #exit(): never {
+    rmSync(this.slot.socketPath, { force: true });
+    process.exit(0);
+  }
+
+  #greet(socket: Socket): void {
+    const splitter = new LineSplitter((line) => this.#hear(socket, line), MAX_MESSAGE_BYTES);
+    socket.on('data', (chunk) => splitter.push(chunk));
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      if (this.#service === socket) this.#service = null;
+    });
+  }
+
+  #hear(socket: Socket, line: string): void {
+    let message: ServiceMessage;
+    try {
+      message = JSON.parse(line) as ServiceMessage;
+    } catch {
+      socket.destroy();
+      return;
+    }
+    if (message.type === 'hello') {
+      if (message.token !== this.slot.token) {
+        socket.destroy();
+        return;
+      }
+      if (this.#service !== socket) this.#service?.destroy();
+      this.#service = socket;
+      this.#lostAfterMs = message.lostAfterMs;
+      this.#stopGraceMs = message.stopGraceMs;
+    } else if (this.#service !== socket) {
+      socket.destroy();
+      return;
+    }
+    this.#lastHeardMs = monotonicMs();
+    this.#obey(message);
+  }
+
+  #obey(message: ServiceMessage): void {
+    switch (message.type) {
+      case 'hello':
+        this.#say({ type: 'state', pid: process.pid, attemptDir: this.#run?.dir ?? null });
+        break;
+      case 'alive':
+        break;
+      case 'start':
+        this.#start(message.attemptDir);
+        break;
+      case 'stop':
+        if (this.#run?.dir === message.attemptDir)
+          this.#run.stop(message.mode, message.endAs, this.#stopGraceMs);
+        break;
+      case 'retire':
+        if (this.#run === null) this.#exit();
+    }
+  }
+
+  #start(attemptDir: string): void {
+    const running = this.#run?.dir;
+    const files = attemptFiles(attemptDir);
+    const accepted = readJsonSync(files.attempt) as AcceptedAttempt | undefined;
+    const reason =
+      running !== undefined && running !== attemptDir
+        ? `the slot runs ${running}`
+        : this.#leaving
+          ? 'the supervisor is on its way out'
+          : accepted === undefined
+            ? 'attempt.json cannot be read'
+            : null;
+    if (reason !== null || accepted === undefined) {
+      this.#say({ type: 'refused', attemptDir, reason: reason ?? '' });
+      return;
+    }
+    // Started twice, or over already: whoever asked finds it in the spool.
+    if (running === attemptDir || existsSync(files.exit)) return;
+    mkdirSync(accepted.spec.workDir, { recursive: true });
+    mkdirSync(accepted.spec.checkpointDir, { recursive: true });
+    const run = new AttemptRun(attemptDir, accepted, () => this.#say({ type: 'spooled', attemptDir }));
+    this.#run = run;
+    this.#say({ type: 'state', pid: process.pid, attemptDir });
+    void run.ended.then(() => {
+      this.#run = null;
+      this.#say({ type: 'ended', attemptDir });
+      if (this.#leaving) this.#exit();
+    });
+  }
+
+  #say(message: SupervisorMessage): void {
+    this.#service?.write(`${JSON.stringify(message)}\n`);
+  }
+}
+
+const slotDir = process.argv[2] ?? '.';
+const { slot: slotFile } = slotFiles(slotDir);
+const slot = readJsonSync(slotFile) as SlotFile | undefined;
+if (slot === undefined) {
+  process.stderr.write(`no slot.json in ${slotDir}\n`);
+  process.exit(1);
+}
+// A terminal's Ctrl-C and a closed session reach the service, which decides; the supervisor stays until it is told.
+for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+const supervisor = new Supervisor(slot, slotFile);
+process.on('SIGTERM', () => supervisor.leave());
+supervisor.listen();
