@@ -108,8 +108,9 @@ export function afterAttemptEnd(
   end: Pick<Extract<ReportInput, { kind: 'ended' }>, 'class' | 'code' | 'message'>,
 ): void {
   const stopMode = trial.attempts.at(-1)?.stopMode ?? null;
-  if (stopMode === 'pause' && end.class !== 'diverged') {
-    step.emit({ type: 'trial_paused', sweepId: sweep.sweepId, trialId: trial.trialId, at: step.at });
+  const said = end.class === 'completed' || end.class === 'diverged' || end.class === 'refused';
+  if (stopMode === 'pause' && !said && end.class !== 'out_of_memory') {
+    pauseTrial(step, sweep, trial);
     return;
   }
   switch (end.class) {
@@ -139,6 +140,13 @@ export function afterAttemptEnd(
       retry(step, sweep, trial, 'preempted', end.message || 'ended by its box', 'ATTEMPT_LOST');
       return;
   }
+}
+
+/** Parks the trial; when the sweep was resumed before its attempt had ended, the trial waits for a slot instead. */
+function pauseTrial(step: Step, sweep: SweepState, trial: TrialRecord): void {
+  const ref = { sweepId: sweep.sweepId, trialId: trial.trialId };
+  if (sweep.status === 'paused') step.emit({ type: 'trial_paused', ...ref, at: step.at });
+  else step.emit({ type: 'trial_requeued', ...ref, reason: 'resumed', notBefore: step.at, at: step.at });
 }
 
 /** Queues the trial again, unless its retries of this class are used up. */

@@ -40,7 +40,7 @@ function onStarted(
   report: Extract<ReportInput, { kind: 'started' }>,
 ): void {
   if (attempt.startedAt !== null) return;
-  const { kind: _kind, ...facts } = report;
+  const { kind, ...facts } = report;
   step.emit({ type: 'attempt_started', ...facts, at: step.at });
 }
 
@@ -121,7 +121,7 @@ function onEnded(
   trial: TrialRecord,
   report: Extract<ReportInput, { kind: 'ended' }>,
 ): void {
-  const { kind: _kind, ...facts } = report;
+  const { kind, ...facts } = report;
   step.emit({ type: 'attempt_ended', ...facts, slotRetryAt: null, at: step.at });
   if (!hasEnded(trial)) afterAttemptEnd(step, sweep, trial, report);
   checkBudget(step, sweep);

@@ -1,0 +1,396 @@
+import { describe, expect, it } from 'vitest';
+import { epochRecord, joules, sweepSpec, trainer, World } from '../../support/core.js';
+
+const asha = { rule: 'asha' as const, firstRung: 1, eta: 2, window: 1, compareWithin: [], brackets: 1 };
+
+/** A world with one sweep on as many slots as it has points. */
+function busy(over: Parameters<typeof sweepSpec>[0] = {}, slots = 3): World {
+  const world = new World();
+  world.submit(sweepSpec(over));
+  world.join(trainer('a', slots));
+  return world;
+}
+
+describe('placement', () => {
+  it('makes a trial only when a slot is free for it', () => {
+    const world = new World();
+    world.submit(
+      sweepSpec({
+        sweep: [
+          {
+            name: 'x',
+            domain: { kind: 'range', min: 0, max: 1, scale: 'linear', integer: false, count: 1_000_000 },
+          },
+        ],
+      }),
+    );
+    expect(world.state.sweeps.get('s')?.trials.size).toBe(0);
+    world.join(trainer('a', 2));
+    expect(world.running().map((start) => start.trialId)).toEqual(['t0001', 't0002']);
+    expect(world.state.sweeps.get('s')?.trials.size).toBe(2);
+  });
+
+  it('uses the slots of several trainers, and no more than max_parallel', () => {
+    const world = new World();
+    world.submit(sweepSpec({ maxParallel: 2 }));
+    world.join(trainer('a'), trainer('b'), trainer('c'));
+    expect(world.running().map((start) => start.trainerId)).toEqual(['a', 'b']);
+  });
+
+  it('places nothing on a box that lacks the recipe, the kind of device or the model', () => {
+    const world = new World();
+    world.submit(sweepSpec({ resources: { gpus: 1, device: 'rtx 4060' } }));
+    const gpu = (deviceModel: string) => ({
+      slots: [{ slotId: 'gpu0', deviceKind: 'gpu' as const, deviceModel, deviceUuids: ['GPU-1'] }],
+    });
+    world.join(
+      trainer('cpu'),
+      trainer('other', 1, gpu('NVIDIA V100')),
+      trainer('bare', 1, { ...gpu('NVIDIA RTX 4060 Ti'), recipes: [] }),
+    );
+    expect(world.running()).toEqual([]);
+    world.join(trainer('right', 1, gpu('NVIDIA GeForce RTX 4060 Ti')));
+    expect(world.running().map((start) => start.trainerId)).toEqual(['right']);
+  });
+
+  it('shares slots between sweeps', () => {
+    const world = new World();
+    world.submit(sweepSpec(), 'one');
+    world.submit(sweepSpec(), 'two');
+    world.join(trainer('a', 4));
+    const bySweep = world.running().map((start) => start.sweepId);
+    expect(bySweep.filter((id) => id === 'one')).toHaveLength(2);
+    expect(bySweep.filter((id) => id === 'two')).toHaveLength(2);
+  });
+
+  it('takes a repeated submit once', () => {
+    const world = new World();
+    for (const sweepId of ['one', 'two'])
+      world.feed({ type: 'submit', sweepId, spec: sweepSpec(), source: '', requestId: 'r', at: world.now });
+    expect([...world.state.sweeps.keys()]).toEqual(['one']);
+  });
+});
+
+describe('reports', () => {
+  it('runs a sweep to its end', () => {
+    const world = busy({ maxEpochs: 2 });
+    for (const start of world.running()) {
+      world.started(start);
+      world.epoch(start, epochRecord(1, 0.1));
+      world.epoch(start, epochRecord(2, 0.2));
+      world.end(start);
+    }
+    const sweep = world.state.sweeps.get('s');
+    expect(sweep?.status).toBe('completed');
+    expect([...(sweep?.trials.values() ?? [])].map((trial) => trial.state)).toEqual([
+      'succeeded',
+      'succeeded',
+      'succeeded',
+    ]);
+  });
+
+  it('accepts an epoch once, whatever is sent again or late', () => {
+    const world = busy();
+    const [start] = world.running();
+    world.epoch(start!, epochRecord(1, 0.1));
+    expect(world.epoch(start!, epochRecord(1, 0.9))).toEqual([]);
+    world.epoch(start!, epochRecord(2, 0.2));
+    expect(world.epoch(start!, epochRecord(1, 0.9))).toEqual([]);
+    expect(world.trial('t0001').epochs.map((record) => record.metrics.val_accuracy)).toEqual([0.1, 0.2]);
+  });
+
+  it('ignores words of a superseded attempt, of an unknown trial and of an unknown sweep', () => {
+    const world = busy();
+    const [start] = world.running();
+    world.end(start!, 'preempted');
+    expect(world.trial('t0001').attempts).toHaveLength(2);
+    expect(world.epoch(start!, epochRecord(1, 0.5))).toEqual([]);
+    expect(world.epoch({ ...start!, trialId: 't9' }, epochRecord(1, 0.5))).toEqual([]);
+    expect(world.epoch({ ...start!, sweepId: 'x' }, epochRecord(1, 0.5))).toEqual([]);
+  });
+
+  it('books the joules of an epoch that had to be trained again as wasted', () => {
+    const world = busy({}, 1);
+    const [first] = world.running();
+    world.started(first!);
+    world.epoch(first!, epochRecord(1, 0.1, { train: joules(10) }));
+    world.end(first!, 'preempted', joules(13));
+    const second = world.running()[0]!;
+    expect([second.attempt, second.resumeFrom]).toEqual([2, '1/1']);
+    world.epoch(second, epochRecord(1, 0.7, { train: joules(9) }));
+    world.epoch(second, epochRecord(2, 0.2, { train: joules(8) }));
+    const trial = world.trial('t0001');
+    expect(trial.epochs.map((record) => record.metrics.val_accuracy)).toEqual([0.1, 0.2]);
+    expect(trial.attempts.map((attempt) => attempt.wastedJoules)).toEqual([3, 9]);
+    expect(world.state.sweeps.get('s')?.spentJoules).toBe(10 + 3 + 9 + 8);
+  });
+
+  it('keeps an unread wattage null', () => {
+    const world = busy();
+    world.epoch(world.running()[0]!, epochRecord(1, 0.1));
+    expect(world.state.sweeps.get('s')?.spentJoules).toBeNull();
+  });
+});
+
+describe('ends of trials', () => {
+  it('stops a losing trial at its rung, with the reason, and frees the slot only when the attempt has ended', () => {
+    const world = busy({ stopping: asha });
+    const [a, b] = world.running();
+    world.epoch(a!, epochRecord(1, 0.5));
+    world.epoch(b!, epochRecord(1, 0.4));
+    const loser = world.trial(b!.trialId);
+    expect(loser.state).toBe('stopped');
+    expect(loser.reason).toBe('asha@1: rung 1: value 0.4000 is rank 2 of 2; the best 1 (to 0.5000) go on');
+    expect(world.actions.at(-1)).toMatchObject({ type: 'stop_attempt', trialId: b!.trialId, mode: 'stop' });
+    expect(world.running()).toHaveLength(3);
+    world.end(b!, 'stopped');
+    expect(world.running()).toHaveLength(2);
+  });
+
+  it.each([NaN, Infinity, undefined])('a trial whose objective is %s has diverged', (value) => {
+    const world = busy({ stopping: asha });
+    const metrics = value === undefined ? {} : { val_accuracy: value };
+    world.epoch(world.running()[0]!, epochRecord(1, 0, { metrics }));
+    expect(world.trial('t0001').state).toBe('diverged');
+    expect(world.trial('t0001').decisions.map(({ rule, action }) => [rule, action])).toEqual([
+      ['finite@1', 'diverge'],
+    ]);
+  });
+
+  it.each([
+    ['NaN 5 4 6', 'S C S C'],
+    ['5 NaN 4 6', 'C S S C'],
+  ])('with %s at one rung the answers are %s', (values, expected) => {
+    const world = busy(
+      { stopping: asha, sweep: [{ name: 'x', domain: { kind: 'list', values: [1, 2, 3, 4] } }] },
+      4,
+    );
+    const letters = world.running().map((start, i) => {
+      world.epoch(start, epochRecord(1, Number(values.split(' ')[i])));
+      return world.trial(start.trialId).state === 'starting' || world.trial(start.trialId).state === 'running'
+        ? 'C'
+        : 'S';
+    });
+    expect(letters.join(' ')).toBe(expected);
+  });
+
+  it('succeeds early when the target was held', () => {
+    const objective = {
+      metric: 'val_accuracy',
+      goal: 'maximize' as const,
+      target: 0.9,
+      holdEpochs: 1,
+      holdTolerance: 0,
+    };
+    const world = busy({ objective, maxEpochs: 10 });
+    const [start] = world.running();
+    world.epoch(start!, epochRecord(1, 0.91));
+    expect(world.trial('t0001').state).toBe('running');
+    world.epoch(start!, epochRecord(2, 0.92));
+    expect(world.trial('t0001').state).toBe('succeeded');
+    expect(world.actions.at(-1)).toMatchObject({ type: 'stop_attempt', mode: 'stop' });
+  });
+
+  it('a refused trial fails alone and says why', () => {
+    const world = busy();
+    const [first] = world.running();
+    world.feed({
+      type: 'start_refused',
+      ...pick(first!),
+      retryable: false,
+      code: 'PARAMETER_REFUSED',
+      message: 'batch_size is 0',
+      at: world.now,
+    });
+    expect(world.trial('t0001')).toMatchObject({
+      state: 'failed',
+      code: 'PARAMETER_REFUSED',
+      reason: 'batch_size is 0',
+    });
+    expect(world.state.sweeps.get('s')?.status).toBe('running');
+  });
+
+  it('retries a crash after a pause, and fails when its retries are used up', () => {
+    const world = busy({ sweep: [] }, 1);
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      const [start] = world.running();
+      expect(start?.attempt).toBe(attempt);
+      world.started(start!);
+      world.end(start!, 'crashed');
+      expect(world.running()).toEqual([]);
+      world.feed({ type: 'tick', at: world.now + 60_000 });
+    }
+    expect(world.trial('t0001')).toMatchObject({ state: 'failed', reason: 'crashed (3 attempts ended so)' });
+    expect(world.state.sweeps.get('s')?.status).toBe('completed');
+  });
+
+  it('does not retry out of memory', () => {
+    const world = busy();
+    world.end(world.running()[0]!, 'out_of_memory');
+    expect(world.trial('t0001')).toMatchObject({ state: 'failed', code: 'ATTEMPT_OUT_OF_MEMORY' });
+  });
+
+  it('a program that ends without a report has failed; one that ends early has succeeded', () => {
+    const world = busy();
+    const [a, b] = world.running();
+    world.end(a!);
+    world.epoch(b!, epochRecord(1, 0.3));
+    world.end(b!);
+    expect(world.trial('t0001')).toMatchObject({ state: 'failed', code: 'NO_REPORT' });
+    expect(world.trial('t0002').state).toBe('succeeded');
+  });
+});
+
+describe('repeats', () => {
+  it('without a rule, follow once every point has its first', () => {
+    const world = busy({ repeats: 2 }, 6);
+    expect(world.running().map((start) => world.trial(start.trialId).repeat)).toEqual([1, 1, 1, 2, 2, 2]);
+    const hashes = world.running().map((start) => world.trial(start.trialId).pointHash);
+    expect(hashes.slice(3)).toEqual(hashes.slice(0, 3));
+  });
+
+  it('with a rule, start only when the first was not stopped; equal repeats share a seed', () => {
+    const world = busy({ repeats: 2, stopping: asha, maxEpochs: 2 });
+    const [a, b, c] = world.running();
+    world.epoch(a!, epochRecord(1, 0.9));
+    world.epoch(b!, epochRecord(1, 0.1));
+    world.end(b!, 'stopped');
+    world.epoch(a!, epochRecord(2, 0.9));
+    world.end(a!);
+    const repeats = world.running().filter((start) => world.trial(start.trialId).repeat === 2);
+    expect(repeats.map((start) => world.trial(start.trialId).pointHash)).toEqual([
+      world.trial(a!.trialId).pointHash,
+    ]);
+    world.epoch(c!, epochRecord(1, 0.95));
+    world.epoch(c!, epochRecord(2, 0.95));
+    world.end(c!);
+    const seeds = new Set(world.running().map((start) => start.seed));
+    expect(seeds.size).toBe(1);
+    expect(seeds.has(a!.seed)).toBe(false);
+  });
+});
+
+describe('fleet', () => {
+  it('a suspect trainer gets nothing new; a lost one has its attempts run elsewhere', () => {
+    const world = new World();
+    world.submit(sweepSpec());
+    world.join(trainer('a'));
+    const [onA] = world.running();
+    world.feed({ type: 'trainer_silent', trainerId: 'a', at: world.now });
+    world.end(onA!, 'preempted');
+    expect(world.running()).toEqual([]);
+    world.join(trainer('a'));
+    const [again] = world.running();
+    world.epoch(again!, epochRecord(1, 0.2));
+    world.feed({ type: 'trainer_silent', trainerId: 'a', at: world.now });
+    world.feed({ type: 'trainer_gone', trainerId: 'a', at: world.now });
+    world.join(trainer('b'));
+    const [onB] = world.running();
+    expect(onB).toMatchObject({ trainerId: 'b', trialId: again!.trialId, attempt: again!.attempt + 1 });
+    expect(world.epoch(again!, epochRecord(2, 0.9))).toEqual([]);
+  });
+
+  it('starts again what only the ledger knows, and stops what the ledger says is over', () => {
+    const world = busy({}, 3);
+    const [a, b, c] = world.running();
+    world.started(b!);
+    world.epoch(c!, epochRecord(1, NaN));
+    world.actions.length = 0;
+    world.feed({
+      type: 'attempts_listed',
+      trainerId: 'a',
+      attempts: [b!, c!].map((ref) => ({ ...pick(ref), phase: 'running' as const, ledgerId: 'ledger' })),
+      askedAt: world.now,
+      at: world.now,
+    });
+    expect(world.actions.map(({ type, ...rest }) => [type, 'trialId' in rest ? rest.trialId : ''])).toEqual([
+      ['stop_attempt', c!.trialId],
+      ['start_attempt', a!.trialId],
+    ]);
+  });
+
+  it('leaves alone what this ledger never heard of', () => {
+    const world = busy();
+    world.actions.length = 0;
+    const foreign = { sweepId: 'old', trialId: 't0001', attempt: 1, phase: 'running' as const };
+    world.feed({
+      type: 'attempts_listed',
+      trainerId: 'a',
+      attempts: [
+        { ...foreign, ledgerId: 'ledger' },
+        { ...foreign, sweepId: 's', ledgerId: 'other' },
+      ],
+      askedAt: 0,
+      at: world.now,
+    });
+    expect(world.actions).toEqual([]);
+  });
+
+  it('tries a busy slot again after a pause, without counting it against the trial', () => {
+    const world = busy({ sweep: [] }, 1);
+    for (let i = 0; i < 20; i++) {
+      const [start] = world.running();
+      world.feed({
+        type: 'start_refused',
+        ...pick(start!),
+        retryable: true,
+        code: 'SLOT_BUSY',
+        message: 'busy',
+        at: world.now,
+      });
+      expect(world.running()).toEqual([]);
+      world.feed({ type: 'tick', at: world.now + 3_000 });
+    }
+    expect(world.running()).toHaveLength(1);
+  });
+});
+
+describe('steering and budgets', () => {
+  it('pauses with a checkpoint and goes on from it', () => {
+    const world = busy({}, 1);
+    const [first] = world.running();
+    world.epoch(first!, epochRecord(1, 0.1));
+    world.feed({ type: 'control', sweepId: 's', control: 'pause', at: world.now });
+    expect(world.actions.at(-1)).toMatchObject({ type: 'stop_attempt', mode: 'pause' });
+    world.end(first!, 'stopped');
+    expect(world.trial('t0001').state).toBe('paused');
+    expect(world.running()).toEqual([]);
+    world.feed({ type: 'control', sweepId: 's', control: 'resume', at: world.now });
+    expect(world.running()[0]).toMatchObject({ trialId: 't0001', attempt: 2, resumeFrom: '1/1' });
+  });
+
+  it('stop cancels what is open and ends the sweep when the last attempt has ended', () => {
+    const world = busy();
+    world.feed({ type: 'control', sweepId: 's', control: 'stop', at: world.now });
+    expect(world.state.sweeps.get('s')?.status).toBe('stopping');
+    for (const start of world.running()) world.end(start, 'stopped');
+    expect(world.state.sweeps.get('s')).toMatchObject({ status: 'stopped', reason: 'stopped by a person' });
+    expect([...world.state.sweeps.get('s')!.trials.values()].map((trial) => trial.state)).toEqual(
+      Array(3).fill('cancelled'),
+    );
+  });
+
+  it('ends the sweep when its energy is spent', () => {
+    const world = busy({ budget: { energyWh: 0.01, hours: null } });
+    const [start] = world.running();
+    world.epoch(start!, epochRecord(1, 0.1, { train: joules(35) }));
+    expect(world.state.sweeps.get('s')?.status).toBe('running');
+    world.epoch(start!, epochRecord(2, 0.1, { train: joules(1) }));
+    expect(world.state.sweeps.get('s')).toMatchObject({
+      status: 'stopping',
+      reason: 'energy budget: 0.01 of 0.01 Wh spent',
+    });
+  });
+
+  it('ends the sweep when its hours are over, though nobody reports', () => {
+    const world = busy({ budget: { energyWh: null, hours: 1 } });
+    world.feed({ type: 'tick', at: world.now + 3.6e6 });
+    expect(world.state.sweeps.get('s')?.status).toBe('stopping');
+  });
+});
+
+const pick = ({ sweepId, trialId, attempt }: { sweepId: string; trialId: string; attempt: number }) => ({
+  sweepId,
+  trialId,
+  attempt,
+});

@@ -1,0 +1,281 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  decide,
+  fold,
+  initialState,
+  type Input,
+  type LedgerEvent,
+} from '../../../services/coordinator/core/index.js';
+import { epochRecord, freeze, joules, sweepSpec, trainer, World } from '../../support/core.js';
+
+const asha = { rule: 'asha' as const, firstRung: 1, eta: 2, window: 1, compareWithin: [], brackets: 1 };
+
+/** What may happen next, as a choice that any state gives a meaning to. */
+const happening = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('epoch' as const),
+      which: fc.nat(20),
+      ahead: fc.integer({ min: -1, max: 2 }),
+      value: fc.oneof(
+        { weight: 8, arbitrary: fc.double({ min: 0, max: 1, noNaN: true }) },
+        { weight: 1, arbitrary: fc.constant(NaN) },
+      ),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('end' as const),
+      which: fc.nat(20),
+      class: fc.constantFrom(
+        'completed',
+        'stopped',
+        'crashed',
+        'preempted',
+        'diverged',
+        'out_of_memory',
+        'refused',
+      ),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('trainer' as const),
+      id: fc.constantFrom('a', 'b'),
+      word: fc.constantFrom('trainer_silent', 'trainer_gone', 'seen'),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('late' as const), which: fc.nat(40) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('control' as const),
+      control: fc.constantFrom('pause', 'resume'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('tick' as const) }) },
+);
+type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
+
+function play(world: World, step: Happening): void {
+  const running = world.running();
+  switch (step.kind) {
+    case 'epoch': {
+      const start = running[step.which % Math.max(1, running.length)];
+      if (start === undefined) return;
+      const last = world.trial(start.trialId).epochs.at(-1)?.epoch ?? 0;
+      world.epoch(start, epochRecord(Math.max(1, last + 1 + step.ahead), step.value, { train: joules(5) }));
+      return;
+    }
+    case 'end': {
+      const start = running[step.which % Math.max(1, running.length)];
+      if (start !== undefined) world.end(start, step.class, joules(7));
+      return;
+    }
+    case 'late': {
+      const starts = world.actions.filter((action) => action.type === 'start_attempt');
+      const start = starts[step.which % Math.max(1, starts.length)];
+      if (start !== undefined && !running.includes(start)) world.epoch(start, epochRecord(3, 0.99));
+      return;
+    }
+    case 'trainer':
+      if (step.word === 'seen') world.join(trainer(step.id, 2));
+      else world.feed({ type: step.word, trainerId: step.id, at: world.now });
+      return;
+    case 'control':
+      world.feed({
+        type: 'control',
+        sweepId: 's',
+        control: step.control,
+        at: world.now,
+      });
+      return;
+    case 'tick':
+      world.feed({ type: 'tick', at: world.now + 70_000 });
+      return;
+  }
+}
+
+function worldOf(steps: readonly Happening[], over: Parameters<typeof sweepSpec>[0] = {}): World {
+  const world = new World();
+  world.submit(
+    sweepSpec({
+      stopping: asha,
+      maxEpochs: 5,
+      repeats: 2,
+      sweep: [{ name: 'x', domain: { kind: 'list', values: [1, 2, 3, 4, 5, 6] } }],
+      ...over,
+    }),
+  );
+  world.join(trainer('a', 2), trainer('b', 2));
+  for (const step of steps) play(world, step);
+  return world;
+}
+
+describe('the core, whatever happens', () => {
+  it('folding the log gives the state, byte for byte, at every prefix', () => {
+    fc.assert(
+      fc.property(fc.array(happening, { maxLength: 60 }), (steps) => {
+        const world = worldOf(steps);
+        const folded = initialState();
+        for (const event of JSON.parse(JSON.stringify(world.log, encode), decode) as LedgerEvent[])
+          fold(folded, event);
+        expect(freeze(folded)).toBe(freeze(world.state));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('ends each trial at most once, issues no point twice, and lets one attempt of a trial live at a time', () => {
+    fc.assert(
+      fc.property(fc.array(happening, { maxLength: 80 }), (steps) => {
+        const world = worldOf(steps);
+        const ends = world.log.filter((event) => event.type === 'trial_ended').map((event) => event.trialId);
+        expect(new Set(ends).size).toBe(ends.length);
+        const sweep = world.state.sweeps.get('s')!;
+        const points = [...sweep.trials.values()].map((trial) => `${trial.pointHash}/${trial.repeat}`);
+        expect(new Set(points).size).toBe(points.length);
+        for (const trial of sweep.trials.values()) {
+          const live = trial.attempts.filter((attempt) => attempt.end === null).length;
+          expect(live).toBeLessThanOrEqual(1);
+          expect(sweep.active.has(trial.trialId)).toBe(live === 1);
+          for (const [i, record] of trial.epochs.entries())
+            if (i > 0) expect(record.epoch).toBeGreaterThan(trial.epochs[i - 1]!.epoch);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('leaks no slot: every held slot belongs to a live attempt, and every live attempt on a trainer holds its slot', () => {
+    fc.assert(
+      fc.property(fc.array(happening, { maxLength: 80 }), (steps) => {
+        const world = worldOf(steps);
+        const held = [...world.state.trainers.values()].flatMap((t) =>
+          [...t.holders.values()].map((h) => `${h.trialId}#${h.attempt}`),
+        );
+        const live = world.running().map((start) => `${start.trialId}#${start.attempt}`);
+        expect(held.sort()).toEqual(live.sort());
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('comes to an end when everything goes on', () => {
+    fc.assert(
+      fc.property(fc.array(happening, { maxLength: 40 }), (steps) => {
+        const world = worldOf(steps);
+        world.feed({ type: 'control', sweepId: 's', control: 'resume', at: world.now });
+        world.join(trainer('a', 2), trainer('b', 2));
+        for (let i = 0; i < 400 && world.state.sweeps.get('s')!.endedAt === null; i++) {
+          for (const start of world.running()) {
+            const last = world.trial(start.trialId).epochs.at(-1)?.epoch ?? 0;
+            world.epoch(start, epochRecord(last + 1, 0.5));
+            const { state } = world.trial(start.trialId);
+            if (state !== 'running' && state !== 'starting') world.end(start, 'completed');
+          }
+          world.feed({ type: 'tick', at: world.now + 70_000 });
+        }
+        expect(world.state.sweeps.get('s')!.status).toBe('completed');
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('a non-finite trial changes nothing for finite ones', () => {
+    const values = fc.array(fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant(NaN)), {
+      minLength: 1,
+      maxLength: 30,
+    });
+    fc.assert(
+      fc.property(values, (drawn) => {
+        const answers = (list: readonly number[]): unknown[] => {
+          const world = new World();
+          const many = Array.from({ length: 40 }, (_, i) => i);
+          world.submit(
+            sweepSpec({ stopping: asha, sweep: [{ name: 'x', domain: { kind: 'list', values: many } }] }),
+          );
+          world.join(trainer('a', 40));
+          const starts = world.running();
+          return list.flatMap((value, i) => {
+            world.epoch(starts[i]!, epochRecord(1, value));
+            const { decisions } = world.trial(starts[i]!.trialId);
+            return Number.isFinite(value)
+              ? [decisions.map(({ action, rank, n, threshold }) => ({ action, rank, n, threshold }))]
+              : [];
+          });
+        };
+        expect(answers(drawn)).toEqual(answers(drawn.filter((value) => Number.isFinite(value))));
+      }),
+    );
+  });
+
+  it('reports of different sweeps commute', () => {
+    const value = fc.double({ min: 0, max: 1, noNaN: true });
+    fc.assert(
+      fc.property(
+        fc.array(value, { minLength: 2, maxLength: 6 }),
+        fc.array(value, { minLength: 2, maxLength: 6 }),
+        (one, two) => {
+          const run = (order: 'alternating' | 'one by one'): unknown => {
+            const world = new World();
+            const many = Array.from({ length: 6 }, (_, i) => i);
+            for (const sweepId of ['one', 'two'])
+              world.submit(
+                sweepSpec({ stopping: asha, sweep: [{ name: 'x', domain: { kind: 'list', values: many } }] }),
+                sweepId,
+              );
+            world.join(trainer('a', 12));
+            const starts = (sweepId: string) => world.running().filter((start) => start.sweepId === sweepId);
+            const calls = { one: starts('one'), two: starts('two') };
+            const tell = (sweepId: 'one' | 'two', i: number, v: number | undefined) => {
+              if (v !== undefined) world.epoch(calls[sweepId][i]!, epochRecord(1, v));
+            };
+            if (order === 'alternating')
+              for (let i = 0; i < 6; i++) {
+                tell('two', i, two[i]);
+                tell('one', i, one[i]);
+              }
+            else {
+              one.forEach((v, i) => tell('one', i, v));
+              two.forEach((v, i) => tell('two', i, v));
+            }
+            return ['one', 'two'].map((id) =>
+              [...world.state.sweeps.get(id)!.trials.values()].map((trial) => trial.decisions),
+            );
+          };
+          expect(run('alternating')).toEqual(run('one by one'));
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it('decides the same twice', () => {
+    fc.assert(
+      fc.property(fc.array(happening, { maxLength: 40 }), (steps) => {
+        expect(worldOf(steps).log).toEqual(worldOf(steps).log);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('an input that means nothing changes nothing', () => {
+    const world = worldOf([]);
+    const before = freeze(world.state);
+    const { events } = decide(world.state, { type: 'tick', at: world.now });
+    expect(events).toEqual([]);
+    expect(freeze(world.state)).toBe(before);
+  });
+});
+
+const encode = (_key: string, value: unknown): unknown =>
+  typeof value === 'number' && !Number.isFinite(value) ? { number: String(value) } : value;
+const decode = (_key: string, value: unknown): unknown =>
+  typeof value === 'object' && value !== null && 'number' in value && typeof value.number === 'string'
+    ? Number(value.number)
+    : value;
