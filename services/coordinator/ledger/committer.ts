@@ -1,0 +1,322 @@
+/**
+ * The one writer of a term. Inputs are decided at once, in the order of their arrival; what they gave rise to is
+ * collected while the previous append is under way and goes into the ledger as one entry (group commit). Only when that
+ * entry is acknowledged are actions released, requests answered and watchers told: nobody ever acts on a decision that
+ * a crash could undo.
+ */
+import { WattsweepError } from '../../../proto/errors.js';
+import {
+  decide,
+  type Action,
+  type Input,
+  type LedgerEvent,
+  type Settings,
+  type State,
+} from '../core/index.js';
+import { encodeBatch, encodeEvents, type BatchHeader } from './codec.js';
+import { appendFenced, type FencedOutcome } from './fence.js';
+import { loadLedger, type LoadedLedger } from './load.js';
+import type { LedgerLog } from './log.js';
+
+export interface CommitterOptions {
+  readonly log: LedgerLog;
+  readonly coordinatorId: string;
+  readonly settings: Settings;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Fresh random text, for ids of ledgers and appends. */
+  readonly newId: () => string;
+  /** Leadership ended: nothing more is written. */
+  readonly signal: AbortSignal;
+  /** Called once, when another coordinator has begun a newer term or the ledger cannot be written any more. */
+  readonly onEnd: (error: WattsweepError) => void;
+  /** In the ledger now: what happened, and what to do about it. */
+  readonly onCommitted: (events: readonly LedgerEvent[], actions: readonly Action[]) => void;
+  /** An input that the core could not take, or whose decision no entry can hold: it was left out. */
+  readonly onRejected: (input: Input, error: Error) => void;
+  /** Counts for /metrics. */
+  readonly observer?: CommitterObserver;
+}
+
+export interface CommitterObserver {
+  decided(input: Input['type']): void;
+  /** One append took `seconds` until the log had answered. */
+  appended(result: 'accepted' | 'fenced' | 'failed', events: number, seconds: number): void;
+}
+
+/** Entries of the ledger stay below this, events of one decision together. */
+const MAX_ENTRY_BYTES = 512 * 1024;
+
+/** What one input gave rise to. */
+interface Unit {
+  readonly input: Input | null;
+  readonly reportsSeq: number | null;
+  readonly settle: (error: Error | null) => void;
+  events: readonly LedgerEvent[];
+  actions: readonly Action[];
+  chunk: string;
+}
+
+export class Committer {
+  readonly #options: CommitterOptions;
+  #state: State;
+  #lastSeq: number;
+  /** Mark that goes into the next entry, and the one that stands in the ledger. */
+  #reportsSeq: number;
+  #savedReportsSeq: number;
+  #pending: Unit[] = [];
+  #flying: Unit[] = [];
+  #pendingBytes = 0;
+  #running = false;
+  #rebasing = false;
+  #ended: WattsweepError | null = null;
+
+  private constructor(options: CommitterOptions, loaded: LoadedLedger) {
+    this.#options = options;
+    this.#state = loaded.state;
+    this.#lastSeq = loaded.lastSeq;
+    this.#reportsSeq = loaded.reportsSeq;
+    this.#savedReportsSeq = loaded.reportsSeq;
+    options.signal.addEventListener('abort', () => this.#end(stoppedLeading()), { once: true });
+  }
+
+  /**
+   * Folds the ledger and begins a term, again and again until no other coordinator wrote in between.
+   * @throws LEDGER_UNREADABLE, LEDGER_VERSION; DEPOSED when the signal aborts; NATS_UNREACHABLE
+   */
+  static async lead(options: CommitterOptions): Promise<Committer> {
+    const { log, coordinatorId, settings, now, newId, signal } = options;
+    for (;;) {
+      if (signal.aborted) throw stoppedLeading();
+      const loaded = await loadLedger(log);
+      const { state, lastSeq, reportsSeq } = loaded;
+      const at = now();
+      const ledgerId = state.ledgerId === '' ? newId() : state.ledgerId;
+      const { events, actions } = decide(state, { type: 'lead', ledgerId, coordinatorId, settings, at });
+      const header = { appendId: newId(), term: state.term, at, reportsSeq };
+      const outcome = await appendFenced(
+        log,
+        header,
+        encodeBatch(header, [encodeEvents(events)]),
+        lastSeq,
+        signal,
+      );
+      if (outcome.outcome !== 'accepted') continue;
+      const committer = new Committer(options, { ...loaded, lastSeq: outcome.seq });
+      options.onCommitted(events, actions);
+      return committer;
+    }
+  }
+
+  /** The fold of the ledger and of what is on its way there. Read only; changes at each input. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Sequence of the ledger's last entry. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** Sequence on REPORTS up to which the ledger has every report. */
+  get savedReportsSeq(): number {
+    return this.#savedReportsSeq;
+  }
+
+  /** Bytes that wait for the ledger: whoever feeds from a queue should wait when it is large. */
+  get backlogBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /**
+   * Decides inputs in order. Resolves when all that they gave rise to is in the ledger.
+   * @param reportsSeq mark on REPORTS that the last of them brings the ledger to
+   * @throws DEPOSED when it is not known whether it got there; what the core threw, for an input that it cannot take
+   */
+  offer(inputs: readonly Input[], reportsSeq: number | null = null): Promise<void> {
+    if (this.#ended !== null) return Promise.reject(this.#ended);
+    return new Promise((resolve, reject) => {
+      let open = Math.max(1, inputs.length);
+      let failure: Error | null = null;
+      const settle = (error: Error | null): void => {
+        failure ??= error;
+        open -= 1;
+        if (open > 0) return;
+        if (failure === null) resolve();
+        else reject(failure);
+      };
+      const units: (Input | null)[] = inputs.length === 0 ? [null] : [...inputs];
+      for (const [i, input] of units.entries()) {
+        const mark = i === units.length - 1 ? reportsSeq : null;
+        this.#take({ input, reportsSeq: mark, settle, events: [], actions: [], chunk: '' });
+      }
+      this.#wake();
+    });
+  }
+
+  /** Resolves when everything decided so far is in the ledger. @throws DEPOSED */
+  acknowledged(): Promise<void> {
+    if (this.#ended === null && this.#pending.length === 0 && this.#flying.length === 0)
+      return Promise.resolve();
+    return this.offer([]);
+  }
+
+  #take(unit: Unit): void {
+    this.#pending.push(unit);
+    if (!this.#rebasing) this.#decide(unit);
+  }
+
+  #decide(unit: Unit): void {
+    if (unit.input === null) return;
+    try {
+      const { events, actions } = decide(this.#state, unit.input);
+      unit.events = events;
+      unit.actions = actions;
+      unit.chunk = encodeEvents(events);
+      this.#options.observer?.decided(unit.input.type);
+      this.#pendingBytes += unit.chunk.length;
+    } catch (error) {
+      // The core may have changed half of the state: it is folded again, without this input.
+      this.#reject(unit, asError(error));
+      this.#rebasing = true;
+    }
+  }
+
+  #reject(unit: Unit, error: Error): void {
+    this.#pending = this.#pending.filter((u) => u !== unit);
+    if (unit.input !== null) this.#options.onRejected(unit.input, error);
+    unit.settle(error);
+  }
+
+  #wake(): void {
+    if (this.#running) return;
+    this.#running = true;
+    // What arrives in the same turn of the event loop shares the entry.
+    setImmediate(() => {
+      void this.#run().catch((error: unknown) => this.#end(asError(error)));
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#ended === null && (this.#pending.length > 0 || this.#rebasing)) {
+      if (this.#rebasing) await this.#rebase();
+      else await this.#flush(this.#nextEntry());
+    }
+    // In the same turn as the loop's last look at the queue: nothing can arrive in between and find nobody awake.
+    this.#running = false;
+  }
+
+  #nextEntry(): Unit[] {
+    let bytes = 0;
+    let count = 0;
+    for (const unit of this.#pending) {
+      if (count > 0 && bytes + unit.chunk.length > MAX_ENTRY_BYTES) break;
+      bytes += unit.chunk.length;
+      count += 1;
+    }
+    this.#pendingBytes -= bytes;
+    return this.#pending.splice(0, count);
+  }
+
+  async #flush(units: Unit[]): Promise<void> {
+    const { log, now, newId } = this.#options;
+    this.#flying = units;
+    const reportsSeq = units.findLast((u) => u.reportsSeq !== null)?.reportsSeq ?? this.#reportsSeq;
+    const chunks = units.map((u) => u.chunk).filter((chunk) => chunk !== '');
+    if (chunks.length > 0) {
+      const header: BatchHeader = { appendId: newId(), term: this.#state.term, at: now(), reportsSeq };
+      const data = encodeBatch(header, chunks);
+      if (data.length > log.maxEntryBytes) {
+        this.#refuseLargest(units);
+        return;
+      }
+      const outcome = await this.#append(header, data, units);
+      if (outcome.outcome === 'deposed') throw deposed(outcome.coordinatorId, outcome.term);
+      if (outcome.outcome === 'behind') {
+        this.#requeue(units);
+        return;
+      }
+      this.#lastSeq = outcome.seq;
+      this.#savedReportsSeq = reportsSeq;
+    }
+    this.#reportsSeq = reportsSeq;
+    this.#flying = [];
+    if (this.#ended !== null) return;
+    const events = units.flatMap((u) => u.events);
+    const actions = units.flatMap((u) => u.actions);
+    if (events.length > 0 || actions.length > 0) this.#options.onCommitted(events, actions);
+    for (const unit of units) unit.settle(null);
+  }
+
+  async #append(header: BatchHeader, data: Uint8Array, units: readonly Unit[]): Promise<FencedOutcome> {
+    const { log, signal, observer } = this.#options;
+    const begin = performance.now();
+    const count = units.reduce((sum, u) => sum + u.events.length, 0);
+    const observe = (result: 'accepted' | 'fenced' | 'failed'): void =>
+      observer?.appended(result, count, (performance.now() - begin) / 1_000);
+    try {
+      const outcome = await appendFenced(log, header, data, this.#lastSeq, signal);
+      observe(outcome.outcome === 'accepted' ? 'accepted' : 'fenced');
+      return outcome;
+    } catch (error) {
+      observe('failed');
+      throw error;
+    }
+  }
+
+  /** No entry can hold this decision: the input is refused, the others are decided again without it. */
+  #refuseLargest(units: Unit[]): void {
+    const largest = units.reduce((a, b) => (b.chunk.length > a.chunk.length ? b : a));
+    this.#requeue(units);
+    this.#reject(
+      largest,
+      new WattsweepError('SPEC_TOO_LARGE', 'the decision does not fit into one entry of the ledger'),
+    );
+  }
+
+  #requeue(units: Unit[]): void {
+    this.#flying = [];
+    this.#pending.unshift(...units);
+    this.#rebasing = true;
+  }
+
+  /** Folds the ledger as it stands and decides once more what is not in it. */
+  async #rebase(): Promise<void> {
+    const term = this.#state.term;
+    const loaded = await loadLedger(this.#options.log);
+    if (loaded.state.term !== term) throw deposed('another coordinator', loaded.state.term);
+    this.#state = loaded.state;
+    this.#lastSeq = loaded.lastSeq;
+    this.#savedReportsSeq = loaded.reportsSeq;
+    this.#rebasing = false;
+    this.#pendingBytes = 0;
+    for (const unit of [...this.#pending]) {
+      this.#decide(unit);
+      // Another input that the core cannot take: the loop comes back here.
+      if (this.#isRebasing()) return;
+    }
+  }
+
+  /** Behind a method, since the compiler would take the flag for unchanged. */
+  #isRebasing(): boolean {
+    return this.#rebasing;
+  }
+
+  #end(error: WattsweepError): void {
+    if (this.#ended !== null) return;
+    this.#ended = error;
+    for (const unit of [...this.#flying, ...this.#pending]) unit.settle(error);
+    this.#flying = [];
+    this.#pending = [];
+    this.#options.onEnd(error);
+  }
+}
+
+const stoppedLeading = (): WattsweepError =>
+  new WattsweepError('DEPOSED', 'this coordinator no longer leads');
+
+const deposed = (coordinatorId: string, term: number): WattsweepError =>
+  new WattsweepError('DEPOSED', `${coordinatorId} began term ${term}`);
+
+const asError = (error: unknown): WattsweepError =>
+  error instanceof WattsweepError ? error : new WattsweepError('INTERNAL', String(error), { cause: error });

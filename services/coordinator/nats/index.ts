@@ -1,0 +1,10 @@
+/** The coordinator's adapter to NATS; see `link.ts`. */
+export {
+  NatsLink,
+  type NatsLinkOptions,
+  type PublishOutcome,
+  type StreamBounds,
+  type StreamMessage,
+} from './link.js';
+export { ensureStreams, type StreamOptions } from './streams.js';
+export { openBucket, type Bucket, type BucketChange, type BucketEntry, type Written } from './bucket.js';

@@ -1,0 +1,203 @@
+/**
+ * The coordinator's one connection to NATS, and the only folder that imports the client library: what leaves it are our
+ * own types and `WattsweepError`s, so that a change of client touches nothing else. Only what the @nats-io packages
+ * keep is used: `consumers.get().consume()`, no `subscribe` on JetStream, no codecs, no `NatsError` outside.
+ *
+ * Streams and buckets and their settings: `streams.ts`. Keys with a TTL: `bucket.ts`.
+ */
+import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
+import { assertServerVersion } from './version.js';
+import { natsErrorCode, unreachable } from './failure.js';
+
+export interface NatsLinkOptions {
+  /** `nats://host:port`, several with commas. */
+  readonly url: string;
+  readonly token: string | null;
+  /** Shown in the server's list of connections. */
+  readonly name: string;
+  /** @default 2000 */
+  readonly connectTimeoutMs?: number;
+}
+
+/** What became of a publish that the server answered. */
+export type PublishOutcome =
+  | { readonly ok: true; readonly seq: number }
+  /** The stream's last sequence is not the expected one: nothing was written. */
+  | { readonly ok: false };
+
+export interface PublishOptions {
+  readonly messageId: string;
+  /** Written only if the STREAM's last sequence is this one. A subject's sequence would be no fence. */
+  readonly expectedLastSeq?: number;
+  /** @default 5000 */
+  readonly timeoutMs?: number;
+}
+
+export interface StreamMessage {
+  readonly seq: number;
+  readonly subject: string;
+  readonly data: Uint8Array;
+}
+
+export interface StreamBounds {
+  /** Sequence of the first message still there; `lastSeq + 1` when empty. */
+  readonly firstSeq: number;
+  /** Sequence of the last message ever written; 0 for none. */
+  readonly lastSeq: number;
+}
+
+const RECONNECT_WAIT_MS = 250;
+const PULL_EXPIRES_MS = 4_000;
+const PULL_MESSAGES = 500;
+const RETRY_WAIT_MS = 250;
+
+export class NatsLink {
+  #connected = true;
+  readonly #reconnectListeners = new Set<() => void>();
+
+  private constructor(
+    readonly connection: NatsConnection,
+    readonly jetstream: JetStreamClient,
+    readonly manager: JetStreamManager,
+    readonly serverVersion: string,
+  ) {}
+
+  /**
+   * Connects once. Afterwards the link reconnects for ever by itself.
+   * @throws NATS_UNREACHABLE; UNAUTHENTICATED for a wrong token; NATS_TOO_OLD
+   */
+  static async connect(options: NatsLinkOptions): Promise<NatsLink> {
+    const connection = await connect({
+      servers: options.url.split(','),
+      ...(options.token === null ? {} : { token: options.token }),
+      name: options.name,
+      timeout: options.connectTimeoutMs ?? 2_000,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_WAIT_MS,
+      ignoreAuthErrorAbort: true,
+      pingInterval: 5_000,
+      maxPingOut: 2,
+    }).catch((error: unknown) => {
+      throw unreachable(`NATS at ${options.url} does not answer`, error);
+    });
+    try {
+      const version = connection.info?.version ?? '0.0.0';
+      assertServerVersion(version);
+      const manager = await connection.jetstreamManager().catch((error: unknown) => {
+        throw unreachable(
+          `JetStream of the NATS server at ${options.url} does not answer; is it enabled?`,
+          error,
+        );
+      });
+      const link = new NatsLink(connection, connection.jetstream(), manager, version);
+      void link.#followStatus();
+      return link;
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  /** Whether the connection stands right now. */
+  get connected(): boolean {
+    return this.#connected && !this.connection.isClosed();
+  }
+
+  /** Largest message that the server takes, bytes. */
+  get maxPayloadBytes(): number {
+    return this.connection.info?.max_payload ?? 1_048_576;
+  }
+
+  /** Calls back after each reconnection; returns the function that ends it. */
+  onReconnect(listener: () => void): () => void {
+    this.#reconnectListeners.add(listener);
+    return () => this.#reconnectListeners.delete(listener);
+  }
+
+  /**
+   * Publishes to a stream and waits for the server's word.
+   * @throws NATS_UNREACHABLE when it is not known whether the message was written
+   */
+  async publish(subject: string, data: Uint8Array, options: PublishOptions): Promise<PublishOutcome> {
+    try {
+      const ack = await this.jetstream.publish(subject, data, {
+        msgID: options.messageId,
+        timeout: options.timeoutMs ?? 5_000,
+        ...(options.expectedLastSeq === undefined
+          ? {}
+          : { expect: { lastSequence: options.expectedLastSeq } }),
+      });
+      return { ok: true, seq: ack.seq };
+    } catch (error) {
+      if (natsErrorCode(error) === 'wrong_sequence') return { ok: false };
+      throw unreachable('NATS did not acknowledge a message', error);
+    }
+  }
+
+  /** @throws NATS_UNREACHABLE */
+  async bounds(stream: string): Promise<StreamBounds> {
+    try {
+      const { state } = await this.manager.streams.info(stream);
+      return { firstSeq: Math.max(1, state.first_seq), lastSeq: state.last_seq };
+    } catch (error) {
+      throw unreachable(`the stream ${stream} does not answer`, error);
+    }
+  }
+
+  /** Removes messages below `seq`. @throws NATS_UNREACHABLE */
+  async purgeBelow(stream: string, seq: number): Promise<void> {
+    await this.manager.streams.purge(stream, { seq }).catch((error: unknown) => {
+      throw unreachable(`the stream ${stream} could not be trimmed`, error);
+    });
+  }
+
+  /**
+   * Messages of a stream in order from `fromSeq` on, without end; survives reconnections and restarts of the server.
+   * Ends when `signal` aborts or the link closes.
+   */
+  async *consume(stream: string, fromSeq: number, signal: AbortSignal): AsyncGenerator<StreamMessage> {
+    let next = fromSeq;
+    while (!signal.aborted && !this.connection.isClosed()) {
+      try {
+        const consumer = await this.jetstream.consumers.get(stream, { opt_start_seq: next });
+        const messages = await consumer.consume({ max_messages: PULL_MESSAGES, expires: PULL_EXPIRES_MS });
+        const stop = (): void => void messages.close();
+        signal.addEventListener('abort', stop, { once: true });
+        // A consumer that lived in the server's memory is gone after a restart: start a new one at once.
+        const offReconnect = this.onReconnect(stop);
+        try {
+          for await (const message of messages) {
+            if (message.seq < next) continue;
+            next = message.seq + 1;
+            yield { seq: message.seq, subject: message.subject, data: message.data };
+          }
+        } finally {
+          signal.removeEventListener('abort', stop);
+          offReconnect();
+          stop();
+          void consumer.delete().catch(() => undefined);
+        }
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, RETRY_WAIT_MS));
+      }
+    }
+  }
+
+  /** Sends what is buffered and closes. */
+  async close(): Promise<void> {
+    if (this.connection.isClosed()) return;
+    if (this.#connected) await this.connection.drain().catch(() => this.connection.close());
+    else await this.connection.close();
+  }
+
+  async #followStatus(): Promise<void> {
+    for await (const status of this.connection.status()) {
+      if (status.type === Events.Disconnect) this.#connected = false;
+      if (status.type === Events.Reconnect) {
+        this.#connected = true;
+        for (const listener of [...this.#reconnectListeners]) listener();
+      }
+    }
+    this.#connected = false;
+  }
+}
