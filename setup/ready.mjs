@@ -34,6 +34,9 @@ const PIECES = {
 export const RUN_NEEDS = /** @type {const} */ (['modules', 'build', 'engine', 'nats', 'cifar10']);
 export const TEST_NEEDS = /** @type {const} */ ([...RUN_NEEDS, 'prometheus']);
 
+/** The build needs the compiler and CIFAR-10 a PNG reader from node_modules; the rest goes on side by side with npm. */
+const NEEDS_MODULES = new Set(['build', 'cifar10']);
+
 const MINIMUM_NODE = 20;
 
 /**
@@ -54,14 +57,18 @@ export async function ready({ need, quiet = false, ...options }) {
   }
   /** @type {Partial<Record<Need, unknown>>} */
   const places = {};
-  // The build needs the compiler and CIFAR-10 a PNG reader from node_modules; the rest can go side by side.
-  if (need.includes('modules')) places.modules = await PIECES.modules(options);
-  const others = need.filter((name) => name !== 'modules');
-  const results = await Promise.allSettled(others.map((name) => PIECES[name](options)));
+  const modules = need.includes('modules') ? PIECES.modules(options) : Promise.resolve();
+  const results = await Promise.allSettled(
+    need.map(async (name) => {
+      if (name === 'modules') return modules;
+      if (NEEDS_MODULES.has(name)) await modules;
+      return PIECES[name](options);
+    }),
+  );
   const failures = [];
   for (const [index, result] of results.entries()) {
-    if (result.status === 'fulfilled') places[/** @type {Need} */ (others[index])] = result.value;
-    else failures.push(result.reason);
+    if (result.status === 'fulfilled') places[/** @type {Need} */ (need[index])] = result.value;
+    else if (!failures.includes(result.reason)) failures.push(result.reason);
   }
   // The first is thrown; the others would otherwise be seen only after it is mended.
   for (const failure of failures.slice(1))

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SetupError, diskFull, isDiskFull } from './errors.mjs';
-import { lastWords, run } from './run.mjs';
+import { run } from './run.mjs';
 
 /** The npm that belongs to the running Node, else the one on PATH. */
 function npmCommand() {
@@ -38,12 +38,20 @@ export async function npm(args, cwd, what) {
       'Install Node.js with npm (version 10 or newer).',
     );
   if (isDiskFull(ran.stderr)) throw diskFull(cwd, { detail: lastWords(ran) });
+  // npm says what is wrong first and how it is used afterwards.
+  const detail = ran.stderr.trim().split('\n').slice(0, 12).join('\n');
+  if (ran.stderr.includes('EUSAGE')) {
+    throw new SetupError(
+      'WS-SETUP-LOCK',
+      `The lock file in ${cwd} does not fit its package.json, so npm would not install ${what}.`,
+      'Undo what changed one of them, or run npm install --package-lock-only there.',
+      { detail },
+    );
+  }
   throw new SetupError(
     'WS-SETUP-NPM',
     `npm could not install ${what}.`,
     'Check that this machine reaches its npm registry (npm ping; proxy: HTTPS_PROXY) and run it again.',
-    {
-      detail: lastWords(ran),
-    },
+    { detail },
   );
 }
