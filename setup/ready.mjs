@@ -65,6 +65,7 @@ export async function ready({ need, quiet = false, ...options }) {
       return PIECES[name](options);
     }),
   );
+  /** @type {unknown[]} */
   const failures = [];
   for (const [index, result] of results.entries()) {
     if (result.status === 'fulfilled') places[/** @type {Need} */ (need[index])] = result.value;
@@ -72,7 +73,7 @@ export async function ready({ need, quiet = false, ...options }) {
   }
   // The first is thrown; the others would otherwise be seen only after it is mended.
   for (const failure of failures.slice(1))
-    say(failure instanceof SetupError ? failure.report : String(failure?.stack ?? failure));
+    say(failure instanceof SetupError ? failure.report : String(failure));
   if (failures.length > 0) throw failures[0];
   return places;
 }

@@ -37,7 +37,7 @@ export async function npm(args, cwd, what) {
       'There is no npm on PATH.',
       'Install Node.js with npm (version 10 or newer).',
     );
-  if (isDiskFull(ran.stderr)) throw diskFull(cwd, { detail: lastWords(ran) });
+  if (isDiskFull(ran.stderr)) throw diskFull(cwd, { detail: ran.stderr.trim() });
   // npm says what is wrong first and how it is used afterwards.
   const detail = ran.stderr.trim().split('\n').slice(0, 12).join('\n');
   if (ran.stderr.includes('EUSAGE')) {
