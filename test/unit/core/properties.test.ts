@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  decide,
-  fold,
-  initialState,
-  type Input,
-  type LedgerEvent,
-} from '../../../services/coordinator/core/index.js';
+import { decide, fold, initialState, type LedgerEvent } from '../../../services/coordinator/core/index.js';
 import { epochRecord, freeze, joules, sweepSpec, trainer, World } from '../../support/core.js';
 
 const asha = { rule: 'asha' as const, firstRung: 1, eta: 2, window: 1, compareWithin: [], brackets: 1 };
