@@ -1,0 +1,166 @@
+/**
+ * Checkpoints: a folder with a described, checksummed file of float32 vectors. A new one is complete before it gets its
+ * name, and only then do older ones go: whenever the process dies, a whole one is there.
+ */
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { WattsweepError } from '../../../proto/errors.js';
+
+const HEADER = 'checkpoint.json';
+const CONTENT = 'state.bin';
+const NAME = /^epoch-(\d+)-step-(\d+)$/;
+
+const header = z.object({
+  format: z.literal('wattsweep-checkpoint'),
+  version: z.literal(1),
+  /** What was trained, e.g. `resnet-cifar10/56`: state fits only this. */
+  network: z.string(),
+  /** Completed epochs. */
+  epoch: z.number().int().nonnegative(),
+  /** Optimizer steps since the trial's first. */
+  step: z.number().int().nonnegative(),
+  /** What the recipe adds, e.g. sums of a half-done epoch. */
+  progress: z.record(z.string(), z.number()),
+  vectors: z.array(z.object({ name: z.string(), length: z.number().int().nonnegative() })),
+  /** SHA-256 of the content file, in hexadecimal. */
+  sha256: z.string(),
+});
+
+export interface Checkpoint {
+  readonly network: string;
+  readonly epoch: number;
+  readonly step: number;
+  readonly progress: Readonly<Record<string, number>>;
+  readonly vectors: Readonly<Record<string, Float32Array>>;
+}
+
+/**
+ * Writes a checkpoint into `folder` and removes the older ones there.
+ *
+ * @returns The path of the new checkpoint.
+ */
+export function writeCheckpoint(folder: string, checkpoint: Checkpoint): string {
+  const { network, epoch, step, progress, vectors } = checkpoint;
+  const name = `epoch-${String(epoch).padStart(4, '0')}-step-${String(step).padStart(8, '0')}`;
+  const path = join(folder, name);
+  const unfinished = join(folder, `.${name}.unfinished`);
+  mkdirSync(folder, { recursive: true });
+  for (const entry of readdirSync(folder)) {
+    if (entry.endsWith('.unfinished')) rmSync(join(folder, entry), { recursive: true, force: true });
+  }
+  mkdirSync(unfinished);
+  const parts = Object.values(vectors).map(bytesOf);
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  const description: z.infer<typeof header> = {
+    format: 'wattsweep-checkpoint',
+    version: 1,
+    network,
+    epoch,
+    step,
+    progress: { ...progress },
+    vectors: Object.entries(vectors).map(([vector, { length }]) => ({ name: vector, length })),
+    sha256: hash.digest('hex'),
+  };
+  writeDurably(join(unfinished, CONTENT), parts);
+  writeDurably(join(unfinished, HEADER), [Buffer.from(`${JSON.stringify(description, undefined, 2)}\n`)]);
+  rmSync(path, { recursive: true, force: true });
+  renameSync(unfinished, path);
+  syncFolder(folder);
+  for (const entry of readdirSync(folder)) {
+    if (NAME.test(entry) && entry !== name) rmSync(join(folder, entry), { recursive: true, force: true });
+  }
+  return path;
+}
+
+/**
+ * Reads the checkpoint `path`, or the newest one in the folder `path`.
+ *
+ * @param expected The network and the lengths of the vectors that the caller can take.
+ * @throws WattsweepError CHECKPOINT_INVALID: none there, damaged, of another version, network or shape.
+ */
+export function readCheckpoint(
+  path: string,
+  expected: { readonly network: string; readonly vectors: Readonly<Record<string, number>> },
+): Checkpoint {
+  const folder = existsSync(join(path, HEADER)) ? path : newestIn(path);
+  const invalid = (problem: string, cause?: unknown): never => {
+    throw new WattsweepError('CHECKPOINT_INVALID', `checkpoint ${folder}: ${problem}`, { cause });
+  };
+  let described;
+  let content;
+  try {
+    described = header.parse(JSON.parse(readFileSync(join(folder, HEADER), 'utf8')));
+    content = readFileSync(join(folder, CONTENT));
+  } catch (cause) {
+    return invalid('it is damaged or of another version', cause);
+  }
+  const { network, epoch, step, progress, vectors: list, sha256 } = described;
+  if (createHash('sha256').update(content).digest('hex') !== sha256)
+    invalid('its content does not match its checksum');
+  if (network !== expected.network) invalid(`it is of ${network}, not of ${expected.network}`);
+  const vectors: Record<string, Float32Array> = {};
+  let offset = 0;
+  for (const { name, length } of list) {
+    const bytes = length * Float32Array.BYTES_PER_ELEMENT;
+    // A copy: the file's buffer may lie at any address, a Float32Array may not.
+    vectors[name] = new Float32Array(Uint8Array.from(content.subarray(offset, offset + bytes)).buffer);
+    offset += bytes;
+  }
+  const wanted = JSON.stringify(Object.entries(expected.vectors).toSorted());
+  const found = JSON.stringify(
+    Object.entries(vectors)
+      .map(([name, { length }]) => [name, length])
+      .toSorted(),
+  );
+  if (wanted !== found) invalid('its vectors are those of another network or optimizer');
+  return { network, epoch, step, progress, vectors };
+}
+
+function newestIn(folder: string): string {
+  const newest = existsSync(folder)
+    ? readdirSync(folder)
+        .filter((entry) => NAME.test(entry))
+        .toSorted()
+        .at(-1)
+    : undefined;
+  if (newest === undefined) throw new WattsweepError('CHECKPOINT_INVALID', `${folder} holds no checkpoint`);
+  return join(folder, newest);
+}
+
+const bytesOf = (vector: Float32Array): Uint8Array =>
+  new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+
+function writeDurably(path: string, parts: readonly Uint8Array[]): void {
+  const file = openSync(path, 'w');
+  try {
+    for (const part of parts) {
+      for (let written = 0; written < part.length;) written += writeSync(file, part, written);
+    }
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * The runner: a child process that trains attempts, one after another, for a slot's supervisor. Commands arrive on
+ * standard input, facts leave on file descriptor 3 (`../protocol/runner.ts`); it ends when its input ends.
+ */
+import { createInterface } from 'node:readline';
+import { setImmediate } from 'node:timers/promises';
+import { WattsweepError } from '../../../proto/errors.js';
+import type { AttemptSpec, RunnerCommand } from '../protocol/runner.js';
+import { FactWriter } from './facts.js';
+import { runCommand } from './recipes/command/command.js';
+import type { AttemptContext, AttemptEnd, RunRecipe, StopRequest } from './recipes/recipe.js';
+import { runResnetCifar10 } from './recipes/resnet-cifar10/train.js';
+
+const recipes: ReadonlyMap<string, RunRecipe> = new Map([
+  ['resnet-cifar10', runResnetCifar10],
+  ['command', runCommand],
+]);
+
+/** Runs attempts in the order of their commands; a stop meets the attempt that is running. */
+class Runner {
+  readonly #facts = new FactWriter(3);
+  readonly #waiting: AttemptSpec[] = [];
+  #stop: ((request: StopRequest) => void) | null = null;
+  #threads: number | null = null;
+  #inputEnded = false;
+  #busy = false;
+
+  accept(command: RunnerCommand): void {
+    switch (command.type) {
+      case 'run':
+        this.#waiting.push(command.attempt);
+        void this.#work();
+        break;
+      case 'stop':
+        this.#stop?.(command.mode);
+        break;
+    }
+  }
+
+  /** The supervisor is gone, or wants no more. */
+  endInput(): void {
+    this.#inputEnded = true;
+    this.#waiting.length = 0;
+    if (this.#busy) this.#stop?.('eof');
+    else process.exit(0);
+  }
+
+  async #work(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    for (let attempt = this.#waiting.shift(); attempt !== undefined; attempt = this.#waiting.shift()) {
+      const end = await this.#run(attempt);
+      this.#facts.write({ type: 'end', ...end });
+    }
+    this.#busy = false;
+    if (this.#inputEnded) process.exit(0);
+  }
+
+  async #run(attempt: AttemptSpec): Promise<AttemptEnd> {
+    const recipe = recipes.get(attempt.recipe);
+    if (recipe === undefined) {
+      return {
+        class: 'refused',
+        code: 'RECIPE_NOT_OFFERED',
+        message: `this runner has no recipe '${attempt.recipe}'`,
+      };
+    }
+    const { threads } = attempt.device;
+    if (this.#threads !== null && this.#threads !== threads) {
+      return {
+        class: 'crashed',
+        code: 'INTERNAL',
+        message: `this runner computes with ${this.#threads} threads, not ${threads}; start another`,
+      };
+    }
+    this.#threads = threads;
+    try {
+      return await recipe(attempt, this.#context());
+    } catch (error) {
+      return endOf(error);
+    } finally {
+      this.#stop = null;
+    }
+  }
+
+  #context(): AttemptContext {
+    let requested: StopRequest | null = null;
+    let tell: (request: StopRequest) => void = () => undefined;
+    const stopped = new Promise<StopRequest>((resolve) => (tell = resolve));
+    const request = (asked: StopRequest): void => {
+      requested = asked;
+      tell(asked);
+    };
+    this.#stop = request;
+    return {
+      report: (line) => {
+        if (!this.#facts.write(line)) request('eof');
+      },
+      stopRequested: () => requested,
+      stopped,
+      breathe: async () => {
+        await setImmediate();
+      },
+    };
+  }
+}
+
+const OUT_OF_MEMORY =
+  /RESOURCE_EXHAUSTED|ResourceExhausted|OOM when allocating|bad_alloc|out of memory|allocation failed/i;
+
+/** How an error ends the attempt: what the settings or the box are to blame for is refused, the rest has crashed. */
+function endOf(error: unknown): AttemptEnd {
+  if (error instanceof WattsweepError) return { class: 'refused', code: error.code, message: error.message };
+  const message = error instanceof Error ? error.message : String(error);
+  if (OUT_OF_MEMORY.test(message)) return { class: 'out_of_memory', code: 'ATTEMPT_OUT_OF_MEMORY', message };
+  if (error instanceof Error) console.error(error.stack);
+  return { class: 'crashed', code: 'ATTEMPT_CRASHED', message };
+}
+
+const runner = new Runner();
+const input = createInterface({ input: process.stdin, crlfDelay: Infinity });
+input.on('line', (line) => {
+  if (line.trim() === '') return;
+  try {
+    runner.accept(JSON.parse(line) as RunnerCommand);
+  } catch (error) {
+    console.error(`a command that is no JSON was ignored: ${String(error)}`);
+  }
+});
+input.on('close', () => runner.endInput());

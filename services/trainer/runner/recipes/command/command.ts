@@ -1,0 +1,150 @@
+/**
+ * Any program as a recipe. It gets its parameters as a JSON file (`WATTSWEEP_PARAMS_FILE`) and in the environment
+ * (`WATTSWEEP_PARAM_<NAME>`), reports by printing flat JSON objects with an `epoch`, one a line, and is asked to stop by
+ * SIGTERM. What else it prints goes to the attempt's log.
+ */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import type { AttemptSpec } from '../../../protocol/runner.js';
+import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
+import { completed } from '../recipe.js';
+import { LineSplitter } from './lines.js';
+import { parseReport } from './report.js';
+
+/** From the request to stop to the kill of the whole process group. */
+const GRACE_MS = Number(process.env['WATTSWEEP_STOP_GRACE_MS'] ?? 30_000);
+const MAX_LINE_BYTES = 64 * 1024;
+
+/** Runs `attempt.command` to its end. */
+export const runCommand: RunRecipe = async (attempt, context) => {
+  const [program, ...args] = attempt.command;
+  if (program === undefined) {
+    return { class: 'refused', code: 'PARAMETER_REFUSED', message: 'command: it names no program' };
+  }
+  const child = spawn(program, args, {
+    cwd: attempt.workDir,
+    env: { ...process.env, ...environment(attempt) },
+    // A group of its own, so that a stop reaches what the program started, and not the runner.
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const reports = new Reports(context);
+  const lines = new LineSplitter(MAX_LINE_BYTES, (line) => reports.take(line));
+  child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null } | Error>((resolve) => {
+    child.on('error', resolve);
+    child.on('close', (code, signal) => resolve({ code, signal }));
+  });
+  context.report({
+    type: 'started',
+    device: { kind: attempt.device.kind, name: attempt.device.model },
+    engine: { name: 'command', program },
+    trainableParameters: null,
+    stepsPerEpoch: null,
+    resumedEpoch: 0,
+  });
+  const kill = (signal: NodeJS.Signals): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, signal);
+    } catch {
+      // The group is gone already.
+    }
+  };
+  let killer: NodeJS.Timeout | undefined;
+  let asked = false;
+  void context.stopped.then((request) => {
+    asked = true;
+    kill(request === 'cancel' ? 'SIGKILL' : 'SIGTERM');
+    killer = setTimeout(() => kill('SIGKILL'), GRACE_MS);
+  });
+  const exit = await exited;
+  clearTimeout(killer);
+  lines.end();
+  kill('SIGKILL');
+  return ending(program, exit, asked, reports);
+};
+
+function environment(attempt: AttemptSpec): Record<string, string> {
+  const file = join(attempt.workDir, 'parameters.json');
+  writeFileSync(file, `${JSON.stringify(attempt.parameters, undefined, 2)}\n`);
+  const parameters = Object.entries(attempt.parameters).map(([name, value]) => [
+    `WATTSWEEP_PARAM_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+  return {
+    ...(Object.fromEntries(parameters) as Record<string, string>),
+    WATTSWEEP_PARAMS_FILE: file,
+    WATTSWEEP_TRIAL: attempt.key.trialId,
+    WATTSWEEP_SEED: String(attempt.seed),
+    WATTSWEEP_MAX_EPOCHS: String(attempt.maxEpochs),
+    WATTSWEEP_CHECKPOINT_DIR: attempt.checkpointDir,
+    WATTSWEEP_RESUME_FROM: attempt.resumeFrom ?? '',
+    OMP_NUM_THREADS: String(attempt.device.threads),
+  };
+}
+
+/** Turns the program's lines into facts; epochs must rise. */
+class Reports {
+  /** Reports taken. */
+  count = 0;
+  /** Lines that begin like a report and are none. */
+  ignored = 0;
+  #epoch = 0;
+  readonly #context: AttemptContext;
+
+  constructor(context: AttemptContext) {
+    this.#context = context;
+  }
+
+  take(line: string | null): void {
+    const report = line === null ? 'malformed' : parseReport(line);
+    if (report === 'log') {
+      process.stdout.write(`${line ?? ''}\n`);
+    } else if (report === 'malformed' || report.epoch <= this.#epoch) {
+      this.ignored++;
+      process.stdout.write(`ignored: ${(line ?? 'a line that is too long').slice(0, 200)}\n`);
+    } else {
+      this.count++;
+      this.#epoch = report.epoch;
+      this.#context.report({
+        type: 'epoch',
+        epoch: report.epoch,
+        step: report.step,
+        metrics: report.metrics,
+        trainSeconds: null,
+        evaluationSeconds: null,
+        dataWaitSeconds: null,
+        samplesPerSecond: null,
+        trainWindow: null,
+        evaluationWindow: null,
+      });
+    }
+  }
+}
+
+function ending(
+  program: string,
+  exit: { code: number | null; signal: NodeJS.Signals | null } | Error,
+  asked: boolean,
+  reports: Reports,
+): AttemptEnd {
+  const crashed = (message: string, code = 'ATTEMPT_CRASHED'): AttemptEnd => ({
+    class: 'crashed',
+    code,
+    message,
+  });
+  if (exit instanceof Error) return crashed(`${program} could not be started: ${exit.message}`);
+  if (asked) {
+    const how = exit.signal === null ? `exit code ${exit.code ?? ''}` : exit.signal;
+    return { class: 'stopped', code: '', message: `${program} ended with ${how} after the request to stop` };
+  }
+  const ignored = reports.ignored === 0 ? '' : `; ${reports.ignored} lines were no reports`;
+  if (exit.signal !== null) {
+    return crashed(`${program} was ended by ${exit.signal} (${constants.signals[exit.signal]})${ignored}`);
+  }
+  if (exit.code !== 0) return crashed(`${program} ended with exit code ${exit.code ?? ''}${ignored}`);
+  if (reports.count === 0) return crashed(`${program} ended without a report${ignored}`, 'NO_REPORT');
+  return completed;
+}

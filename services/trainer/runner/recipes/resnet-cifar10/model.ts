@@ -1,0 +1,116 @@
+/** The compiled network with its variables: one training step, one evaluation, state in and out. */
+import type { Engine } from '../../engine.js';
+import type { Program, Signature } from '../../graph/program.js';
+import { compile } from '../../graph/program.js';
+import type { Architecture } from './architecture.js';
+import type { Images } from './cifar10.js';
+import { PIXELS } from './cifar10.js';
+import { initialParameters, initialStatistics } from './initializers.js';
+import { stepScalars } from './optimizers.js';
+import type { Settings } from './settings.js';
+import { evaluateSignature, trainSignature, variablesOf } from './steps.js';
+
+/** Larger batches evaluate no faster on a CPU, and cost memory. */
+const EVALUATION_BATCH = 100;
+
+export interface Tally {
+  /** Sum over the images, in nats. */
+  readonly crossEntropySum: number;
+  readonly correct: number;
+  readonly images: number;
+}
+
+export const noTally: Tally = { crossEntropySum: 0, correct: 0, images: 0 };
+
+export const sum = (a: Tally, b: Tally): Tally => ({
+  crossEntropySum: a.crossEntropySum + b.crossEntropySum,
+  correct: a.correct + b.correct,
+  images: a.images + b.images,
+});
+
+const scalar = (fetched: Readonly<Record<string, ArrayLike<number>>>, name: string): number =>
+  fetched[name]?.[0] ?? NaN;
+
+export class Model {
+  readonly #program: Program;
+  readonly #settings: Settings;
+
+  /** Traces and loads the signatures that this attempt needs; the variables have no values yet. */
+  constructor(engine: Engine, architecture: Architecture, settings: Settings) {
+    const { tf } = engine;
+    const sizes = (images: number, batch: number): Set<number> =>
+      new Set([Math.min(batch, images), images % batch || Math.min(batch, images)]);
+    const signatures: Record<string, Signature> = {};
+    for (const size of sizes(settings.trainImages, settings.batchSize)) {
+      signatures[`train_${size}`] = trainSignature(tf, architecture, settings, size);
+    }
+    for (const size of sizes(settings.validationImages, EVALUATION_BATCH)) {
+      signatures[`evaluate_${size}`] = evaluateSignature(tf, architecture, size);
+    }
+    const variables = variablesOf(architecture, settings);
+    this.#program = compile(tf, { variables, signatures, precision: settings.precision });
+    this.#settings = settings;
+  }
+
+  /** Lengths of the variables, by name. */
+  static vectors(architecture: Architecture, settings: Settings): Record<string, number> {
+    const variables = Object.entries(variablesOf(architecture, settings));
+    return Object.fromEntries(variables.map(([name, { shape }]) => [name, shape[0] ?? 0]));
+  }
+
+  /** Initial values of all variables: seeded weights, everything else as Keras starts it. */
+  static initial(architecture: Architecture, settings: Settings, seed: number): Record<string, Float32Array> {
+    const zeros = Object.entries(Model.vectors(architecture, settings)).map(
+      ([name, length]) => [name, new Float32Array(length)] as const,
+    );
+    const { mean, variance } = initialStatistics(architecture);
+    const parameters = initialParameters(architecture, seed);
+    return { ...Object.fromEntries(zeros), parameters, movingMean: mean, movingVariance: variance };
+  }
+
+  /** One optimizer step; returns the batch's sums before the update. @param step 1-based, over the whole trial. */
+  train(images: Float32Array, labels: Int32Array, lr: number, step: number): Tally {
+    const [rate, decay] = stepScalars(this.#settings.optimizer, lr, step);
+    const scalars = { rate: Float32Array.of(rate), decay: Float32Array.of(decay) };
+    const fetched = this.#program.run(`train_${labels.length}`, { images, labels, ...scalars });
+    return {
+      crossEntropySum: scalar(fetched, 'crossEntropySum'),
+      correct: scalar(fetched, 'correct'),
+      images: labels.length,
+    };
+  }
+
+  /**
+   * Evaluates all of `data` with the moving statistics.
+   *
+   * @param proceed Awaited between batches; false ends the evaluation early, with null.
+   */
+  async evaluate(data: Images, mean: Float32Array, proceed: () => Promise<boolean>): Promise<Tally | null> {
+    let total = noTally;
+    for (let begin = 0; begin < data.count; begin += EVALUATION_BATCH) {
+      if (!(await proceed())) return null;
+      const size = Math.min(EVALUATION_BATCH, data.count - begin);
+      const images = new Float32Array(size * PIXELS);
+      for (let i = 0; i < images.length; i++) {
+        images[i] = Math.fround((data.pixels[begin * PIXELS + i] ?? 0) / 255) - (mean[i % PIXELS] ?? 0);
+      }
+      const labels = Int32Array.from(data.labels.subarray(begin, begin + size));
+      const fetched = this.#program.run(`evaluate_${size}`, { images, labels });
+      const crossEntropySum = scalar(fetched, 'crossEntropySum');
+      total = sum(total, { crossEntropySum, correct: scalar(fetched, 'correct'), images: size });
+    }
+    return total;
+  }
+
+  read(): Record<string, Float32Array> {
+    return this.#program.read();
+  }
+
+  write(values: Readonly<Record<string, Float32Array>>): void {
+    this.#program.write(values);
+  }
+
+  dispose(): void {
+    this.#program.dispose();
+  }
+}

@@ -1,0 +1,252 @@
+/** The training loop: epochs of steps, validation and checkpoint after each, facts to the supervisor on the way. */
+import { WattsweepError } from '../../../../../proto/errors.js';
+import type { AttemptSpec, TimeWindow } from '../../../protocol/runner.js';
+import { readCheckpoint, writeCheckpoint } from '../../checkpoint.js';
+import { cifar10Folder, openEngine, setThreads } from '../../engine.js';
+import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
+import { completed } from '../recipe.js';
+import type { Architecture } from './architecture.js';
+import { resnetV2, stepsPerEpoch } from './architecture.js';
+import type { Images } from './cifar10.js';
+import { meanImage, readTest, readTraining } from './cifar10.js';
+import { Feeder } from './feeder.js';
+import { l2Penalty } from './initializers.js';
+import type { Tally } from './model.js';
+import { Model, noTally, sum } from './model.js';
+import { learningRate } from './schedule.js';
+import type { Settings } from './settings.js';
+import { parseSettings } from './settings.js';
+
+/** Step lines are for looking on, not for the record. */
+const STEP_LINE_INTERVAL_MS = 500;
+
+const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+const seconds = ({ beginMonotonicMs, endMonotonicMs }: TimeWindow): number =>
+  (endMonotonicMs - beginMonotonicMs) / 1000;
+
+/** Trains one attempt of `resnet-cifar10`. @throws WattsweepError for parameters, data, engine, checkpoint. */
+export const runResnetCifar10: RunRecipe = async (attempt, context) => {
+  const settings = parseSettings(attempt.parameters, attempt.maxEpochs);
+  const architecture = resnetV2(settings.depth);
+  const folder = await cifar10Folder();
+  const training = readTraining(folder, settings.trainImages);
+  const validation = readTest(folder, settings.validationImages);
+  setThreads(attempt.device.threads);
+  const engine = await openEngine(attempt.device);
+  if (attempt.device.kind === 'gpu' && engine.device.kind !== 'gpu') {
+    throw new WattsweepError(
+      'ENGINE_MISSING',
+      `the slot's ${attempt.device.model} is not used: TensorFlow computes on the CPU`,
+    );
+  }
+  const model = new Model(engine, architecture, settings);
+  try {
+    const run = new TrainingRun(attempt, context, settings, architecture, model, training, validation);
+    run.restore();
+    context.report({
+      type: 'started',
+      device: engine.device,
+      engine: { name: 'tensorflow', version: engine.version, mode: 'graph', precision: settings.precision },
+      trainableParameters: architecture.trainable,
+      stepsPerEpoch: run.stepsPerEpoch,
+      resumedEpoch: run.epoch,
+    });
+    return await run.train();
+  } finally {
+    model.dispose();
+  }
+};
+
+/** One attempt's way through its epochs. `epoch`, `step` and the sums are what a checkpoint carries. */
+class TrainingRun {
+  readonly stepsPerEpoch: number;
+  /** Completed epochs. */
+  epoch = 0;
+  /** Optimizer steps taken since the trial's first. */
+  #step = 0;
+  /** Sums over the current, half-done epoch. */
+  #tally: Tally = noTally;
+  #lastStepLine = -Infinity;
+  #lastFinite = 'none';
+  readonly #mean: Float32Array<SharedArrayBuffer>;
+  readonly #network: string;
+
+  constructor(
+    private readonly attempt: AttemptSpec,
+    private readonly context: AttemptContext,
+    private readonly settings: Settings,
+    private readonly architecture: Architecture,
+    private readonly model: Model,
+    private readonly training: Images,
+    private readonly validation: Images,
+  ) {
+    this.stepsPerEpoch = stepsPerEpoch(settings.trainImages, settings.batchSize);
+    this.#mean = meanImage(training);
+    this.#network = `resnet-cifar10/${settings.depth}`;
+  }
+
+  /** Initial values, or those of the checkpoint to go on from. @throws WattsweepError CHECKPOINT_INVALID */
+  restore(): void {
+    const { attempt, architecture, settings, model } = this;
+    if (attempt.resumeFrom === null) {
+      model.write(Model.initial(architecture, settings, attempt.seed));
+      return;
+    }
+    const expected = { network: this.#network, vectors: Model.vectors(architecture, settings) };
+    const { epoch, step, progress, vectors } = readCheckpoint(attempt.resumeFrom, expected);
+    if (step < epoch * this.stepsPerEpoch || step >= (epoch + 1) * this.stepsPerEpoch) {
+      throw new WattsweepError(
+        'CHECKPOINT_INVALID',
+        `checkpoint ${attempt.resumeFrom}: step ${step} is not in epoch ${epoch + 1} with this batch size`,
+      );
+    }
+    model.write(vectors);
+    this.epoch = epoch;
+    this.#step = step;
+    const { crossEntropySum = 0, correct = 0, images = 0 } = progress;
+    this.#tally = { crossEntropySum, correct, images };
+  }
+
+  async train(): Promise<AttemptEnd> {
+    const { attempt, settings } = this;
+    if (this.epoch >= attempt.maxEpochs) return completed;
+    const feeder = await Feeder.open({
+      images: this.training,
+      mean: this.#mean,
+      augment: settings.augment,
+      batchSize: settings.batchSize,
+      seed: attempt.seed,
+      firstEpoch: this.epoch + 1,
+      skipBatches: this.#step - this.epoch * this.stepsPerEpoch,
+      lastEpoch: attempt.maxEpochs,
+    });
+    try {
+      while (this.epoch < attempt.maxEpochs) {
+        const end = await this.#trainEpoch(feeder);
+        if (end !== null) return end;
+      }
+      return completed;
+    } finally {
+      await feeder.close();
+    }
+  }
+
+  /** One epoch, or what is left of it. @returns The attempt's end, or null when it goes on. */
+  async #trainEpoch(feeder: Feeder): Promise<AttemptEnd | null> {
+    const begin = monotonicMs();
+    const lastStep = (this.epoch + 1) * this.stepsPerEpoch;
+    let dataWaitSeconds = 0;
+    let images = 0;
+    let lr = 0;
+    while (this.#step < lastStep) {
+      await this.context.breathe();
+      const stopped = this.#stopIfAsked();
+      if (stopped !== null) return stopped;
+      const batch = feeder.next();
+      dataWaitSeconds += batch.waitedSeconds;
+      lr = learningRate(
+        { ...this.settings, maxEpochs: this.attempt.maxEpochs, stepsPerEpoch: this.stepsPerEpoch },
+        this.#step + 1,
+      );
+      // Fetching the loss waits for the device, so the window below holds all the work.
+      const tally = this.model.train(batch.images, batch.labels, lr, this.#step + 1);
+      batch.release();
+      this.#step++;
+      images += tally.images;
+      this.#tally = sum(this.#tally, tally);
+      const crossEntropy = tally.crossEntropySum / tally.images;
+      if (!Number.isFinite(crossEntropy)) return this.#diverged('cross-entropy', crossEntropy);
+      this.#lastFinite = `cross-entropy ${crossEntropy.toPrecision(6)} in step ${this.#step} at learning rate ${lr}`;
+      this.#reportStep(crossEntropy, lr);
+    }
+    const trainWindow = { beginMonotonicMs: begin, endMonotonicMs: monotonicMs() };
+    return this.#finishEpoch(trainWindow, dataWaitSeconds, images, lr);
+  }
+
+  async #finishEpoch(
+    trainWindow: TimeWindow,
+    dataWaitSeconds: number,
+    images: number,
+    lr: number,
+  ): Promise<AttemptEnd | null> {
+    const evaluationBegin = monotonicMs();
+    const evaluated = await this.model.evaluate(this.validation, this.#mean, async () => {
+      await this.context.breathe();
+      return this.context.stopRequested() !== 'cancel';
+    });
+    if (evaluated === null) return this.#stopIfAsked();
+    const evaluationWindow = { beginMonotonicMs: evaluationBegin, endMonotonicMs: monotonicMs() };
+    const valCrossEntropy = evaluated.crossEntropySum / evaluated.images;
+    if (!Number.isFinite(valCrossEntropy)) return this.#diverged('validation cross-entropy', valCrossEntropy);
+    const vectors = this.model.read();
+    const tally = this.#tally;
+    this.epoch++;
+    this.#tally = noTally;
+    this.context.report({
+      type: 'epoch',
+      epoch: this.epoch,
+      step: this.#step,
+      metrics: {
+        val_accuracy: evaluated.correct / evaluated.images,
+        val_cross_entropy: valCrossEntropy,
+        train_accuracy: tally.correct / tally.images,
+        train_cross_entropy: tally.crossEntropySum / tally.images,
+        l2_penalty: l2Penalty(
+          this.architecture,
+          vectors['parameters'] ?? new Float32Array(),
+          this.settings.l2,
+        ),
+        learning_rate: lr,
+      },
+      trainSeconds: seconds(trainWindow),
+      evaluationSeconds: seconds(evaluationWindow),
+      dataWaitSeconds,
+      samplesPerSecond: images / seconds(trainWindow),
+      trainWindow,
+      evaluationWindow,
+    });
+    this.#checkpoint(vectors);
+    return null;
+  }
+
+  #reportStep(crossEntropy: number, lr: number): void {
+    const now = performance.now();
+    if (now - this.#lastStepLine < STEP_LINE_INTERVAL_MS) return;
+    this.#lastStepLine = now;
+    this.context.report({
+      type: 'step',
+      epoch: this.epoch + 1,
+      step: this.#step,
+      metrics: { train_cross_entropy: crossEntropy, learning_rate: lr },
+    });
+  }
+
+  #stopIfAsked(): AttemptEnd | null {
+    const request = this.context.stopRequested();
+    if (request === null) return null;
+    if (request !== 'cancel') this.#checkpoint(this.model.read());
+    const where = `after step ${this.#step}, in epoch ${this.epoch + 1}`;
+    return {
+      class: 'stopped',
+      code: '',
+      message: `${request === 'eof' ? 'supervisor gone' : `asked to ${request}`} ${where}`,
+    };
+  }
+
+  #checkpoint(vectors: Readonly<Record<string, Float32Array>>): void {
+    const path = writeCheckpoint(this.attempt.checkpointDir, {
+      network: this.#network,
+      epoch: this.epoch,
+      step: this.#step,
+      progress: { ...this.#tally },
+      vectors,
+    });
+    this.context.report({ type: 'checkpoint', epoch: this.epoch, path });
+  }
+
+  /** No checkpoint: the last one before the divergence stays. */
+  #diverged(what: string, value: number): AttemptEnd {
+    const message = `${what} is ${value} in step ${this.#step} (epoch ${this.epoch + 1}); last finite: ${this.#lastFinite}`;
+    return { class: 'diverged', code: 'NON_FINITE', message };
+  }
+}
