@@ -66,6 +66,7 @@ export const errorRegistry = {
   SPEC_TOO_LARGE: entry('INVALID_ARGUMENT', false, badInput, 'Keep the sweep file below 1 MiB and without deep aliases.'),
   USAGE: entry('INVALID_ARGUMENT', false, badInput, 'See `wattsweep help`.'),
   FILE_UNREADABLE: entry('INVALID_ARGUMENT', false, badInput, 'Check the path and its permissions.'),
+  FILE_UNWRITABLE: entry('FAILED_PRECONDITION', false, environment, 'Check the folder, its permissions and the room on its disk, or name another one.'),
 
   // Sweeps, trials, fleet.
   SWEEP_NOT_FOUND: entry('NOT_FOUND', false, notFound, 'List the sweeps with `wattsweep status`.'),

@@ -1,0 +1,178 @@
+/** The sentence that the report opens with: which setting reaches the level for least time, and for least energy. */
+import type { SweepSpec } from '../core/spec.js';
+import { isBetter } from './analysis/curve.js';
+import { isReached } from './cells.js';
+import {
+  count,
+  epochText,
+  joulesText,
+  levelText,
+  listText,
+  objectiveText,
+  secondsText,
+} from './render/format.js';
+import { levelsOf } from './trials.js';
+import type { Answer, Cell, CellLevel, TrialSummary } from './types.js';
+
+interface Candidate {
+  readonly cell: Cell;
+  readonly at: CellLevel;
+}
+
+/** Cells of which at least half of the repeats reached the level; if there are none, those of which any did. */
+function candidates(cells: readonly Cell[], place: number): readonly Candidate[] {
+  const reached = cells.flatMap((cell) => {
+    const at = cell.levels[place];
+    return at !== undefined && isReached(at.epochs) ? [{ cell, at }] : [];
+  });
+  const mostly = reached.filter(({ at }) => at.epochs.reached * 2 >= at.epochs.n);
+  return mostly.length > 0 ? mostly : reached;
+}
+
+/** The candidate with the smallest value on an axis; ties go to the earlier one. Null when none was read. */
+function least(all: readonly Candidate[], axis: 'seconds' | 'joules' | 'epochs'): Candidate | null {
+  let found: { readonly candidate: Candidate; readonly value: number } | null = null;
+  for (const candidate of all) {
+    const value = candidate.at[axis];
+    if (isReached(value) && (found === null || value.value < found.value)) {
+      found = { candidate, value: value.value };
+    }
+  }
+  return found?.candidate ?? null;
+}
+
+function repeatsText({ at }: Candidate): string {
+  const { reached, n, kind } = at.epochs;
+  if (n === 1) return '';
+  return kind === 'mean' ? `, mean of ${n} repeats` : `, median; ${reached} of ${n} repeats reached it`;
+}
+
+function epochsText(candidate: Candidate): string {
+  const { value, unconfirmed } = candidate.at.epochs;
+  const epochs = value === null ? '' : value === 1 ? '1 epoch' : `${epochText(value)} epochs`;
+  return `${epochs}${unconfirmed > 0 ? ', unconfirmed' : ''}${repeatsText(candidate)}`;
+}
+
+const timeText = ({ at }: Candidate): string =>
+  isReached(at.seconds) ? secondsText(at.seconds.value) : 'time not measured';
+
+const energyText = ({ at, cell }: Candidate): string =>
+  isReached(at.joules) ? joulesText(at.joules.value, cell.estimated) : 'energy not measured';
+
+interface Wording {
+  /** `val_accuracy 0.92`. */
+  readonly goal: string;
+  readonly name: (cell: Cell) => string;
+  readonly rivals: number;
+}
+
+function reachedSentence(all: readonly Candidate[], fastest: Candidate, wording: Wording): string {
+  const { goal, name, rivals } = wording;
+  const cheapest = least(all, 'joules');
+  const measured = all.filter(({ at }) => isReached(at.joules)).length;
+  const among = all.length < rivals ? ` (${all.length} of ${count(rivals, 'setting')} reached it)` : '';
+  if (cheapest === null) {
+    return (
+      `${name(fastest.cell)} reaches ${goal} in the least time: ${timeText(fastest)} (${epochsText(fastest)})${among}. ` +
+      'Which needs the least energy is not known: the power was not read.'
+    );
+  }
+  const partly = measured < all.length ? `, among the ${measured} of ${all.length} whose power was read` : '';
+  if (cheapest.cell === fastest.cell) {
+    return (
+      `${name(fastest.cell)} reaches ${goal} for both the least time and the least energy: ` +
+      `${timeText(fastest)} and ${energyText(fastest)} (${epochsText(fastest)})${partly}${among}.`
+    );
+  }
+  return (
+    `${name(fastest.cell)} reaches ${goal} in the least time: ${timeText(fastest)}, ${energyText(fastest)} (${epochsText(fastest)}); ` +
+    `${name(cheapest.cell)} for the least energy: ${energyText(cheapest)}, ${timeText(cheapest)} (${epochsText(cheapest)})${partly}${among}.`
+  );
+}
+
+function closest(trials: readonly TrialSummary[], spec: SweepSpec): TrialSummary | null {
+  let found: TrialSummary | null = null;
+  for (const trial of trials) {
+    if (trial.rank === null || trial.best === null) continue;
+    if (found?.best == null || isBetter(trial.best.value, found.best.value, spec.objective.goal))
+      found = trial;
+  }
+  return found;
+}
+
+/** Whether the closest trial touched the level without holding it. */
+const touched = (trial: TrialSummary, level: number): number | null =>
+  trial.levels.find((l) => l.level === level)?.firstHit ?? null;
+
+export function answer(
+  spec: SweepSpec,
+  cells: readonly Cell[],
+  trials: readonly TrialSummary[],
+  inProgress: boolean,
+): Answer {
+  const { metric, goal, target } = spec.objective;
+  const levels = levelsOf(spec);
+  const best = closest(trials, spec);
+  const models = new Set(cells.map((cell) => cell.device));
+  const wordingOf = (level: number): Wording => ({
+    goal: `${metric} ${goal === 'maximize' ? '' : '≤ '}${levelText(level)}`,
+    name: (cell) => (models.size > 1 ? `${cell.label} on ${cell.device}` : cell.label),
+    rivals: cells.length,
+  });
+  const soFar = inProgress ? 'So far: ' : '';
+  const nobody: Answer = {
+    text: '',
+    level: null,
+    fastestCellId: null,
+    cheapestCellId: null,
+    bestTrialId: best?.trialId ?? null,
+  };
+  if (best?.best == null) {
+    const bad = trials.filter((trial) => trial.state === 'diverged' || trial.state === 'failed');
+    const states = [...new Set(bad.map((trial) => trial.state))];
+    const why = bad.length > 0 ? `: ${count(bad.length, 'trial')} ${listText(states)}` : '';
+    return { ...nobody, text: `${soFar}No trial has a value of ${metric}${inProgress ? ' yet' : ''}${why}.` };
+  }
+  const bestText = `${best.label} came closest with ${objectiveText(best.best.value)} at epoch ${best.best.epoch}`;
+
+  // The target if there is one, else the hardest level; below it, the hardest level that anybody reached.
+  const wanted = target ?? levels.at(-1) ?? null;
+  if (wanted === null) {
+    return {
+      ...nobody,
+      text: `${soFar}The best ${metric} is ${objectiveText(best.best.value)}, by ${best.label} at epoch ${best.best.epoch}.`,
+    };
+  }
+  const reachedAt = (
+    place: number,
+  ): { readonly all: readonly Candidate[]; readonly fastest: Candidate } | null => {
+    const all = candidates(cells, place);
+    const fastest = least(all, 'seconds') ?? least(all, 'epochs');
+    return fastest === null ? null : { all, fastest };
+  };
+  const settle = (place: number, prefix: string): Answer | null => {
+    const level = levels[place];
+    const found = reachedAt(place);
+    if (level === undefined || found === null) return null;
+    const sentence = reachedSentence(found.all, found.fastest, wordingOf(level));
+    return {
+      ...nobody,
+      text: `${prefix}${sentence}`,
+      level,
+      fastestCellId: found.fastest.cell.cellId,
+      cheapestCellId: least(found.all, 'joules')?.cell.cellId ?? null,
+    };
+  };
+
+  const start = levels.indexOf(wanted);
+  const atWanted = settle(start, soFar);
+  if (atWanted !== null) return atWanted;
+  const hit = touched(best, wanted);
+  const touch = hit === null ? '' : `, which touched it at epoch ${hit} but did not hold it`;
+  const none = `${soFar}No trial ${inProgress ? 'has reached' : 'reached'} ${wordingOf(wanted).goal}; ${bestText}${touch}. `;
+  for (let place = start - 1; place >= 0; place--) {
+    const lower = settle(place, none);
+    if (lower !== null) return lower;
+  }
+  return { ...nobody, text: none.trim(), level: wanted };
+}

@@ -1,0 +1,110 @@
+/** The objective by epoch, one line a trial, with levels, rungs and ends. */
+import { scaleLinear } from 'd3-scale';
+import { line } from 'd3-shape';
+import type { Report, TrialSummary } from '../../types.js';
+import { count, levelText, objectiveText } from '../format.js';
+import { markup, nothing, type Markup } from '../markup.js';
+import { at, axes, BOTTOM, figure, LEFT, picture, RIGHT, TOP, type Scale } from './frame.js';
+import type { Series } from './series.js';
+
+/** Lines drawn, the best trials first: more cannot be told apart. */
+const MAX_LINES = 150;
+
+/** Low outliers (a first epoch, a spike) may leave the picture; the bulk and every level may not. */
+const SHOWN_SHARE = 0.97;
+
+interface Point {
+  readonly epoch: number;
+  readonly value: number | null;
+}
+
+function valueRange(report: Report, trials: readonly TrialSummary[]): readonly [number, number] {
+  const { goal } = report.sweep.objective;
+  const values = trials
+    .flatMap((trial) => trial.curve.values)
+    .filter((value) => value !== null)
+    .sort((a, b) => (goal === 'maximize' ? b - a : a - b));
+  const shown = values.slice(0, Math.max(1, Math.ceil(values.length * SHOWN_SHARE)));
+  // A trial's best value is always in the picture.
+  const bests = trials.flatMap((trial) => trial.best?.value ?? []);
+  const all = [...shown, ...bests, ...report.sweep.levels];
+  const low = all.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = all.reduce((a, b) => Math.max(a, b), -Infinity);
+  const room = (high - low) * 0.04 || Math.abs(high) * 0.01 || 1;
+  return [low - room, high + room];
+}
+
+function levels(report: Report, y: Scale): readonly Markup[] {
+  let lastY = Infinity;
+  return report.sweep.levels.map((level) => {
+    const place = y(level);
+    // Labels that would lie on one another are left out; the line stays.
+    const text = Math.abs(lastY - place) < 12 ? '' : levelText(level);
+    if (text !== '') lastY = place;
+    const target = level === report.sweep.objective.target ? ' target' : '';
+    return markup`<line class="level${target}" x1="${LEFT}" x2="${RIGHT}" y1="${at(place)}" y2="${at(place)}"><title>level ${levelText(level)}</title></line><text x="${RIGHT + 5}" y="${at(place + 4)}">${text}</text>`;
+  });
+}
+
+function rungs(report: Report, x: Scale): readonly Markup[] {
+  const epochs = [...new Set(report.stopped.flatMap((stop) => stop.rung ?? []))].sort((a, b) => a - b);
+  return epochs.map(
+    (epoch) =>
+      markup`<line class="rung" x1="${at(x(epoch))}" x2="${at(x(epoch))}" y1="${TOP}" y2="${BOTTOM}"/><text class="middle" x="${at(x(epoch))}" y="${TOP - 4}">rung ${epoch}</text>`,
+  );
+}
+
+function endMark(trial: TrialSummary, name: string, x: Scale, y: Scale): Markup {
+  const last = trial.curve.values.findLastIndex((value) => value !== null);
+  const value = trial.curve.values[last];
+  if (value === undefined || value === null) return nothing;
+  const [cx, cy] = [x(last + 1), Math.min(BOTTOM, Math.max(TOP, y(value)))];
+  const [left, right, up, down] = [at(cx - 4), at(cx + 4), at(cy - 4), at(cy + 4)];
+  if (trial.state === 'stopped') {
+    return markup`<path class="cross ${name}" d="M${left} ${up}L${right} ${down}M${left} ${down}L${right} ${up}"/>`;
+  }
+  if (trial.state === 'diverged' || trial.state === 'failed') {
+    return markup`<path class="cross ${name}" d="M${at(cx)} ${up}L${right} ${down}H${left}Z"/>`;
+  }
+  if (trial.state !== 'succeeded') return nothing;
+  return markup`<circle class="end-mark fill ${name}" cx="${at(cx)}" cy="${at(cy)}" r="3.5"/>`;
+}
+
+const describe = (trial: TrialSummary): string => {
+  const best =
+    trial.best === null ? 'no value' : `best ${objectiveText(trial.best.value)} at epoch ${trial.best.epoch}`;
+  return `${trial.label}: ${best}; ${trial.state}, ${count(trial.epochs, 'epoch')}`;
+};
+
+export function curvesPlot(report: Report, series: Series): Markup {
+  const { metric } = report.sweep.objective;
+  const withValues = report.trials.filter((trial) => trial.curve.values.some((value) => value !== null));
+  const trials = withValues.slice(0, MAX_LINES);
+  if (trials.length === 0) return nothing;
+  const longest = Math.max(2, ...trials.map((trial) => trial.epochs));
+  const x = scaleLinear([longest > 10 ? 0 : 1, longest], [LEFT, RIGHT]);
+  const [low, high] = valueRange(report, trials);
+  const y = scaleLinear([low, high], [BOTTOM, TOP]);
+  const path = line<Point>(
+    (p) => Math.round(x(p.epoch) * 10) / 10,
+    (p) => Math.round(y(p.value ?? 0) * 10) / 10,
+  ).defined((p) => p.value !== null);
+  const lines = [...trials].reverse().map((trial) => {
+    const name = series.classOf(trial.settingId);
+    const points = trial.curve.values.map((value, i) => ({ epoch: i + 1, value }));
+    const d = path(points) ?? '';
+    return markup`<g><title>${describe(trial)}</title><path class="curve ${name}" clip-path="url(#inside)" d="${d}"/>${endMark(trial, name, x, y)}</g>`;
+  });
+  const hidden = withValues.length - trials.length;
+  return figure(
+    `${metric} by epoch`,
+    `● ran to its end, × stopped, △ diverged or failed${hidden > 0 ? `; the best ${trials.length} of ${withValues.length} trials` : ''}`,
+    picture(`${metric} by epoch, one line a trial; the tables below hold the numbers.`, [
+      markup`<clipPath id="inside"><rect x="${LEFT}" y="${TOP}" width="${RIGHT - LEFT}" height="${BOTTOM - TOP}"/></clipPath>`,
+      axes(x, y, { x: 'epoch', y: metric }),
+      ...rungs(report, x),
+      ...levels(report, y),
+      ...lines,
+    ]),
+  );
+}

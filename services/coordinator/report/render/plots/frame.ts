@@ -1,0 +1,36 @@
+/** Size, axes and grid that the line pictures share. Coordinates are SVG units; the page scales them. */
+import type { ScaleContinuousNumeric } from 'd3-scale';
+import { markup, type Markup } from '../markup.js';
+
+export type Scale = ScaleContinuousNumeric<number, number>;
+
+export const WIDTH = 480;
+export const HEIGHT = 340;
+export const LEFT = 50;
+export const RIGHT = WIDTH - 46;
+export const TOP = 22;
+export const BOTTOM = HEIGHT - 40;
+
+/** Coordinates to a tenth: invisible, and half the file. */
+export const at = (value: number): string => String(Math.round(value * 10) / 10);
+
+/** Ticks with labels and a light grid, x below and y to the left. */
+export function axes(x: Scale, y: Scale, titles: { readonly x: string; readonly y: string }): Markup {
+  const xText = x.tickFormat(6);
+  const yText = y.tickFormat(6);
+  const labelled = x.ticks(6).filter((tick) => xText(tick) !== '');
+  return markup`<g aria-hidden="true">${y
+    .ticks(6)
+    .map(
+      (tick) =>
+        markup`<line class="grid" x1="${LEFT}" x2="${RIGHT}" y1="${at(y(tick))}" y2="${at(y(tick))}"/><text class="end" x="${LEFT - 7}" y="${at(y(tick) + 4)}">${yText(tick)}</text>`,
+    )}<path class="axis" d="M${LEFT} ${BOTTOM}H${RIGHT}"/>${labelled.map(
+    (tick) => markup`<text class="middle" x="${at(x(tick))}" y="${BOTTOM + 18}">${xText(tick)}</text>`,
+  )}<text class="end" x="${RIGHT}" y="${HEIGHT - 4}">${titles.x}</text><text x="4" y="12">${titles.y}</text></g>`;
+}
+
+export const picture = (label: string, body: readonly Markup[], height = HEIGHT): Markup =>
+  markup`<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${label}">${body}</svg>`;
+
+export const figure = (title: string, remark: string, body: Markup): Markup =>
+  markup`<figure><figcaption>${title}<small>${remark}</small></figcaption>${body}</figure>`;

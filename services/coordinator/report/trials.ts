@@ -1,0 +1,132 @@
+/** One trial of the ledger's state, summed up. */
+import type { EpochRecord } from '../core/events.js';
+import type { SweepSpec } from '../core/spec.js';
+import type { AttemptState, TrialRecord } from '../core/state.js';
+import {
+  epochJoules,
+  epochSeconds,
+  costOfFirst,
+  meanUtilization,
+  meanWatts,
+  powerMethods,
+  sumOrNull,
+} from './analysis/cost.js';
+import { best, final, firstHit, isBetter, meanOfLast5, transition, type Hold } from './analysis/curve.js';
+import type { Labels } from './labels.js';
+import type { TrialLevel, TrialSummary } from './types.js';
+
+/** Joins the models of a trial that was trained on several. */
+export const MODEL_SEPARATOR = ' + ';
+
+const unique = <T>(values: readonly T[]): readonly T[] => [...new Set(values)];
+
+const started = (attempts: readonly AttemptState[]): readonly AttemptState[] =>
+  attempts.filter((attempt) => attempt.startedAt !== null);
+
+function deviceOf(trial: TrialRecord): string | null {
+  const models = unique(started(trial.attempts).map((attempt) => attempt.deviceModel || attempt.deviceKind));
+  return models.length === 0 ? null : models.join(MODEL_SEPARATOR);
+}
+
+/** The objective by epoch; null where it was missing or not finite. */
+function objectiveValues(records: readonly EpochRecord[], metric: string): readonly (number | null)[] {
+  return records.map(({ metrics }) => {
+    const value = metrics[metric];
+    return value !== undefined && Number.isFinite(value) ? value : null;
+  });
+}
+
+/** Levels of the sweep, its target among them, from the easiest to the hardest. */
+export function levelsOf(spec: SweepSpec): readonly number[] {
+  const { target, goal } = spec.objective;
+  const levels = unique(target === null ? spec.levels : [...spec.levels, target]);
+  return [...levels].sort((a, b) => (goal === 'maximize' ? a - b : b - a));
+}
+
+export const holdOf = (spec: SweepSpec): Hold => ({
+  window: spec.objective.holdEpochs,
+  tolerance: spec.objective.holdTolerance,
+  goal: spec.objective.goal,
+});
+
+export function summarizeTrial(trial: TrialRecord, spec: SweepSpec, labels: Labels): TrialSummary {
+  const { epochs: records } = trial;
+  const { metric, goal } = spec.objective;
+  const values = objectiveValues(records, metric);
+  const seconds = records.map(epochSeconds);
+  const joules = records.map(epochJoules);
+  const totalSeconds = sumOrNull(seconds);
+  const totalJoules = sumOrNull(joules);
+  const methods = powerMethods(records);
+  const hold = holdOf(spec);
+  const wasted = trial.attempts.map((attempt) => attempt.wastedJoules).filter((j) => j !== null);
+  const levels = levelsOf(spec).map((level): TrialLevel => {
+    const { status, epoch, ranEpochs } = transition(values, level, hold);
+    return {
+      level,
+      firstHit: firstHit(values, level, goal),
+      status,
+      epoch,
+      ranEpochs,
+      seconds: epoch === null ? null : costOfFirst(seconds, epoch),
+      joules: epoch === null ? null : costOfFirst(joules, epoch),
+    };
+  });
+  const label = labels.of(trial.pointHash);
+  return {
+    trialId: trial.trialId,
+    index: trial.index,
+    rank: null,
+    settingId: trial.pointHash,
+    label: spec.repeats > 1 ? `${label} (repeat ${trial.repeat})` : label,
+    repeat: trial.repeat,
+    seed: trial.seed,
+    parameters: trial.parameters,
+    state: trial.state,
+    reason: trial.reason,
+    code: trial.code,
+    endClass: trial.attempts.at(-1)?.end?.class ?? null,
+    device: deviceOf(trial),
+    trainers: unique(trial.attempts.map((attempt) => attempt.trainerId)),
+    attempts: trial.attempts.length,
+    epochs: records.length,
+    best: best(values, goal),
+    final: final(values),
+    meanOfLast5: meanOfLast5(values),
+    seconds: totalSeconds,
+    joules: totalJoules,
+    wastedJoules: sumOrNull(wasted),
+    secondsPerEpoch: totalSeconds === null ? null : totalSeconds / records.length,
+    joulesPerEpoch: totalJoules === null ? null : totalJoules / records.length,
+    watts: meanWatts(seconds, joules),
+    gpuUtilization: meanUtilization(records),
+    powerMethods: methods,
+    estimated: methods.includes('estimate'),
+    levels,
+    curve: { values, seconds, joules },
+  };
+}
+
+/** 0: by value; 1: ran without a value so far; 2: failed; 3: diverged. */
+function group(trial: TrialSummary): number {
+  if (trial.state === 'diverged') return 3;
+  if (trial.state === 'failed') return 2;
+  return trial.best === null ? 1 : 0;
+}
+
+/** Trials that did anything, in leaderboard order, with ranks. Ties go to the earlier trial. */
+export function leaderboard(trials: readonly TrialSummary[], spec: SweepSpec): readonly TrialSummary[] {
+  const { goal } = spec.objective;
+  const compare = (a: TrialSummary, b: TrialSummary): number => {
+    const byGroup = group(a) - group(b);
+    if (byGroup !== 0) return byGroup;
+    if (a.best !== null && b.best !== null && a.best.value !== b.best.value) {
+      return isBetter(a.best.value, b.best.value, goal) ? -1 : 1;
+    }
+    return Number(a.best === null) - Number(b.best === null) || a.index - b.index;
+  };
+  return trials
+    .filter((trial) => trial.attempts > 0 || trial.state === 'failed')
+    .sort(compare)
+    .map((trial, i) => (group(trial) === 0 ? { ...trial, rank: i + 1 } : trial));
+}

@@ -1,0 +1,178 @@
+/** What a reader must know before believing the numbers, and how the numbers are defined. */
+import type { SweepSpec } from '../core/spec.js';
+import type { SweepState } from '../core/state.js';
+import { recipes } from '../../../proto/recipes.js';
+import { count, joulesText, levelText, listText } from './render/format.js';
+import { MODEL_SEPARATOR } from './trials.js';
+import type { Cell, ReportWarning, StoppedTrial, TrialSummary, WarningCode } from './types.js';
+
+/** On what data a recipe validates, where that matters for choosing by the result. */
+const validationRemark: ReadonlyMap<string, string> = new Map([
+  [
+    'resnet-cifar10',
+    'Validation uses CIFAR-10 test images, as in the Keras example: the best of many looks at the test set is biased upwards. ' +
+      'The final value and the mean of the last 5 epochs are less so.',
+  ],
+]);
+
+const genericRemark =
+  'The best of many epochs and trials, chosen on the data that measured it, is biased upwards. ' +
+  'The final value and the mean of the last 5 epochs are less so.';
+
+/** What a method leaves out. */
+const scopeByMethod: ReadonlyMap<string, string> = new Map([
+  ['nvml-counter', 'the GPU board only'],
+  ['nvml-power', 'the GPU board only'],
+  ['nvidia-smi', 'the GPU board only'],
+  ['hwmon', 'the device that the sensor covers only'],
+  ['rapl', 'the CPU package only'],
+  ['estimate', 'a constant wattage times seconds, not a measurement'],
+]);
+
+/** Why epochs without a reading have none, each reason once. */
+function absentReasons(sweep: SweepState): readonly string[] {
+  const reasons = new Set<string>();
+  for (const trial of sweep.trials.values()) {
+    for (const { train } of trial.epochs) {
+      if (train.joules === null && train.absentReason !== '') reasons.add(train.absentReason);
+    }
+  }
+  return [...reasons];
+}
+
+function powerWarnings(sweep: SweepState, trials: readonly TrialSummary[]): readonly ReportWarning[] {
+  const ran = trials.filter((trial) => trial.epochs > 0);
+  if (ran.length === 0) return [];
+  const warnings: ReportWarning[] = [];
+  const why = absentReasons(sweep);
+  const because = why.length > 0 ? ` (${why.join('; ')})` : '';
+  const unread = ran.filter((trial) => trial.curve.joules.every((j) => j === null));
+  const partly = ran.filter((trial) => trial.joules === null && !unread.includes(trial));
+  if (unread.length === ran.length) {
+    warnings.push({
+      code: 'no_power_meter',
+      text: `Nothing read the power${because}: watts and energy are unknown, not zero.`,
+    });
+  } else if (unread.length + partly.length > 0) {
+    warnings.push({
+      code: 'partial_power',
+      text: `The power of ${count(unread.length + partly.length, 'trial')} was not read in every epoch${because}; their energy is left out.`,
+    });
+  }
+  const estimated = ran.filter((trial) => trial.estimated).length;
+  if (estimated > 0) {
+    warnings.push({
+      code: 'estimated_power',
+      text: `The energy of ${count(estimated, 'trial')} is an estimate, from a constant wattage that the box's operator gave: it says nothing that the times do not say. It is marked ≈ wherever it shows.`,
+    });
+  }
+  return warnings;
+}
+
+/** Half width of the 95 % interval of an accuracy measured on `images` images (normal approximation). */
+const accuracyResolution = (accuracy: number, images: number): number =>
+  1.96 * Math.sqrt((accuracy * (1 - accuracy)) / images);
+
+function resolutionWarning(spec: SweepSpec, trials: readonly TrialSummary[]): readonly ReportWarning[] {
+  const parameter = recipes.get(spec.recipe)?.parameters['validation_images'];
+  const top = trials.find((trial) => trial.rank === 1);
+  if (parameter === undefined || top?.best == null || spec.objective.metric !== 'val_accuracy') return [];
+  const images = top.parameters['validation_images'] ?? parameter.default;
+  if (typeof images !== 'number' || images < 1) return [];
+  const width = accuracyResolution(top.best.value, images);
+  return [
+    {
+      code: 'resolution',
+      text: `On ${images.toLocaleString('en-US')} validation images the best accuracy is known to ±${width.toFixed(4)} (95 %, from the number of images alone): smaller differences between settings need more repeats.`,
+    },
+  ];
+}
+
+export function buildWarnings(
+  sweep: SweepState,
+  cells: readonly Cell[],
+  trials: readonly TrialSummary[],
+  stopped: readonly StoppedTrial[],
+  inProgress: boolean,
+): readonly ReportWarning[] {
+  const { spec } = sweep;
+  const when = (condition: boolean, code: WarningCode, text: string): readonly ReportWarning[] =>
+    condition ? [{ code, text }] : [];
+  const unconfirmed = [
+    ...new Set(cells.flatMap((c) => c.levels.filter((l) => l.epochs.unconfirmed > 0).map((l) => l.level))),
+  ];
+  const ruled = stopped.filter((stop) => stop.state === 'stopped' && stop.rule !== null).length;
+  const devices = [...new Set(cells.map((cell) => cell.device))];
+  const moved = trials.filter((trial) => trial.device?.includes(MODEL_SEPARATOR)).length;
+  const failed = trials.filter((trial) => trial.state === 'failed');
+  const wasted = trials.reduce((sum, trial) => sum + (trial.wastedJoules ?? 0), 0);
+  const { holdEpochs, target } = spec.objective;
+  return [
+    ...when(
+      inProgress,
+      'in_progress',
+      `The sweep has not ended: ${count(sweep.openTrials, 'trial')} still open. Everything below may change.`,
+    ),
+    ...powerWarnings(sweep, trials),
+    ...when(
+      devices.length > 1,
+      'several_devices',
+      `The trials ran on ${listText(devices)}: each has its own rows, and nothing is averaged across them.`,
+    ),
+    ...when(
+      moved > 0,
+      'moved_between_devices',
+      `${count(moved, 'trial')} moved from one device model to another; their rows name both.`,
+    ),
+    ...when(
+      unconfirmed.length > 0,
+      'unconfirmed_levels',
+      `A "?" at ${listText(unconfirmed.map(levelText))} is unconfirmed: the trial ended less than ${count(holdEpochs, 'epoch')} after it first reached the level${target === null ? '' : ', so nobody saw whether it holds'}.`,
+    ),
+    ...when(
+      ruled > 0 && spec.objective.target !== null ? true : ruled > 0 && spec.levels.length > 0,
+      'stopped_count_as_not_reached',
+      `${count(ruled, 'trial')} that a rule stopped count as not having reached the levels that they had not reached by then; they might have, later.`,
+    ),
+    ...when(
+      cells.length > 1 && cells.every((cell) => cell.trialIds.length === 1),
+      'single_repeat',
+      'Each setting ran once: a part of every difference is the luck of the seed. Three repeats, better five, tell.',
+    ),
+    ...when(
+      trials.some((trial) => trial.best !== null),
+      'chosen_on_validation_data',
+      validationRemark.get(spec.recipe) ?? genericRemark,
+    ),
+    ...resolutionWarning(spec, trials),
+    ...when(
+      wasted > 0,
+      'retrained_epochs',
+      `${joulesText(wasted)} went into epochs that had to be trained again; they are in no number above but the sweep's total.`,
+    ),
+    ...when(
+      failed.length > 0,
+      'failed_trials',
+      `${count(failed.length, 'trial')} failed: ${listText([...new Set(failed.map((trial) => trial.code || 'no code'))])}. The leaderboard says why.`,
+    ),
+  ];
+}
+
+/** The definitions behind the tables. They are this project's own; other authors may judge a transition differently. */
+export function definitions(spec: SweepSpec, cells: readonly Cell[]): readonly string[] {
+  const { holdEpochs: k, holdTolerance: d, goal, metric } = spec.objective;
+  const side = goal === 'maximize' ? 'at least' : 'at most';
+  const toward = goal === 'maximize' ? 'below' : 'above';
+  const methods = [...new Set(cells.flatMap((cell) => cell.powerMethods))];
+  return [
+    `Epochs to a level T: the first epoch whose ${metric} is ${side} T and after which it stays no more than ${d} ${toward} T for ${count(k, 'epoch')}. "E?": reached, but the trial ended before those ${k} epochs. ">E": not reached in E epochs. This is Wattsweep's own definition: tables published elsewhere may judge by eye.`,
+    'Over repeats: mean ± standard deviation where every repeat reached the level for sure; else the Kaplan-Meier median, or ">E" where fewer than half got there, with the number of repeats that did. Repeats that a rule stopped or that diverged take no part in the median and count as not reached.',
+    'Time and energy to a level: sums over epochs 1 to E of training and evaluation, waiting for data included. Setting up, epochs that were trained again and unfinished epochs are not in them. The first epoch, with its warm-up, is.',
+    'Watts are energy divided by time; seconds and joules per epoch are means over all epochs. Values are compared unrounded and printed with four digits.',
+    ...(methods.length > 0
+      ? [
+          `Energy was read by ${listText(methods.map((m) => `${m} (${scopeByMethod.get(m) ?? 'scope unknown'})`))}; the rest of the computer, its idle draw and the losses of its power supply are not in it.`,
+        ]
+      : []),
+  ];
+}
