@@ -44,6 +44,15 @@ export const diskFull = (folder, more) =>
   );
 
 /**
+ * The same numbers as in proto/errors.ts: 2 for a wrong call, 4 when this machine lacks something, 1 for a fault of ours.
+ * @param {unknown} error
+ */
+function exitCodeOf(error) {
+  if (!(error instanceof SetupError)) return 1;
+  return error.code === 'WS-SETUP-USAGE' ? 2 : 4;
+}
+
+/**
  * Runs a main function and turns its failure into words and an exit code.
  * @param {() => Promise<number | void>} main
  */
@@ -54,7 +63,6 @@ export async function runMain(main) {
     process.stderr.write(
       (error instanceof SetupError ? error.report : (/** @type {any} */ (error)?.stack ?? error)) + '\n',
     );
-    // 4: this machine lacks something; 1: a fault of ours. The same as the exit codes in proto/errors.ts.
-    process.exitCode = error instanceof SetupError ? 4 : 1;
+    process.exitCode = exitCodeOf(error);
   }
 }

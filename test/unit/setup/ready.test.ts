@@ -40,7 +40,7 @@ describe('what is missing on the machine is said in one sentence', () => {
 
   it('a piece that does not exist', async () => {
     const { code, stderr } = await new Sandbox().ready(['--only=enigne']);
-    expect(code).toBe(4);
+    expect(code).toBe(2);
     expect(stderr).toContain('There is no piece "enigne". The pieces are modules, build, engine');
   });
 });
