@@ -87,13 +87,15 @@ export class Lease {
     const { signal } = this.#done;
     let wait = ttlMs / 3;
     while (!signal.aborted) {
-      await sleep(wait, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
+      const released = await sleep(wait, false, { signal }).catch(() => true);
+      if (released) return;
       const sentAt = this.#now();
       // The deadline holds even while a request hangs.
       const left = this.#renewedAt + ttlMs - sentAt;
       const result =
-        left <= 0 ? 'failed' : await Promise.race([this.#renewOnce(), sleep(left, 'failed' as const)]);
+        left <= 0
+          ? 'failed'
+          : await Promise.race([this.#renewOnce(), sleep(left, 'failed' as const, { ref: false })]);
       if (result === 'renewed') {
         this.#renewedAt = sentAt;
         wait = ttlMs / 3;

@@ -1,0 +1,104 @@
+/** gRPC clients to trainers: one channel an address, the join token and a deadline on every call. */
+import { credentials, Metadata, status, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import { errorRegistry, isErrorCode, type ErrorCode } from '../../../proto/errors.js';
+import { TrainerServiceClient } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import { AUTHORIZATION_METADATA, CODE_METADATA } from '../../../proto/metadata.js';
+
+/** What became of a call. */
+export type Answer<T> =
+  | { readonly kind: 'ok'; readonly response: T }
+  /** The trainer said no. */
+  | {
+      readonly kind: 'refused';
+      readonly code: ErrorCode;
+      readonly retryable: boolean;
+      readonly message: string;
+    }
+  /** It is not known whether the call arrived. */
+  | { readonly kind: 'unreachable'; readonly message: string };
+
+/** One call on a client; the generated methods, with their `this`. */
+export type Call<T> = (
+  client: TrainerServiceClient,
+  metadata: Metadata,
+  options: { readonly deadline: number },
+  callback: (error: ServiceError | null, response: T) => void,
+) => ClientUnaryCall;
+
+const DEADLINE_MS = 10_000;
+const CHANNEL_OPTIONS = {
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  'grpc.enable_retries': 0,
+  'grpc.keepalive_time_ms': 20_000,
+};
+
+export class TrainerClients {
+  readonly #metadata = new Metadata();
+  readonly #clients = new Map<string, TrainerServiceClient>();
+  readonly #calls = new Set<ClientUnaryCall>();
+
+  constructor(token: string | null) {
+    if (token !== null) this.#metadata.set(AUTHORIZATION_METADATA, `Bearer ${token}`);
+  }
+
+  /** Calls once. Never throws. */
+  call<T>(address: string, method: Call<T>): Promise<Answer<T>> {
+    return new Promise((resolve) => {
+      const options = { deadline: Date.now() + DEADLINE_MS };
+      const call = method(this.#client(address), this.#metadata, options, (error, response) => {
+        this.#calls.delete(call);
+        resolve(error === null ? { kind: 'ok', response } : failureOf(error));
+      });
+      this.#calls.add(call);
+    });
+  }
+
+  /** Closes channels to addresses that no trainer has any more. */
+  keepOnly(addresses: ReadonlySet<string>): void {
+    for (const [address, client] of this.#clients) {
+      if (addresses.has(address)) continue;
+      this.#clients.delete(address);
+      client.close();
+    }
+  }
+
+  close(): void {
+    for (const call of this.#calls) call.cancel();
+    this.keepOnly(new Set());
+  }
+
+  #client(address: string): TrainerServiceClient {
+    let client = this.#clients.get(address);
+    if (client === undefined) {
+      client = new TrainerServiceClient(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+      this.#clients.set(address, client);
+    }
+    return client;
+  }
+}
+
+function failureOf(error: ServiceError): Answer<never> {
+  const message = error.details;
+  const code = String(error.metadata.get(CODE_METADATA)[0] ?? '');
+  if (isErrorCode(code) && code !== 'UNAUTHENTICATED') {
+    return { kind: 'refused', code, retryable: errorRegistry[code].retryable, message };
+  }
+  if (REFUSALS.has(error.code))
+    return { kind: 'refused', code: 'PARAMETER_REFUSED', retryable: false, message };
+  if (FAULTS.has(error.code)) return { kind: 'refused', code: 'INTERNAL', retryable: true, message };
+  // A wrong token, too: mending it is the operator's business, and the trial is not to blame.
+  return { kind: 'unreachable', message: `${status[error.code]}: ${message}` };
+}
+
+const REFUSALS: ReadonlySet<status> = new Set([
+  status.INVALID_ARGUMENT,
+  status.OUT_OF_RANGE,
+  status.UNIMPLEMENTED,
+]);
+const FAULTS: ReadonlySet<status> = new Set([
+  status.RESOURCE_EXHAUSTED,
+  status.FAILED_PRECONDITION,
+  status.INTERNAL,
+  status.UNKNOWN,
+]);

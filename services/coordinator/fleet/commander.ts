@@ -1,0 +1,209 @@
+/**
+ * Carries out the core's actions on trainers: start, stop and list attempts. Commands are idempotent and carry the
+ * fence, so each is repeated until the trainer answers, or is lost, or nobody wants it any more. What a trainer answers
+ * goes back to the core as an input.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import {
+  type StopAttemptResponse,
+  StopMode,
+  type ListAttemptsResponse,
+  type StartAttemptRequest,
+} from '../../../proto/gen/wattsweep/v1/trainer.js';
+import type { Action, Input, State } from '../core/index.js';
+import { TrainerClients, type Answer, type Call } from './clients.js';
+import { toListedAttempt } from './convert.js';
+
+type CommandName = Action['type'];
+
+export interface CommanderOptions {
+  readonly token: string | null;
+  readonly state: () => State;
+  readonly now: () => number;
+  readonly offer: (input: Input) => void;
+  /** A trainer has seen a newer term: does this coordinator still lead? */
+  readonly onStaleTerm: () => void;
+  readonly onCommanded: (command: CommandName, result: 'ok' | 'refused' | 'failed') => void;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+type ActionOf<T extends CommandName> = Extract<Action, { type: T }>;
+
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 5_000;
+
+const STOP_MODES = { stop: StopMode.STOP, pause: StopMode.PAUSE, cancel: StopMode.CANCEL } as const;
+
+export class Commander {
+  readonly #options: CommanderOptions;
+  readonly #clients: TrainerClients;
+  /** The last command of each attempt: the next one of the same attempt waits for it. */
+  readonly #tails = new Map<string, Promise<void>>();
+  /** Trainers that are being asked, and whether they shall be asked once more afterwards. */
+  readonly #listing = new Map<string, boolean>();
+
+  constructor(options: CommanderOptions) {
+    this.#options = options;
+    this.#clients = new TrainerClients(options.token);
+    options.signal.addEventListener('abort', () => this.#clients.close(), { once: true });
+  }
+
+  /** Begins to carry out actions, in order for each attempt. Returns at once. */
+  perform(actions: readonly Action[]): void {
+    for (const action of actions) {
+      if (this.#options.signal.aborted) return;
+      if (action.type === 'list_attempts') {
+        this.#list(action.trainerId);
+        continue;
+      }
+      const key = `${action.sweepId}/${action.trialId}#${action.attempt}`;
+      const before = this.#tails.get(key) ?? Promise.resolve();
+      const tail = before.then(() =>
+        action.type === 'start_attempt' ? this.#start(action) : this.#stop(action),
+      );
+      this.#tails.set(key, tail);
+      void tail
+        .catch((error: unknown) => this.#options.log.error({ err: error, action }, 'a command failed'))
+        .finally(() => {
+          if (this.#tails.get(key) === tail) this.#tails.delete(key);
+        });
+    }
+    const addresses = [...this.#options.state().trainers.values()].map((trainer) => trainer.info.address);
+    this.#clients.keepOnly(new Set(addresses));
+  }
+
+  async #start(action: ActionOf<'start_attempt'>): Promise<void> {
+    const { sweepId, trialId, attempt } = action;
+    const wanted = (): boolean => {
+      const current = this.#options.state().sweeps.get(sweepId)?.trials.get(trialId)?.attempts.at(-1);
+      return current?.attempt === attempt && current.end === null && current.stopMode === null;
+    };
+    const request: Omit<StartAttemptRequest, 'fence'> = {
+      key: { sweepId, trialId, attempt },
+      slotId: action.slotId,
+      recipe: action.recipe,
+      command: action.command,
+      parametersJson: JSON.stringify(action.parameters),
+      maxEpochs: action.maxEpochs,
+      seed: action.seed,
+      objectiveMetric: action.objectiveMetric,
+      resumeFrom: action.resumeFrom,
+    };
+    const answer = await this.#command(
+      'start_attempt',
+      action.trainerId,
+      wanted,
+      (client, metadata, options, done) =>
+        client.startAttempt({ ...request, fence: this.#fence() }, metadata, options, done),
+    );
+    if (answer?.kind !== 'refused' || !wanted()) return;
+    const { code, retryable, message } = answer;
+    this.#options.log.warn({ sweepId, trialId, attempt, trainerId: action.trainerId, code }, message);
+    this.#options.offer({
+      type: 'start_refused',
+      sweepId,
+      trialId,
+      attempt,
+      retryable,
+      code,
+      message,
+      at: this.#options.now(),
+    });
+  }
+
+  async #stop(action: ActionOf<'stop_attempt'>): Promise<void> {
+    const { sweepId, trialId, attempt, trainerId, mode, reason } = action;
+    const answer = await this.#command<StopAttemptResponse>(
+      'stop_attempt',
+      trainerId,
+      () => true,
+      (client, metadata, options, done) =>
+        client.stopAttempt(
+          { fence: this.#fence(), key: { sweepId, trialId, attempt }, mode: STOP_MODES[mode], reason },
+          metadata,
+          options,
+          done,
+        ),
+    );
+    // The box knows nothing that could be stopped: what it does know settles the attempt.
+    if (answer?.kind === 'refused' || (answer?.kind === 'ok' && !answer.response.wasRunning))
+      this.#list(trainerId);
+  }
+
+  #list(trainerId: string): void {
+    if (this.#listing.has(trainerId)) {
+      this.#listing.set(trainerId, true);
+      return;
+    }
+    this.#listing.set(trainerId, false);
+    void this.#listOnce(trainerId)
+      .catch((error: unknown) =>
+        this.#options.log.error({ err: error, trainerId }, 'a trainer could not be asked'),
+      )
+      .finally(() => {
+        const again = this.#listing.get(trainerId) === true;
+        this.#listing.delete(trainerId);
+        if (again && !this.#options.signal.aborted) this.#list(trainerId);
+      });
+  }
+
+  async #listOnce(trainerId: string): Promise<void> {
+    let askedAt = 0;
+    const answer = await this.#command<ListAttemptsResponse>(
+      'list_attempts',
+      trainerId,
+      () => true,
+      (client, metadata, options, done) => {
+        askedAt = this.#options.now();
+        return client.listAttempts({ fence: this.#fence() }, metadata, options, done);
+      },
+    );
+    if (answer?.kind !== 'ok') return;
+    const attempts = answer.response.attempts.flatMap((status) => toListedAttempt(status) ?? []);
+    const { ledgerId } = this.#options.state();
+    const strangers = attempts.filter(
+      (attempt) => attempt.ledgerId !== ledgerId && attempt.phase !== 'ended',
+    );
+    if (strangers.length > 0) {
+      this.#options.log.warn(
+        { trainerId, strangers },
+        'the trainer runs attempts that this ledger never heard of',
+      );
+    }
+    this.#options.offer({ type: 'attempts_listed', trainerId, attempts, askedAt, at: this.#options.now() });
+  }
+
+  #fence(): { ledgerId: string; term: number } {
+    const { ledgerId, term } = this.#options.state();
+    return { ledgerId, term };
+  }
+
+  /** Repeats the call until it is answered; null when the trainer is lost or the command is not wanted any more. */
+  async #command<T>(
+    name: CommandName,
+    trainerId: string,
+    wanted: () => boolean,
+    method: Call<T>,
+  ): Promise<Answer<T> | null> {
+    const { state, signal, onCommanded, onStaleTerm, log } = this.#options;
+    for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
+      const trainer = state().trainers.get(trainerId);
+      if (signal.aborted || trainer === undefined || trainer.status === 'lost' || !wanted()) return null;
+      const answer = await this.#clients.call(trainer.info.address, method);
+      if (answer.kind === 'ok') {
+        onCommanded(name, 'ok');
+        return answer;
+      }
+      onCommanded(name, answer.kind === 'refused' ? 'refused' : 'failed');
+      if (answer.kind === 'refused' && answer.code !== 'STALE_TERM') return answer;
+      if (answer.kind === 'refused') onStaleTerm();
+      log.debug(
+        { trainerId, command: name, said: answer.message },
+        'a trainer did not take a command; trying again',
+      );
+      await sleep(wait * (0.75 + 0.5 * Math.random()), undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
