@@ -6,9 +6,10 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import util from 'node:util';
+import type { Rank } from '@tensorflow/tfjs-node-gpu';
 import { WattsweepError } from '../../../proto/errors.js';
+import { cifar10Dir, enginePath } from '../../../setup/locate.mjs';
 import type { SlotDevice } from '../protocol/runner.js';
 import type { TensorFlow } from './graph/binding.js';
 import { nativeBackend } from './graph/binding.js';
@@ -21,45 +22,29 @@ export interface Engine {
   readonly device: { readonly kind: 'gpu' | 'cpu'; readonly name: string };
 }
 
-/** The locators of set-up; plain JavaScript, present in a clone and in the published package. */
-interface Locate {
-  enginePath(): string | undefined | Promise<string | undefined>;
-  cifar10Dir(): string | undefined | Promise<string | undefined>;
-}
-
-async function locate(): Promise<Partial<Locate>> {
-  // From services/trainer/runner/ in a clone, from a bundle in dist/ one or more levels down in a package.
-  for (const up of ['..', '../..', '../../..', '../../../..']) {
-    const file = new URL(`${up}/setup/locate.mjs`, import.meta.url);
-    if (existsSync(file)) return (await import(pathToFileURL(file.pathname).href)) as Partial<Locate>;
-  }
-  return {};
-}
-
-/** Folder that holds `node_modules/@tensorflow/tfjs-node-gpu` with its native library. */
-export async function engineFolder(): Promise<string> {
-  const folder = process.env['WATTSWEEP_ENGINE'] ?? (await (await locate()).enginePath?.());
-  if (
-    folder === undefined ||
-    !existsSync(join(folder, 'node_modules/@tensorflow/tfjs-node-gpu/package.json'))
-  ) {
-    throw new WattsweepError(
-      'ENGINE_MISSING',
-      `the native engine is not set up${folder === undefined ? '' : ` in ${folder}`}`,
-    );
+/**
+ * Folder that holds `node_modules/@tensorflow/tfjs-node-gpu` with its native library: `WATTSWEEP_ENGINE`, else set-up's.
+ *
+ * @throws WattsweepError ENGINE_MISSING
+ */
+export function engineFolder(): string {
+  const folder = process.env['WATTSWEEP_ENGINE'] ?? enginePath();
+  if (folder === null) throw new WattsweepError('ENGINE_MISSING', 'the native engine is not set up');
+  if (!existsSync(join(folder, 'node_modules/@tensorflow/tfjs-node-gpu/package.json'))) {
+    throw new WattsweepError('ENGINE_MISSING', `${folder} holds no native engine`);
   }
   return folder;
 }
 
-/** Folder with CIFAR-10 in its binary layout: `data_batch_1.bin` to `5`, `test_batch.bin`. */
-export async function cifar10Folder(): Promise<string> {
-  const folder = process.env['WATTSWEEP_CIFAR10'] ?? (await (await locate()).cifar10Dir?.());
-  if (folder === undefined || !existsSync(folder)) {
-    throw new WattsweepError(
-      'DATASET_INVALID',
-      `CIFAR-10 is not set up${folder === undefined ? '' : ` in ${folder}`}`,
-    );
-  }
+/**
+ * Folder with CIFAR-10 in its binary layout, `data_batch_1.bin` to `5` and `test_batch.bin`: `WATTSWEEP_CIFAR10`, else
+ * set-up's.
+ *
+ * @throws WattsweepError DATASET_INVALID
+ */
+export function cifar10Folder(): string {
+  const folder = process.env['WATTSWEEP_CIFAR10'] ?? cifar10Dir();
+  if (folder === null) throw new WattsweepError('DATASET_INVALID', 'CIFAR-10 is not set up');
   return folder;
 }
 
@@ -80,8 +65,8 @@ export function setThreads(threads: number): void {
  *
  * @throws WattsweepError ENGINE_MISSING when it is not set up or does not load or compute.
  */
-export async function openEngine(slot: SlotDevice): Promise<Engine> {
-  const folder = await engineFolder();
+export function openEngine(slot: Pick<SlotDevice, 'model'>): Engine {
+  const folder = engineFolder();
   shimNode();
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
@@ -102,17 +87,11 @@ export async function openEngine(slot: SlotDevice): Promise<Engine> {
 
 /** A 3x3 convolution of ones, where every inner result is 9. A library that loads but cannot compute fails here. */
 function assertConvolution(tf: TensorFlow): void {
-  const sum = tf.tidy(() =>
-    tf
-      .conv2d(
-        tf.ones([1, 8, 8, 1]) as ReturnType<typeof tf.tensor4d>,
-        tf.ones([3, 3, 1, 1]) as ReturnType<typeof tf.tensor4d>,
-        1,
-        'valid',
-      )
-      .sum()
-      .dataSync(),
-  );
+  const sum = tf.tidy(() => {
+    const image = tf.ones<Rank.R4>([1, 8, 8, 1]);
+    const kernel = tf.ones<Rank.R4>([3, 3, 1, 1]);
+    return tf.conv2d(image, kernel, 1, 'valid').sum().dataSync();
+  });
   if (sum[0] !== 9 * 36) throw new Error(`a convolution gave ${String(sum[0])} instead of 324`);
 }
 

@@ -9,15 +9,21 @@ export const shapeMessage = (shape: readonly number[]): TensorShapeProto => ({
   unknownRank: false,
 });
 
-export const typeAttr = (type: DataType): AttrValue => ({ value: { $case: 'type', value: type } });
+/** @param type TensorFlow's DataType number, as the binding has it too. */
+export const typeAttr = (type: number): AttrValue => ({ value: { $case: 'type', value: type as DataType } });
 export const boolAttr = (value: boolean): AttrValue => ({ value: { $case: 'b', value } });
 export const shapeAttr = (shape: readonly number[]): AttrValue => ({
   value: { $case: 'shape', value: shapeMessage(shape) },
 });
 export const stringAttr = (text: string): AttrValue => ({ value: { $case: 's', value: Buffer.from(text) } });
 
-export function constantAttr(dtype: DataType, shape: readonly number[], content: Buffer): AttrValue {
-  const value = { dtype, tensorShape: shapeMessage(shape), versionNumber: 0, tensorContent: content };
+export function constantAttr(dtype: number, shape: readonly number[], content: Buffer): AttrValue {
+  const value = {
+    dtype: dtype as DataType,
+    tensorShape: shapeMessage(shape),
+    versionNumber: 0,
+    tensorContent: content,
+  };
   return { value: { $case: 'tensor', value } };
 }
 
@@ -39,7 +45,8 @@ export function attributeMessage(binding: NativeBinding, op: string, attribute: 
   } else if (typeof value === 'number') {
     if (type === binding.TF_ATTR_INT) return { value: { $case: 'i', value } };
     if (type === binding.TF_ATTR_FLOAT) return { value: { $case: 'f', value } };
-    if (type === binding.TF_ATTR_TYPE && value in DataType) return typeAttr(value);
+    if (type === binding.TF_ATTR_TYPE && Object.values(DataType).includes(value as DataType))
+      return typeAttr(value);
   } else if (typeof value === 'boolean') {
     if (type === binding.TF_ATTR_BOOL) return boolAttr(value);
   } else if (typeof value === 'string' && type === binding.TF_ATTR_STRING) {

@@ -6,6 +6,7 @@ import type * as tfNode from '@tensorflow/tfjs-node-gpu';
 
 export type TensorFlow = typeof tfNode;
 export type Tensor = tfNode.Tensor;
+export type Tensor4D = tfNode.Tensor4D;
 export type Values = Float32Array | Int32Array | Uint8Array;
 
 export interface TensorMetadata {
@@ -23,20 +24,25 @@ export interface OpAttribute {
 }
 
 export interface NativeBinding {
-  createTensor(shape: readonly number[], dtype: number, values: Values): number;
-  deleteTensor(id: number): void;
-  tensorDataSync(id: number): Values;
-  executeOp(
+  createTensor: (shape: readonly number[], dtype: number, values: Values) => number;
+  deleteTensor: (id: number) => void;
+  tensorDataSync: (id: number) => Values;
+  executeOp: (
     op: string,
     attributes: readonly OpAttribute[],
     inputIds: readonly number[],
     outputs: number,
-  ): TensorMetadata[];
-  loadSavedModel(folder: string, tags: string): number;
-  deleteSavedModel(id: number): void;
-  runSavedModel(id: number, inputIds: readonly number[], inputs: string, outputs: string): TensorMetadata[];
-  getNumOfTensors(): number;
-  getNumOfSavedModels(): number;
+  ) => TensorMetadata[];
+  loadSavedModel: (folder: string, tags: string) => number;
+  deleteSavedModel: (id: number) => void;
+  runSavedModel: (
+    id: number,
+    inputIds: readonly number[],
+    inputs: string,
+    outputs: string,
+  ) => TensorMetadata[];
+  getNumOfTensors: () => number;
+  getNumOfSavedModels: () => number;
   readonly TF_Version: string;
   readonly TF_FLOAT: number;
   readonly TF_INT32: number;

@@ -69,7 +69,7 @@ function check(name: string, descriptor: ParameterDescriptor, value: ParameterVa
   if (choices !== undefined && !choices.includes(value as string | number)) {
     refuse(
       name,
-      `${shown} is none of ${choices.join(', ')}${suggestion(String(value as string), choices.map(String))}`,
+      `${shown} is none of ${choices.join(', ')}${suggestion(shown.replaceAll('"', ''), choices.map(String))}`,
     );
   }
 }

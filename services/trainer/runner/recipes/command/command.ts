@@ -85,13 +85,19 @@ function environment(attempt: AttemptSpec): Record<string, string> {
   };
 }
 
-/** Turns the program's lines into facts; epochs must rise. */
+const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/**
+ * Turns the program's lines into facts; epochs must rise. An epoch lasts from the report before it (the first: from the
+ * program's start) to its own: what a program does in between, evaluation and checkpoints too, is what it costs.
+ */
 class Reports {
   /** Reports taken. */
   count = 0;
   /** Lines that begin like a report and are none. */
   ignored = 0;
   #epoch = 0;
+  #beginMs = monotonicMs();
   readonly #context: AttemptContext;
 
   constructor(context: AttemptContext) {
@@ -108,16 +114,18 @@ class Reports {
     } else {
       this.count++;
       this.#epoch = report.epoch;
+      const window = { beginMonotonicMs: this.#beginMs, endMonotonicMs: monotonicMs() };
+      this.#beginMs = window.endMonotonicMs;
       this.#context.report({
         type: 'epoch',
         epoch: report.epoch,
         step: report.step,
         metrics: report.metrics,
-        trainSeconds: null,
+        trainSeconds: (window.endMonotonicMs - window.beginMonotonicMs) / 1000,
         evaluationSeconds: null,
         dataWaitSeconds: null,
         samplesPerSecond: null,
-        trainWindow: null,
+        trainWindow: window,
         evaluationWindow: null,
       });
     }

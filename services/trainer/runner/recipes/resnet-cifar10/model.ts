@@ -1,7 +1,8 @@
 /** The compiled network with its variables: one training step, one evaluation, state in and out. */
 import type { Engine } from '../../engine.js';
-import type { Program, Signature } from '../../graph/program.js';
-import { compile } from '../../graph/program.js';
+import { compile } from '../../graph/compile.js';
+import type { Program } from '../../graph/program.js';
+import type { Signature } from '../../graph/signature.js';
 import type { Architecture } from './architecture.js';
 import type { Images } from './cifar10.js';
 import { PIXELS } from './cifar10.js';

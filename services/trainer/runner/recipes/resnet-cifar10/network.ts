@@ -1,35 +1,16 @@
 /** The forward pass, as pure functions of the parameter tensors, along the layer list of `architecture.ts`. */
 import type { Tensor, TensorFlow } from '../../graph/binding.js';
-import type { Architecture, BatchNormLayer, ConvLayer, ParameterTensor } from './architecture.js';
+import type { Architecture, BatchNormLayer, ConvLayer } from './architecture.js';
 import { batchNorms, parameterTensors } from './architecture.js';
 import type { Operations } from './operations.js';
 
 /** How a batch normalisation layer is computed; differs between training and evaluation. */
 export type Normalise = (x: Tensor, gamma: Tensor, beta: Tensor, layer: BatchNormLayer) => Tensor;
 
-/** Named views of the flat parameter vector, in its order. */
-export interface ParameterViews {
-  readonly tensors: readonly ParameterTensor[];
-  /** One for each of `tensors`. */
-  readonly values: readonly Tensor[];
-}
-
 /** Cuts a flat vector into tensors of the given shapes, in one operation. */
 export function cut(tf: TensorFlow, flat: Tensor, shapes: readonly (readonly number[])[]): Tensor[] {
   const sizes = shapes.map((shape) => shape.reduce((product, size) => product * size, 1));
   return tf.split(flat, sizes, 0).map((piece, index) => piece.reshape([...(shapes[index] ?? [])]));
-}
-
-export function parameterViews(tf: TensorFlow, architecture: Architecture, flat: Tensor): ParameterViews {
-  const tensors = parameterTensors(architecture);
-  return {
-    tensors,
-    values: cut(
-      tf,
-      flat,
-      tensors.map(({ shape }) => shape),
-    ),
-  };
 }
 
 /** Views of a flat vector with one value a channel for each batch normalisation, by layer name. */

@@ -2,7 +2,7 @@
  * The network's operations as tfjs functions with gradients, by TensorFlow's fused kernels: tfjs itself composes the
  * backward pass of batch normalisation from ten operations and knows no BiasAddGrad or ReluGrad.
  */
-import type { OpAttribute, Tensor, TensorFlow } from '../../graph/binding.js';
+import type { OpAttribute, Tensor, Tensor4D, TensorFlow } from '../../graph/binding.js';
 import { nativeBackend } from '../../graph/binding.js';
 
 /** Keras' default; part of the architecture, not a parameter. */
@@ -113,23 +113,13 @@ export function createOperations(tf: TensorFlow): Operations {
   };
   return {
     conv: (x, kernel, bias, stride) =>
-      biasAdd(
-        tf.conv2d(
-          x as Parameters<typeof tf.conv2d>[0] & Tensor,
-          kernel as Parameters<typeof tf.conv2d>[1] & Tensor,
-          stride,
-          'same',
-        ),
-        bias,
-      ),
+      biasAdd(tf.conv2d(x as Tensor4D, kernel as Tensor4D, stride, 'same'), bias),
     relu,
     add,
     dense: (x, kernel, bias) => biasAdd(matMul(x, kernel), bias),
     globalAverage: (x) => {
       const [batch = 0, side = 0, , channels = 0] = x.shape;
-      return tf
-        .avgPool(x as Parameters<typeof tf.avgPool>[0] & Tensor, side, side, 'valid')
-        .reshape([batch, channels]);
+      return tf.avgPool(x as Tensor4D, side, side, 'valid').reshape([batch, channels]);
     },
     batchNormTraining,
     batchNormInference: (x, gamma, beta, mean, variance) =>

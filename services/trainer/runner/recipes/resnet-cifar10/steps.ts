@@ -4,7 +4,7 @@
  * operations on one vector instead of ten on each of hundreds.
  */
 import type { Tensor, TensorFlow } from '../../graph/binding.js';
-import type { ProgramSource, Signature, Tensors } from '../../graph/program.js';
+import type { ProgramSource, Signature, Tensors } from '../../graph/signature.js';
 import type { Architecture } from './architecture.js';
 import { IMAGE_CHANNELS, IMAGE_SIDE, batchNorms, parameterTensors } from './architecture.js';
 import { channelViews, cut, forward } from './network.js';
@@ -67,7 +67,7 @@ export function trainSignature(
     const labels = variable(feeds, 'labels');
     const batchStatistics = new Map<string, { mean: Tensor; variance: Tensor }>();
     let fetches: Tensors = {};
-    const loss = (...values: Tensor[]): Tensor => {
+    const loss = (...values: Tensor[]) => {
       const logits = forward(
         architecture,
         operations,
@@ -83,7 +83,7 @@ export function trainSignature(
       fetches = keepAll(tf, tally(tf, logits, labels, losses));
       return losses.mean();
     };
-    const { grads } = tf.valueAndGrads(loss as Parameters<typeof tf.valueAndGrads>[0])(parameters);
+    const { grads } = tf.valueAndGrads(loss)(parameters);
     const gradient = tf.concat(
       grads.map((grad, index) => withPenalty(grad, parameters[index], tensors[index], settings.l2).flatten()),
     );

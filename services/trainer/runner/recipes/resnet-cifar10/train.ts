@@ -28,11 +28,11 @@ const seconds = ({ beginMonotonicMs, endMonotonicMs }: TimeWindow): number =>
 export const runResnetCifar10: RunRecipe = async (attempt, context) => {
   const settings = parseSettings(attempt.parameters, attempt.maxEpochs);
   const architecture = resnetV2(settings.depth);
-  const folder = await cifar10Folder();
+  const folder = cifar10Folder();
   const training = readTraining(folder, settings.trainImages);
   const validation = readTest(folder, settings.validationImages);
   setThreads(attempt.device.threads);
-  const engine = await openEngine(attempt.device);
+  const engine = openEngine(attempt.device);
   if (attempt.device.kind === 'gpu' && engine.device.kind !== 'gpu') {
     throw new WattsweepError(
       'ENGINE_MISSING',

@@ -8,18 +8,36 @@
  * Copyright The TensorFlow Authors, Apache-2.0); messages and fields that a graph of plain nodes does not need are left out.
  */
 
-export enum DataType {
-  DT_INVALID = 0,
-  DT_FLOAT = 1,
-  DT_DOUBLE = 2,
-  DT_INT32 = 3,
-  DT_UINT8 = 4,
-  DT_STRING = 7,
-  DT_COMPLEX64 = 8,
-  DT_INT64 = 9,
-  DT_BOOL = 10,
-  DT_BFLOAT16 = 14,
-  DT_HALF = 19,
-  DT_RESOURCE = 20,
-  UNRECOGNIZED = -1,
+export const DataType = {
+  DT_INVALID: 0,
+  DT_FLOAT: 1,
+  DT_DOUBLE: 2,
+  DT_INT32: 3,
+  DT_UINT8: 4,
+  DT_STRING: 7,
+  DT_COMPLEX64: 8,
+  DT_INT64: 9,
+  DT_BOOL: 10,
+  DT_BFLOAT16: 14,
+  DT_HALF: 19,
+  DT_RESOURCE: 20,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type DataType = (typeof DataType)[keyof typeof DataType];
+
+export namespace DataType {
+  export type DT_INVALID = typeof DataType.DT_INVALID;
+  export type DT_FLOAT = typeof DataType.DT_FLOAT;
+  export type DT_DOUBLE = typeof DataType.DT_DOUBLE;
+  export type DT_INT32 = typeof DataType.DT_INT32;
+  export type DT_UINT8 = typeof DataType.DT_UINT8;
+  export type DT_STRING = typeof DataType.DT_STRING;
+  export type DT_COMPLEX64 = typeof DataType.DT_COMPLEX64;
+  export type DT_INT64 = typeof DataType.DT_INT64;
+  export type DT_BOOL = typeof DataType.DT_BOOL;
+  export type DT_BFLOAT16 = typeof DataType.DT_BFLOAT16;
+  export type DT_HALF = typeof DataType.DT_HALF;
+  export type DT_RESOURCE = typeof DataType.DT_RESOURCE;
+  export type UNRECOGNIZED = typeof DataType.UNRECOGNIZED;
 }
