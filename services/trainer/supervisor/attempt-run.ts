@@ -5,7 +5,7 @@
  * The `end` line is written last, when every process is gone: who reads it may take the slot as free.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { AcceptedAttempt, ExitRecord, RunRecord } from '../attempts/record.js';
 import { parseRunnerLine } from '../attempts/record.js';
 import { monotonicMs } from '../host/clock.js';

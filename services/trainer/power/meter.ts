@@ -1,0 +1,211 @@
+/** The power meter: one for a box, sampling every device on one timer. See source.ts for what this folder is about. */
+import type { PowerMethod } from '../../../proto/energy.js';
+import type { Energy } from '../../../proto/gen/wattsweep/v1/facts.js';
+import { monotonicMs } from '../host/clock.js';
+import type { TimeWindow } from '../protocol/runner.js';
+import type { PowerSource, Reading } from './source.js';
+import { DeviceTrack } from './track.js';
+
+/** A device as an attempt holds it. */
+export interface MeteredDevice {
+  /** GPU UUID, or `cpu`. */
+  readonly id: string;
+  /** Part of the device's energy that counts for the attempt: below 1 where slots share it. */
+  readonly share: number;
+}
+
+export interface MeterOptions {
+  readonly sources: readonly PowerSource[];
+  /** @default 100 */
+  readonly periodMs?: number;
+  /** Why no source reads anything, for the absent readings. */
+  readonly noSourceReason: string;
+  /** Watts to assume of a device that nothing reads; null for none. */
+  readonly estimateWatts: number | null;
+  /** Told once a device and reason when a device cannot be read. */
+  readonly onProblem?: (device: string, reason: string) => void;
+  /** @default the host's monotonic clock; tests step their own. */
+  readonly clock?: () => number;
+}
+
+/** One device now, for telemetry. */
+export interface DeviceNow extends Reading {
+  readonly model: string;
+  readonly joulesSinceStart: number | null;
+  readonly method: PowerMethod | '';
+}
+
+const DEFAULT_PERIOD_MS = 100;
+/** Memory, temperature and load change slowly and cost more to read. */
+const SLOW_PERIOD_MS = 1_000;
+/** A stretch counts as measured when no more than this part of it is missing; the rest is scaled up. */
+const MAX_GAP = 0.01;
+
+export class PowerMeter {
+  readonly #tracks = new Map<
+    string,
+    { readonly track: DeviceTrack; readonly source: PowerSource; readonly model: string }
+  >();
+  readonly #said = new Set<string>();
+  readonly #waiting: { readonly untilMs: number; readonly resolve: () => void }[] = [];
+  readonly #clock: () => number;
+  readonly #timer: NodeJS.Timeout;
+  readonly #startedMs: number;
+  #lastSlowMs = -Infinity;
+  #lastMs = -Infinity;
+  #closed = false;
+
+  constructor(private readonly options: MeterOptions) {
+    this.#clock = options.clock ?? monotonicMs;
+    this.#startedMs = this.#clock();
+    for (const source of options.sources)
+      for (const device of source.devices)
+        if (!this.#tracks.has(device.id))
+          this.#tracks.set(device.id, { track: new DeviceTrack(), source, model: device.model });
+    this.sample();
+    this.#timer = setInterval(() => this.sample(), options.periodMs ?? DEFAULT_PERIOD_MS);
+    this.#timer.unref();
+  }
+
+  /** Reads every device once. The timer does it; tests with a clock of their own do it themselves. */
+  sample(): void {
+    if (this.#closed) return;
+    const slowToo = this.#clock() - this.#lastSlowMs >= SLOW_PERIOD_MS;
+    for (const source of this.options.sources) {
+      const readings = source.read(slowToo);
+      const atMs = this.#clock();
+      for (const reading of readings) {
+        const entry = this.#tracks.get(reading.device);
+        if (entry?.source !== source) continue;
+        entry.track.push(atMs, reading);
+        if (reading.problem !== null) this.#sayOnce(reading.device, reading.problem);
+        if (entry.track.counterResets > 0)
+          this.#sayOnce(
+            reading.device,
+            'its energy counter went backwards (driver reload); integrated power bridges it',
+          );
+      }
+    }
+    this.#lastMs = this.#clock();
+    if (slowToo) this.#lastSlowMs = this.#lastMs;
+    for (let index = this.#waiting.length - 1; index >= 0; index--) {
+      const waiter = this.#waiting[index];
+      if (waiter === undefined || waiter.untilMs > this.#lastMs) continue;
+      this.#waiting.splice(index, 1);
+      waiter.resolve();
+    }
+  }
+
+  #sayOnce(device: string, reason: string): void {
+    if (this.#said.has(`${device} ${reason}`)) return;
+    this.#said.add(`${device} ${reason}`);
+    this.options.onProblem?.(device, reason);
+  }
+
+  /** Resolves once there is a sample at or after `atMs`, so that a stretch which ends there can be read in full. */
+  sampledUntil(atMs: number): Promise<void> {
+    if (this.#closed || this.#lastMs >= atMs) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ untilMs: atMs, resolve }));
+  }
+
+  /** What would read the device now; empty when nothing does. */
+  methodOf(device: string): PowerMethod | '' {
+    const entry = this.#tracks.get(device);
+    const latest = entry?.track.latest;
+    if (entry !== undefined && latest !== undefined && latest !== null) {
+      if (latest.counterJoules !== null) return entry.source.counterMethod;
+      if (latest.watts !== null) return entry.source.powerMethod;
+    }
+    return this.options.estimateWatts === null ? '' : 'estimate';
+  }
+
+  /** Joules and mean watts of the devices together over a stretch of time, or why there is no reading. */
+  energyBetween(devices: readonly MeteredDevice[], window: TimeWindow): Energy {
+    const seconds = (window.endMonotonicMs - window.beginMonotonicMs) / 1000;
+    if (!(seconds > 0)) return absent('the stretch of time is empty');
+    if (devices.length === 0) return absent('no device');
+    let joules = 0;
+    let method: PowerMethod | null = null;
+    for (const device of devices) {
+      const part = this.#deviceEnergy(device.id, window, seconds);
+      if ('reason' in part) return absent(part.reason);
+      joules += part.joules * device.share;
+      // Of several, the weaker method names the whole: a counter beside an integral is an integral.
+      method = method === null || part.method !== 'nvml-counter' ? part.method : method;
+    }
+    return { joules, meanWatts: joules / seconds, method: method ?? '', absentReason: '' };
+  }
+
+  #deviceEnergy(
+    id: string,
+    window: TimeWindow,
+    seconds: number,
+  ): { readonly joules: number; readonly method: PowerMethod } | { readonly reason: string } {
+    const entry = this.#tracks.get(id);
+    const reason = entry?.track.latest?.problem ?? null;
+    if (entry !== undefined) {
+      const from = entry.track.series.at(window.beginMonotonicMs);
+      const to = entry.track.series.at(window.endMonotonicMs);
+      const measure = (joules: number, gapSeconds: number): number | null =>
+        gapSeconds <= MAX_GAP * seconds ? (joules * seconds) / (seconds - gapSeconds) : null;
+      const counter = measure(
+        to.counterJoules - from.counterJoules,
+        to.counterGapSeconds - from.counterGapSeconds,
+      );
+      if (counter !== null) return { joules: counter, method: entry.source.counterMethod };
+      const power = measure(to.powerJoules - from.powerJoules, to.powerGapSeconds - from.powerGapSeconds);
+      if (power !== null) return { joules: power, method: entry.source.powerMethod };
+    }
+    const { estimateWatts } = this.options;
+    if (estimateWatts !== null) return { joules: estimateWatts * seconds, method: 'estimate' };
+    if (reason !== null) return { reason };
+    if (entry === undefined) return { reason: this.options.noSourceReason };
+    return {
+      reason:
+        window.beginMonotonicMs < this.#startedMs
+          ? 'the power meter did not run during the whole of it'
+          : 'the device could not be read during the whole of it',
+    };
+  }
+
+  /** Mean utilisation of the devices over a stretch, 0 to 1, or null when it was not read for most of it. */
+  utilizationBetween(devices: readonly MeteredDevice[], window: TimeWindow): number | null {
+    const seconds = (window.endMonotonicMs - window.beginMonotonicMs) / 1000;
+    if (!(seconds > 0) || devices.length === 0) return null;
+    let sum = 0;
+    for (const { id } of devices) {
+      const series = this.#tracks.get(id)?.track.series;
+      if (series === undefined) return null;
+      const from = series.at(window.beginMonotonicMs);
+      const to = series.at(window.endMonotonicMs);
+      const covered = seconds - (to.utilizationGapSeconds - from.utilizationGapSeconds);
+      if (covered < seconds / 2) return null;
+      sum += (to.utilizationSeconds - from.utilizationSeconds) / covered;
+    }
+    return Math.min(1, sum / devices.length);
+  }
+
+  /** The latest reading of every device. */
+  now(): readonly DeviceNow[] {
+    return [...this.#tracks].flatMap(([id, { track, model }]) => {
+      const reading = track.latest;
+      if (reading === null) return [];
+      return [{ ...reading, model, joulesSinceStart: track.joulesSinceStart, method: this.methodOf(id) }];
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    for (const waiter of this.#waiting.splice(0)) waiter.resolve();
+    for (const source of this.options.sources) source.close();
+  }
+}
+
+const absent = (reason: string): Energy => ({
+  joules: undefined,
+  meanWatts: undefined,
+  method: '',
+  absentReason: reason,
+});

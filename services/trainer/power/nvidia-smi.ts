@@ -1,0 +1,131 @@
+/**
+ * GPUs through `nvidia-smi`, where NVML itself cannot be loaded: one child process that prints a line a GPU and period.
+ * Its columns are CSV, because the XML's names change with the driver.
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { promisify } from 'node:util';
+import { LineSplitter } from '../host/lines.js';
+import { monotonicMs } from '../host/clock.js';
+import type { PowerSource, Reading } from './source.js';
+
+const run = promisify(execFile);
+
+const PERIOD_MS = 500;
+/** A line older than this says nothing about now. */
+const STALE_MS = 3_000;
+const QUERY = [
+  'uuid',
+  'name',
+  'power.draw',
+  'utilization.gpu',
+  'memory.used',
+  'memory.total',
+  'temperature.gpu',
+];
+const MIB = 2 ** 20;
+const LIST_TIMEOUT_MS = 10_000;
+
+export interface SmiGpu {
+  readonly id: string;
+  readonly model: string;
+  readonly memoryBytes: number | null;
+  readonly reading: Reading;
+}
+
+/** Values such as `[N/A]` and `[Not Supported]` are null. */
+const number = (text: string | undefined): number | null => {
+  const value = text === undefined || text === '' ? NaN : Number(text);
+  return Number.isFinite(value) ? value : null;
+};
+const percent = (value: number | null): number | null => (value === null ? null : value / 100);
+const scaled = (value: number | null, factor: number): number | null =>
+  value === null ? null : value * factor;
+
+/** One line of the query, or null when it is none. */
+export function parseSmiLine(line: string): SmiGpu | null {
+  const fields = line.split(',').map((field) => field.trim());
+  const [uuid, name, power, utilization, used, total, temperature] = fields;
+  if (fields.length !== QUERY.length || uuid?.startsWith('GPU-') !== true) return null;
+  const watts = number(power);
+  return {
+    id: uuid,
+    model: name ?? 'NVIDIA GPU',
+    memoryBytes: scaled(number(total), MIB),
+    reading: {
+      device: uuid,
+      counterJoules: null,
+      watts,
+      utilization: percent(number(utilization)),
+      memoryUsedBytes: scaled(number(used), MIB),
+      temperatureCelsius: number(temperature),
+      problem: watts === null ? `nvidia-smi gives no power for this GPU (${String(power)})` : null,
+    },
+  };
+}
+
+const queryArguments = [`--query-gpu=${QUERY.join(',')}`, '--format=csv,noheader,nounits'];
+
+/** The GPUs that nvidia-smi lists; empty where there is no nvidia-smi or no GPU. */
+export async function listSmiGpus(program = 'nvidia-smi'): Promise<readonly SmiGpu[]> {
+  try {
+    const { stdout } = await run(program, queryArguments, { timeout: LIST_TIMEOUT_MS });
+    return stdout.split('\n').flatMap((line) => parseSmiLine(line) ?? []);
+  } catch {
+    return [];
+  }
+}
+
+export class NvidiaSmiSource implements PowerSource {
+  readonly counterMethod = 'nvidia-smi';
+  readonly powerMethod = 'nvidia-smi';
+  readonly #latest = new Map<string, { readonly reading: Reading; readonly atMs: number }>();
+  #child: ChildProcess | null = null;
+  #closed = false;
+
+  constructor(
+    readonly devices: readonly SmiGpu[],
+    private readonly program = 'nvidia-smi',
+  ) {
+    this.#start();
+  }
+
+  #start(): void {
+    const child = spawn(this.program, [...queryArguments, '-lms', String(PERIOD_MS)], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    this.#child = child;
+    const lines = new LineSplitter((line) => {
+      const gpu = parseSmiLine(line);
+      if (gpu !== null) this.#latest.set(gpu.id, { reading: gpu.reading, atMs: monotonicMs() });
+    }, 4096);
+    child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
+    child.on('error', () => undefined);
+    child.on('close', () => {
+      if (!this.#closed) setTimeout(() => this.#closed || this.#start(), STALE_MS).unref();
+    });
+  }
+
+  read(): readonly Reading[] {
+    const now = monotonicMs();
+    return this.devices.map((gpu) => {
+      const latest = this.#latest.get(gpu.id);
+      if (latest !== undefined && now - latest.atMs < STALE_MS) return latest.reading;
+      return { ...unread(gpu.id), problem: 'nvidia-smi has not answered' };
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#child?.kill();
+  }
+}
+
+const unread = (device: string): Reading => ({
+  device,
+  counterJoules: null,
+  watts: null,
+  utilization: null,
+  memoryUsedBytes: null,
+  temperatureCelsius: null,
+  problem: null,
+});

@@ -1,0 +1,168 @@
+/**
+ * The host's processors: RAPL's energy counters, hwmon where RAPL is missing, load and memory beside them. One device
+ * for the whole box: a counter belongs to a package, whatever runs on it.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { cpus, freemem, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { CPU_DEVICE, type PowerSource, type Reading } from './source.js';
+
+const MICRO = 1e-6;
+
+export const cpuModel = (): string => cpus()[0]?.model.trim() ?? 'CPU';
+
+/** What reads the energy of the processors: joules that only rise, watts, or the reason why there is neither. */
+export interface ProcessorPower {
+  readonly method: 'rapl' | 'hwmon';
+  read(): { readonly joules: number | null; readonly watts: number | null; readonly problem: string | null };
+}
+
+const list = (dir: string): string[] => {
+  try {
+    return readdirSync(dir).sort();
+  } catch {
+    return [];
+  }
+};
+
+const text = (path: string): string | null => {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return null;
+  }
+};
+
+/** Why a file gave no number, with what to do when it is a matter of permission; `error` is what reading it threw. */
+export function readProblem(path: string, error: unknown): string {
+  if (error === null) return `${path} holds no number`;
+  const denied = (error as NodeJS.ErrnoException).code === 'EACCES';
+  return denied ? `${path} may be read by root only (sudo chmod a+r ${path})` : `${path} cannot be read`;
+}
+
+function problemOf(path: string): string {
+  try {
+    readFileSync(path);
+    return readProblem(path, null);
+  } catch (error) {
+    return readProblem(path, error);
+  }
+}
+
+/** A counter in microjoules that starts anew at `rangeMicrojoules`. */
+interface Zone {
+  readonly path: string;
+  readonly rangeMicrojoules: number;
+  last: number | null;
+  wraps: number;
+}
+
+/**
+ * Sums the package zones of a powercap tree. Subzones (cores, memory controller) and psys overlap the packages and are
+ * left out. (Linux Documentation/power/powercap/powercap.rst)
+ */
+export function raplPower(root = '/sys/class/powercap'): ProcessorPower | null {
+  const zones: Zone[] = list(root)
+    .filter(
+      (name) =>
+        /^intel-rapl:\d+$/.test(name) && text(join(root, name, 'name'))?.startsWith('package') === true,
+    )
+    .map((name) => ({
+      path: join(root, name, 'energy_uj'),
+      rangeMicrojoules: Number(text(join(root, name, 'max_energy_range_uj')) ?? NaN),
+      last: null,
+      wraps: 0,
+    }));
+  if (zones.length === 0) return null;
+  return {
+    method: 'rapl',
+    read() {
+      let microjoules = 0;
+      for (const zone of zones) {
+        const value = Number(text(zone.path) ?? NaN);
+        if (!Number.isFinite(value)) return { joules: null, watts: null, problem: problemOf(zone.path) };
+        // Without a range a fall stays a fall, and the meter sees a counter that was set back.
+        if (zone.last !== null && value < zone.last && Number.isFinite(zone.rangeMicrojoules))
+          zone.wraps += 1;
+        zone.last = value;
+        microjoules += value + (zone.wraps > 0 ? zone.wraps * zone.rangeMicrojoules : 0);
+      }
+      return { joules: microjoules * MICRO, watts: null, problem: null };
+    },
+  };
+}
+
+/** Drivers of hwmon that give the power of a whole processor. */
+const HWMON_DRIVERS = new Set(['amd_energy', 'fam15h_power', 'zenpower']);
+
+export function hwmonPower(root = '/sys/class/hwmon'): ProcessorPower | null {
+  const dir = list(root).find((name) => HWMON_DRIVERS.has(text(join(root, name, 'name')) ?? ''));
+  if (dir === undefined) return null;
+  const files = list(join(root, dir));
+  const sockets = files.filter(
+    (file) =>
+      /^energy\d+_input$/.test(file) &&
+      text(join(root, dir, file.replace('_input', '_label')))?.startsWith('Esocket') === true,
+  );
+  const power = ['power1_average', 'power1_input'].find((file) => files.includes(file));
+  if (sockets.length === 0 && power === undefined) return null;
+  const sum = (names: readonly string[]): number =>
+    names.reduce((total, file) => total + Number(text(join(root, dir, file)) ?? NaN), 0) * MICRO;
+  return {
+    method: 'hwmon',
+    read() {
+      const joules = sockets.length > 0 ? sum(sockets) : NaN;
+      const watts = power === undefined ? NaN : sum([power]);
+      const readable = Number.isFinite(joules) || Number.isFinite(watts);
+      return {
+        joules: Number.isFinite(joules) ? joules : null,
+        watts: Number.isFinite(watts) ? watts : null,
+        problem: readable ? null : problemOf(join(root, dir, sockets[0] ?? power ?? '')),
+      };
+    },
+  };
+}
+
+export class ProcessorSource implements PowerSource {
+  readonly counterMethod: 'rapl' | 'hwmon';
+  readonly powerMethod: 'rapl' | 'hwmon';
+  readonly devices = [{ id: CPU_DEVICE, model: cpuModel() }];
+  #busy: { readonly busyMs: number; readonly totalMs: number } | null = null;
+  #slow: Pick<Reading, 'utilization' | 'memoryUsedBytes'> = { utilization: null, memoryUsedBytes: null };
+
+  constructor(private readonly power: ProcessorPower | null = raplPower() ?? hwmonPower()) {
+    this.counterMethod = power?.method ?? 'rapl';
+    this.powerMethod = power?.method ?? 'rapl';
+  }
+
+  read(slowToo: boolean): readonly Reading[] {
+    if (slowToo) this.#slow = { utilization: this.#load(), memoryUsedBytes: totalmem() - freemem() };
+    const { joules, watts, problem } = this.power?.read() ?? {
+      joules: null,
+      watts: null,
+      problem: 'this machine shows no energy counter of its processors (RAPL, hwmon)',
+    };
+    return [
+      { device: CPU_DEVICE, counterJoules: joules, watts, ...this.#slow, temperatureCelsius: null, problem },
+    ];
+  }
+
+  /** Share of all cores' time since the last call that was not idle. */
+  #load(): number | null {
+    let busyMs = 0;
+    let totalMs = 0;
+    for (const { times } of cpus()) {
+      const busy = times.user + times.nice + times.sys + times.irq;
+      busyMs += busy;
+      totalMs += busy + times.idle;
+    }
+    const before = this.#busy;
+    this.#busy = { busyMs, totalMs };
+    if (before === null || totalMs <= before.totalMs) return null;
+    return (busyMs - before.busyMs) / (totalMs - before.totalMs);
+  }
+
+  close(): void {
+    // Nothing is held open.
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * The power meter of a box. Sources read devices (NVML, nvidia-smi, RAPL, hwmon); the meter samples them on one timer,
+ * keeps cumulative series, and answers how many joules a stretch of time took. It lives in the service: a runner blocks
+ * for seconds at a time and may die.
+ *
+ * No reading is null with a reason, never 0, and never a guess: an estimate is a source of its own that somebody asked for.
+ */
+import type { PowerMethod } from '../../../proto/energy.js';
+
+/** Id of the host's processors among the metered devices; GPUs have their UUID. */
+export const CPU_DEVICE = 'cpu';
+
+/** What one look at one device gave. A quantity that could not be read is null. */
+export interface Reading {
+  readonly device: string;
+  /** Joules on a counter that only rises; a fall means that it was set back. */
+  readonly counterJoules: number | null;
+  readonly watts: number | null;
+  /** 0 to 1. */
+  readonly utilization: number | null;
+  readonly memoryUsedBytes: number | null;
+  readonly temperatureCelsius: number | null;
+  /** Why neither counter nor watts could be read; null when one was. */
+  readonly problem: string | null;
+}
+
+/** Something that reads the power of some devices. */
+export interface PowerSource {
+  readonly devices: readonly { readonly id: string; readonly model: string }[];
+  /** Name of the method when the counter, or the watts, of this source are used. */
+  readonly counterMethod: PowerMethod;
+  readonly powerMethod: PowerMethod;
+  /** One reading a device, quickly; never throws. `slowToo`: also what changes slowly (memory, temperature). */
+  read(slowToo: boolean): readonly Reading[];
+  close(): void;
+}

@@ -1,0 +1,58 @@
+/** Turns the readings of one device into its cumulative series: counter differences, trapezoids, and gaps. */
+import { DeviceSeries, ZERO, type Cumulative } from './series.js';
+import type { Reading } from './source.js';
+
+/** Two readings further apart than this say nothing about the time between them, a counter's excepted. */
+const MAX_STEP_SECONDS = 2;
+
+const FINE_SAMPLES = 12_000;
+const COARSE_PERIOD_MS = 20_000;
+const COARSE_SAMPLES = 30_240;
+
+export class DeviceTrack {
+  readonly series = new DeviceSeries(FINE_SAMPLES, COARSE_PERIOD_MS, COARSE_SAMPLES);
+  #latest: { readonly atMs: number; readonly reading: Reading } | null = null;
+  #sum: Cumulative = ZERO;
+  /** Times that the energy counter went backwards. */
+  counterResets = 0;
+
+  get latest(): Reading | null {
+    return this.#latest?.reading ?? null;
+  }
+
+  /** Joules since the meter started by the best method that has seen all of it, or null. */
+  get joulesSinceStart(): number | null {
+    if (this.#latest === null) return null;
+    if (this.#latest.reading.counterJoules !== null && this.#sum.counterGapSeconds === 0)
+      return this.#sum.counterJoules;
+    return this.#latest.reading.watts === null ? null : this.#sum.powerJoules;
+  }
+
+  push(atMs: number, reading: Reading): void {
+    const before = this.#latest;
+    if (before !== null) this.#advance(before.reading, reading, (atMs - before.atMs) / 1000);
+    this.#latest = { atMs, reading };
+    this.series.push(atMs, this.#sum);
+  }
+
+  #advance(from: Reading, to: Reading, seconds: number): void {
+    const rise =
+      from.counterJoules === null || to.counterJoules === null ? null : to.counterJoules - from.counterJoules;
+    if (rise !== null && rise < 0) this.counterResets += 1;
+    const counter = rise !== null && rise >= 0 ? rise : null;
+    const power = trapezoid(from.watts, to.watts, seconds);
+    const utilization = trapezoid(from.utilization, to.utilization, seconds);
+    const s = this.#sum;
+    this.#sum = {
+      counterJoules: s.counterJoules + (counter ?? 0),
+      counterGapSeconds: s.counterGapSeconds + (counter === null ? seconds : 0),
+      powerJoules: s.powerJoules + (power ?? 0),
+      powerGapSeconds: s.powerGapSeconds + (power === null ? seconds : 0),
+      utilizationSeconds: s.utilizationSeconds + (utilization ?? 0),
+      utilizationGapSeconds: s.utilizationGapSeconds + (utilization === null ? seconds : 0),
+    };
+  }
+}
+
+const trapezoid = (from: number | null, to: number | null, seconds: number): number | null =>
+  from === null || to === null || seconds > MAX_STEP_SECONDS ? null : ((from + to) / 2) * seconds;
