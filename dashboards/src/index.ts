@@ -22,9 +22,18 @@ const sweepDashboard = (): Dashboard =>
     )
     .build();
 
-/** Every dashboard, with panels numbered in order so that links to them last. */
+const REF_IDS = 'ABCDEFGH';
+
+/** Every dashboard, with panels and queries named in order, so that links to them last. */
 export const dashboards = (): readonly Dashboard[] =>
   [sweepDashboard(), coordinatorDashboard()].map((one) => ({
     ...one,
-    panels: one.panels?.map((panel, index) => ({ ...panel, id: index + 1 })) ?? [],
+    panels: one.panels?.map((panel, index) => ({ ...panel, id: index + 1, ...namedTargets(panel) })) ?? [],
   }));
+
+type Panel = NonNullable<Dashboard['panels']>[number];
+
+function namedTargets(panel: Panel): object {
+  if (!('targets' in panel)) return {};
+  return { targets: panel.targets.map((target, index) => ({ ...target, refId: REF_IDS[index] })) };
+}
