@@ -49,13 +49,14 @@ export const platformKey = () => `${process.platform}-${process.arch}`;
 export function gpuWanted(env = process.env) {
   if (env.WATTSWEEP_GPU) return env.WATTSWEEP_GPU !== '0';
   if (process.platform !== 'linux') return false;
-  if (existsSync('/proc/driver/nvidia/version') || existsSync('/dev/dxg')) return true;
+  if (existsSync('/proc/driver/nvidia/version')) return true;
   const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
   const folders = [
     `/usr/lib/${triplet}`,
     '/usr/lib64',
     '/usr/lib',
     '/usr/local/nvidia/lib64',
+    '/usr/lib/wsl/lib',
     '/run/opengl-driver/lib',
   ];
   return folders.some((folder) => existsSync(join(folder, 'libnvidia-ml.so.1')));
