@@ -1,0 +1,67 @@
+import { type Command, Option } from 'commander';
+import { DEFAULT_DATA_DIR, DEFAULT_PORTS, dataDir, parseDuration, parsePort } from '../options.js';
+
+interface Options {
+  readonly nats: string;
+  readonly listen: string;
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly data?: string;
+  readonly token?: string;
+  readonly id?: string;
+  readonly leaseTtl: number;
+  readonly trainerTtl: number;
+  readonly lostAfter: number;
+  readonly logLevel: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('coordinator')
+    .description('run a coordinator: decides, commands trainers, serves the API and /metrics')
+    .option('--nats <url>', 'where NATS is', `nats://127.0.0.1:${DEFAULT_PORTS.nats}`)
+    .option('--listen <host>', 'address to listen on; beyond loopback a token is needed', '127.0.0.1')
+    .option('--grpc-port <port>', '0 for any free one', parsePort, DEFAULT_PORTS.grpc)
+    .option(
+      '--http-port <port>',
+      'for /metrics and /healthz; 0 for any free one',
+      parsePort,
+      DEFAULT_PORTS.http,
+    )
+    .option('--data <dir>', `data folder (default: ${DEFAULT_DATA_DIR})`)
+    .option('--token <token>', 'join token (default: WATTSWEEP_TOKEN)')
+    .option('--id <name>', 'name of this coordinator (default: the host and process)')
+    .option('--lease-ttl <time>', 'a leader that is silent for so long is replaced', parseDuration, 10_000)
+    .option('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', parseDuration, 10_000)
+    .option('--lost-after <time>', 'a trainer that is away for so long is lost', parseDuration, 90_000)
+    .addOption(logLevel())
+    .action(run);
+}
+
+export const logLevel = (): Option =>
+  new Option('--log-level <level>', 'on stderr, as JSON lines')
+    .choices(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info');
+
+async function run(options: Options): Promise<void> {
+  const { startCoordinator } = await import('../../services/coordinator/index.js');
+  const { defaultName } = await import('../up/names.js');
+  const { requireToken } = await import('../up/token.js');
+  const { sayReady, untilAskedToEnd } = await import('../up/child-protocol.js');
+  const running = await startCoordinator({
+    natsUrl: options.nats,
+    token: requireToken(options.listen, options.token),
+    dataDir: dataDir(options),
+    listenHost: options.listen,
+    grpcPort: options.grpcPort,
+    httpPort: options.httpPort,
+    coordinatorId: options.id ?? `${defaultName()}-${process.pid}`,
+    leaseTtlMs: options.leaseTtl,
+    trainerTtlMs: options.trainerTtl,
+    lostAfterMs: options.lostAfter,
+    logLevel: options.logLevel,
+  });
+  sayReady({ grpc: running.grpcAddress, http: running.httpAddress });
+  await untilAskedToEnd();
+  await running.close();
+}

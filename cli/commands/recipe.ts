@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { type JsonOption, parseCount, withJson, withSet } from '../options.js';
+
+export interface RecipeFlags extends JsonOption {
+  readonly set: readonly string[];
+  readonly schedule?: boolean;
+  readonly maxEpochs: number;
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('recipe')
+    .description('look at a recipe before spending: parameters, layers, parameter counts, learning rates')
+    .argument('[name]', 'recipe (default: list them)')
+    .option('--schedule', 'print the learning rate of each epoch instead of the layers')
+    .option('--max-epochs <n>', 'epochs of the run, for --schedule', parseCount, 200);
+  withJson(withSet(command)).action(async (name: string | undefined, flags: RecipeFlags) => {
+    const { listRecipes, showRecipe } = await import('../recipe-view.js');
+    if (name === undefined) listRecipes(flags.json ?? false);
+    else showRecipe(name, flags);
+  });
+}

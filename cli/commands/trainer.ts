@@ -1,0 +1,94 @@
+import type { Command } from 'commander';
+import {
+  DEFAULT_DATA_DIR,
+  DEFAULT_PORTS,
+  collect,
+  collectLabel,
+  dataDir,
+  parseCount,
+  parseDuration,
+  parsePositive,
+} from '../options.js';
+import { logLevel } from './coordinator.js';
+
+interface Options {
+  readonly nats: string;
+  readonly listen?: string;
+  readonly data?: string;
+  readonly token?: string;
+  readonly id?: string;
+  readonly cpuSlots?: number;
+  readonly threads?: number;
+  readonly allowCommand: readonly string[];
+  readonly label: Readonly<Record<string, string>>;
+  readonly estimateWatts?: number;
+  readonly trainerTtl: number;
+  readonly lostAfter: number;
+  readonly stopGrace: number;
+  readonly logLevel: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('trainer')
+    .description('run a trainer: a slot per GPU of this box, or one on its CPU')
+    .option('--nats <url>', 'where NATS is', `nats://127.0.0.1:${DEFAULT_PORTS.nats}`)
+    .option(
+      '--listen <host>',
+      'address that the coordinator reaches this box by (default: the one that faces NATS)',
+    )
+    .option('--data <dir>', `folder of attempts, spools and checkpoints (default: ${DEFAULT_DATA_DIR})`)
+    .option('--token <token>', 'join token (default: WATTSWEEP_TOKEN)')
+    .option('--id <name>', 'name of this trainer, stable over restarts (default: the host)')
+    .option('--cpu-slots <n>', 'so many slots on the CPU, whatever GPUs there are', parseCount)
+    .option('--threads <n>', 'CPU threads a slot', parseCount)
+    .option('--allow-command <program>', 'let sweeps run this program; may stand several times', collect, [])
+    .option('--label <key=value>', 'label for placement; may stand several times', collectLabel, {})
+    .option(
+      '--estimate-watts <w>',
+      'where nothing reads power: assume so much, labelled as an estimate',
+      parsePositive,
+    )
+    .option('--trainer-ttl <time>', 'the record in NATS lives so long without renewal', parseDuration, 10_000)
+    .option(
+      '--lost-after <time>',
+      'an attempt without its service gives up after so long',
+      parseDuration,
+      90_000,
+    )
+    .option('--stop-grace <time>', 'from asking an attempt to end to killing it', parseDuration, 30_000)
+    .addOption(logLevel())
+    .addHelpText(
+      'after',
+      '\nCtrl-C drains: attempts checkpoint and end. SIGTERM leaves them running, to be adopted at the next start.',
+    )
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const { startTrainer } = await import('../../services/trainer/index.js');
+  const { localAddressTowards } = await import('../nats/local-address.js');
+  const { defaultName } = await import('../up/names.js');
+  const { requireToken } = await import('../up/token.js');
+  const { sayReady, untilAskedToEnd } = await import('../up/child-protocol.js');
+  const listenHost = options.listen ?? (await localAddressTowards(options.nats));
+  const running = await startTrainer({
+    natsUrl: options.nats,
+    token: requireToken(listenHost, options.token),
+    trainerId: options.id ?? defaultName(),
+    dataDir: dataDir(options),
+    listenHost,
+    slots: options.cpuSlots === undefined ? 'auto' : { cpu: options.cpuSlots },
+    threadsPerSlot: options.threads ?? null,
+    allowCommands: options.allowCommand,
+    labels: options.label,
+    estimateWatts: options.estimateWatts ?? null,
+    trainerTtlMs: options.trainerTtl,
+    lostAfterMs: options.lostAfter,
+    stopGraceMs: options.stopGrace,
+    logLevel: options.logLevel,
+  });
+  sayReady({ trainerId: running.trainerId, grpc: running.grpcAddress });
+  const how = await untilAskedToEnd();
+  await running.close({ drain: how === 'drain' });
+}

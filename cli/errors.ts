@@ -1,0 +1,65 @@
+/**
+ * From a failure to words and an exit code. Codes, exits and advice come from `proto/errors.ts`; nothing here invents one.
+ */
+import { CommanderError } from 'commander';
+import { ExitCode, WattsweepError, errorRegistry, isErrorCode } from '../proto/errors.js';
+import { note, noteColors } from './output.js';
+
+/** Ends the command with an exit code after it has said everything itself. */
+export class Exit extends Error {
+  override readonly name = 'Exit';
+  constructor(readonly exitCode: number) {
+    super(`exit ${exitCode}`);
+  }
+}
+
+/** Set-up (plain JavaScript, runs before anything is installed) has codes of its own: `WS-SETUP-...`. */
+interface SetupFailure extends Error {
+  readonly code: string;
+  readonly advice: string;
+  readonly detail?: string;
+}
+
+const isSetupFailure = (error: unknown): error is SetupFailure =>
+  error instanceof Error && error.name === 'SetupError' && 'advice' in error && 'code' in error;
+
+/** Every failure as one that a person can act on. */
+export function toWattsweepError(error: unknown): WattsweepError {
+  if (error instanceof WattsweepError) return error;
+  if (error instanceof CommanderError) {
+    return new WattsweepError('USAGE', error.message.replace(/^error: /, ''), { cause: error });
+  }
+  if (isSetupFailure(error)) {
+    const detail = error.detail ? `\n${error.detail.replace(/^/gm, '  | ')}` : '';
+    const code = error.code === 'WS-SETUP-NATS' ? 'NATS_TOO_OLD' : 'SETUP_FAILED';
+    return new WattsweepError(code, `${error.message} (${error.code})${detail}`, {
+      advice: error.advice,
+      cause: error,
+    });
+  }
+  return new WattsweepError('INTERNAL', error instanceof Error ? error.message : String(error), {
+    cause: error,
+  });
+}
+
+/** Says what went wrong on stderr, as JSON for a program that asked for JSON, and answers the exit code. */
+export function reportFailure(failure: unknown, json: boolean): number {
+  if (failure instanceof Exit) return failure.exitCode;
+  if (failure instanceof CommanderError && failure.exitCode === 0) return ExitCode.ok;
+  const error = toWattsweepError(failure);
+  if (json) {
+    note(JSON.stringify({ error: { code: error.code, message: error.message, advice: error.advice } }));
+  } else {
+    note(`${noteColors.red(noteColors.bold(`error[${error.code}]:`))} ${error.message}`);
+    note(`  ${error.advice}`);
+    const cause = error.cause;
+    if (error.code === 'INTERNAL' && cause instanceof Error && cause.stack) note(noteColors.dim(cause.stack));
+  }
+  return error.entry.exit;
+}
+
+/** What a child process of ours said before it gave up, back as the error that it was. */
+export function revive(failure: { code: string; message: string; advice: string }): WattsweepError {
+  const code = isErrorCode(failure.code) ? failure.code : 'INTERNAL';
+  return new WattsweepError(code, failure.message, { advice: failure.advice || errorRegistry[code].advice });
+}

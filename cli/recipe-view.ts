@@ -1,0 +1,182 @@
+/** What a recipe would do with given parameters, from its pure modules: nothing is trained and no engine is loaded. */
+import { closest } from 'fastest-levenshtein';
+import { parse } from 'yaml';
+import { WattsweepError } from '../proto/errors.js';
+import { type RecipeDescriptor, recipes } from '../proto/recipes.js';
+import type { ParameterValue, Parameters } from '../services/trainer/protocol/runner.js';
+import {
+  type Architecture,
+  type ParameterLayer,
+  parameterCount,
+  resnetV2,
+  stepsPerEpoch,
+} from '../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
+import { scheduleTable } from '../services/trainer/runner/recipes/resnet-cifar10/schedule.js';
+import { type Settings, parseSettings } from '../services/trainer/runner/recipes/resnet-cifar10/settings.js';
+import type { RecipeFlags } from './commands/recipe.js';
+import { formatParameter } from './format.js';
+import { print, printJson, table } from './output.js';
+
+export function listRecipes(json: boolean): void {
+  const all = [...recipes.values()];
+  if (json) printJson({ recipes: all });
+  else
+    print(
+      table(
+        [{ title: 'RECIPE' }, { title: 'WHAT' }],
+        all.map((recipe) => [recipe.name, recipe.description]),
+      ),
+    );
+}
+
+export function showRecipe(name: string, flags: RecipeFlags): void {
+  const descriptor = recipes.get(name);
+  if (descriptor === undefined) {
+    const near = closest(name, [...recipes.keys()]);
+    throw new WattsweepError('SPEC_UNKNOWN_RECIPE', `there is no recipe "${name}"; did you mean "${near}"?`);
+  }
+  const given = parseSet(flags.set);
+  if (name !== 'resnet-cifar10') {
+    showParameters(descriptor, given, flags.json ?? false);
+    return;
+  }
+  const settings = parseSettings(given, flags.maxEpochs);
+  if (flags.schedule) showSchedule(settings, flags);
+  else showArchitecture(descriptor, given, settings, flags.json ?? false);
+}
+
+/** `key=value` pairs; a value is read as YAML, as in the sweep file. */
+function parseSet(set: readonly string[]): Parameters {
+  return Object.fromEntries(
+    set.map((entry) => {
+      const at = entry.indexOf('=');
+      return [entry.slice(0, at), parse(entry.slice(at + 1)) as ParameterValue];
+    }),
+  );
+}
+
+function showParameters(descriptor: RecipeDescriptor, given: Parameters, json: boolean): void {
+  if (json) printJson({ ...descriptor, given });
+  else print(parameterTable(descriptor, given));
+}
+
+function parameterTable(descriptor: RecipeDescriptor, given: Parameters): string {
+  const rows = Object.entries(descriptor.parameters).map(([name, parameter]) => [
+    name,
+    formatParameter(given[name] ?? parameter.default),
+    parameter.choices?.join(', ') ?? `${parameter.type}${bounds(parameter.min, parameter.max)}`,
+  ]);
+  return table([{ title: 'PARAMETER' }, { title: 'VALUE', align: 'right' }, { title: 'ALLOWED' }], rows);
+}
+
+const bounds = (min: number | undefined, max: number | undefined): string =>
+  min === undefined || max === undefined ? '' : ` ${min} to ${max}`;
+
+function showArchitecture(
+  descriptor: RecipeDescriptor,
+  given: Parameters,
+  settings: Settings,
+  json: boolean,
+): void {
+  const architecture = resnetV2(settings.depth);
+  const steps = stepsPerEpoch(settings.trainImages, settings.batchSize);
+  if (json) {
+    printJson({
+      recipe: descriptor.name,
+      depth: architecture.depth,
+      trainable: architecture.trainable,
+      nonTrainable: architecture.nonTrainable,
+      layers: architecture.layers.length,
+      stepsPerEpoch: steps,
+      forwardMacs: architecture.forwardMacs,
+    });
+    return;
+  }
+  print(parameterTable(descriptor, given));
+  print('');
+  print(layerTable(architecture));
+  print('');
+  const count = (n: number): string => n.toLocaleString('en');
+  print(`${architecture.layers.length} layers with parameters, depth ${architecture.depth}`);
+  print(
+    `${count(architecture.trainable)} trainable parameters, ${count(architecture.nonTrainable)} moving statistics`,
+  );
+  print(`${count(architecture.forwardMacs)} multiply-accumulates an image, forward`);
+  print(`${count(steps)} steps an epoch`);
+}
+
+function layerTable(architecture: Architecture): string {
+  const rows = architecture.layers.map((layer) => [
+    layer.name,
+    describe(layer),
+    layer.kind === 'dense' ? String(layer.outFeatures) : `${layer.side}x${layer.side}x${channelsOf(layer)}`,
+    parameterCount(layer).toLocaleString('en'),
+  ]);
+  return table(
+    [
+      { title: 'LAYER' },
+      { title: 'KIND' },
+      { title: 'OUTPUT', align: 'right' },
+      { title: 'PARAMETERS', align: 'right' },
+    ],
+    rows,
+  );
+}
+
+const channelsOf = (layer: Exclude<ParameterLayer, { kind: 'dense' }>): number =>
+  layer.kind === 'conv' ? layer.outChannels : layer.channels;
+
+function describe(layer: ParameterLayer): string {
+  switch (layer.kind) {
+    case 'conv':
+      return `conv ${layer.kernel}x${layer.kernel}${layer.stride > 1 ? ` /${layer.stride}` : ''} ${layer.inChannels}>${layer.outChannels}`;
+    case 'batch-norm':
+      return 'batch norm, ReLU';
+    case 'dense':
+      return `dense ${layer.inFeatures}>${layer.outFeatures}, softmax`;
+  }
+}
+
+/** One row an epoch: the rate of its first and last step. */
+function showSchedule(settings: Settings, flags: RecipeFlags): void {
+  const steps = stepsPerEpoch(settings.trainImages, settings.batchSize);
+  const context = {
+    schedule: settings.schedule,
+    lrPeak: settings.lrPeak,
+    maxEpochs: flags.maxEpochs,
+    stepsPerEpoch: steps,
+  };
+  const epochs = Array.from({ length: flags.maxEpochs }, (_, i) => i + 1);
+  const firsts = scheduleTable(
+    context,
+    epochs.map((epoch) => (epoch - 1) * steps + 1),
+  );
+  const lasts = scheduleTable(
+    context,
+    epochs.map((epoch) => epoch * steps),
+  );
+  const rows = epochs.map((epoch, i) => ({
+    epoch,
+    firstStep: firsts[i]?.step ?? 0,
+    learningRate: firsts[i]?.lr ?? NaN,
+    learningRateAtEnd: lasts[i]?.lr ?? NaN,
+  }));
+  if (flags.json) {
+    printJson({ stepsPerEpoch: steps, epochs: rows });
+    return;
+  }
+  const titles = ['EPOCH', 'FIRST STEP', 'LEARNING RATE', 'AT ITS END'];
+  print(
+    table(
+      titles.map((title) => ({ title, align: 'right' as const })),
+      rows.map((row) =>
+        [
+          row.epoch,
+          row.firstStep,
+          formatParameter(row.learningRate),
+          formatParameter(row.learningRateAtEnd),
+        ].map(String),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,183 @@
+/**
+ * A sweep as a person watches it: the fold of what `WatchSweep` streams, and the rows that tables show of it. Pure; the
+ * drawing is in `live.ts`.
+ */
+import {
+  type Sweep,
+  SweepState,
+  type Trainer,
+  TrainerState,
+  type Trial,
+  TrialState,
+  type WatchSweepResponse,
+} from '../proto/gen/wattsweep/v1/coordinator.js';
+import {
+  UNREAD,
+  formatEnergy,
+  formatObjective,
+  formatParameter,
+  formatSeconds,
+  formatWattHours,
+  formatWatts,
+} from './format.js';
+import type { Column } from './output.js';
+
+export interface SweepView {
+  readonly sweep: Sweep | null;
+  readonly trials: ReadonlyMap<string, Trial>;
+  readonly trainers: ReadonlyMap<string, Trainer>;
+}
+
+export const emptyView: SweepView = { sweep: null, trials: new Map(), trainers: new Map() };
+
+export function applyUpdate(view: SweepView, update: WatchSweepResponse): SweepView {
+  const trials = new Map(view.trials);
+  for (const trial of update.trials) trials.set(trial.trialId, trial);
+  const trainers = new Map(view.trainers);
+  for (const trainer of update.trainers) trainers.set(trainer.trainerId, trainer);
+  return { sweep: update.sweep ?? view.sweep, trials, trainers };
+}
+
+/** `TrialState.RUNNING` as `running`: one word for one thing, in proto, tables and JSON. */
+export const trialStateName = (state: TrialState): string => (TrialState[state] ?? 'unknown').toLowerCase();
+export const sweepStateName = (state: SweepState): string => (SweepState[state] ?? 'unknown').toLowerCase();
+export const trainerStateName = (state: TrainerState): string =>
+  (TrainerState[state] ?? 'unknown').toLowerCase();
+
+export const hasEnded = (sweep: Sweep): boolean =>
+  sweep.state === SweepState.COMPLETED || sweep.state === SweepState.STOPPED;
+
+export function parametersOf(trial: Trial): Readonly<Record<string, unknown>> {
+  const parsed: unknown = trial.parametersJson === '' ? {} : JSON.parse(trial.parametersJson);
+  return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {};
+}
+
+/** Names of the parameters that differ between trials, in the order in which they first stand. */
+export function varyingParameters(trials: Iterable<Trial>): string[] {
+  const seen = new Map<string, Set<string>>();
+  let count = 0;
+  for (const trial of trials) {
+    count += 1;
+    for (const [name, value] of Object.entries(parametersOf(trial))) {
+      const values = seen.get(name) ?? new Set<string>();
+      // A parameter that only some branches have varies as well: absence counts as a value.
+      if (count > 1 && !seen.has(name)) values.add('(absent)');
+      seen.set(name, values.add(JSON.stringify(value)));
+    }
+    for (const [name, values] of seen) if (!(name in parametersOf(trial))) values.add('(absent)');
+  }
+  return [...seen].filter(([, values]) => values.size > 1).map(([name]) => name);
+}
+
+/** Mean seconds of an accepted epoch, evaluation included; null before the first. */
+export const secondsPerEpoch = (trial: Trial): number | null =>
+  trial.epoch > 0 ? trial.seconds / trial.epoch : null;
+
+const ACTIVE = new Set([TrialState.RUNNING, TrialState.STARTING]);
+
+/** Running first, then what waits, then what ended; the best first among those that have a value. */
+export function byInterest(goal: string): (a: Trial, b: Trial) => number {
+  const group = (trial: Trial): number => {
+    if (ACTIVE.has(trial.state)) return 0;
+    if (trial.state === TrialState.QUEUED || trial.state === TrialState.PAUSED) return 2;
+    return 1;
+  };
+  const sign = goal === 'minimize' ? 1 : -1;
+  return (a, b) =>
+    group(a) - group(b) ||
+    compareObjective(a.bestObjective, b.bestObjective, sign) ||
+    a.trialId.localeCompare(b.trialId, 'en', { numeric: true });
+}
+
+/** Finite values first; NaN and nothing are last, whatever the goal. */
+function compareObjective(a: number | undefined, b: number | undefined, sign: number): number {
+  const finite = (x: number | undefined): x is number => x !== undefined && Number.isFinite(x);
+  if (finite(a) && finite(b)) return sign * (a - b);
+  return Number(finite(b)) - Number(finite(a));
+}
+
+export function trialColumns(view: SweepView): Column[] {
+  const metric = view.sweep?.objectiveMetric ?? 'objective';
+  return [
+    { title: 'TRIAL' },
+    { title: 'STATE' },
+    ...varyingParameters(view.trials.values()).map((name): Column => ({ title: name, align: 'right' })),
+    { title: 'EPOCH', align: 'right' },
+    { title: `BEST ${metric}`, align: 'right' },
+    { title: 'S/EPOCH', align: 'right' },
+    { title: 'WATTS', align: 'right' },
+    { title: 'ENERGY', align: 'right' },
+    { title: 'ON' },
+    { title: 'WHY' },
+  ];
+}
+
+export function trialRow(view: SweepView, trial: Trial): string[] {
+  const parameters = parametersOf(trial);
+  const seconds = secondsPerEpoch(trial);
+  const retried = trial.attempts > 1 ? ` #${trial.attempts}` : '';
+  return [
+    trial.trialId,
+    trialStateName(trial.state) + retried,
+    ...varyingParameters(view.trials.values()).map((name) =>
+      name in parameters ? formatParameter(parameters[name]) : UNREAD,
+    ),
+    `${trial.epoch}/${view.sweep?.maxEpochs ?? '?'}`,
+    trial.bestObjective === undefined
+      ? UNREAD
+      : `${formatObjective(trial.bestObjective)}${trial.bestEpoch > 0 ? ` @${trial.bestEpoch}` : ''}`,
+    seconds === null ? UNREAD : seconds.toFixed(1),
+    formatWatts(trial.meanWatts) + (trial.powerMethod === 'estimate' ? ' (estimate)' : ''),
+    formatEnergy(trial.joules),
+    trial.slotId === '' ? UNREAD : `${trial.trainerId}/${trial.slotId}`,
+    trial.reason,
+  ];
+}
+
+/** `3 running, 5 queued, ...`, `142.0 s`, `0.41 Wh`, `trainers 2 alive`. */
+export function summaryLine(view: SweepView, nowMs: number): string {
+  const sweep = view.sweep;
+  if (sweep === null) return 'waiting for the sweep';
+  const states = Object.entries(sweep.trialsByState)
+    .filter(([, n]) => n > 0)
+    .map(([state, n]) => `${n} ${state}`);
+  const ofTotal = sweep.trialsTotal === undefined ? '' : ` of ${sweep.trialsTotal}`;
+  const elapsedMs = (sweep.endedAtUnixMs > 0 ? sweep.endedAtUnixMs : nowMs) - sweep.submittedAtUnixMs;
+  return [
+    `${sweep.sweepId} ${sweepStateName(sweep.state)}`,
+    `trials${ofTotal}: ${states.join(', ') || 'none yet'}`,
+    formatSeconds(Math.max(0, elapsedMs) / 1000),
+    sweep.joules === undefined ? 'no power reading' : formatWattHours(sweep.joules),
+    trainersPhrase(view),
+  ].join('  |  ');
+}
+
+function trainersPhrase(view: SweepView): string {
+  const counts = new Map<string, number>();
+  for (const trainer of view.trainers.values()) {
+    const name = trainerStateName(trainer.state);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  if (counts.size === 0) return 'no trainer';
+  return `trainers: ${[...counts].map(([state, n]) => `${n} ${state}`).join(', ')}`;
+}
+
+/** What changed of a trial between two updates, as one line for a log; null when there is nothing to say. */
+export function changeLine(before: Trial | undefined, after: Trial, view: SweepView): string | null {
+  if (before?.state === after.state && before.epoch === after.epoch) return null;
+  const values = varyingParameters(view.trials.values())
+    .map((name) => `${name}=${formatParameter(parametersOf(after)[name])}`)
+    .join(' ');
+  const seconds = secondsPerEpoch(after);
+  const metric = view.sweep?.objectiveMetric ?? 'objective';
+  return [
+    after.trialId,
+    trialStateName(after.state),
+    ...(values === '' ? [] : [values]),
+    ...(after.epoch > 0 ? [`epoch ${after.epoch}/${view.sweep?.maxEpochs ?? '?'}`] : []),
+    ...(after.objective === undefined ? [] : [`${metric} ${formatObjective(after.objective)}`]),
+    ...(seconds === null ? [] : [`${seconds.toFixed(1)} s/epoch`]),
+    ...(after.meanWatts === undefined ? [] : [formatWatts(after.meanWatts)]),
+    ...(after.reason === '' ? [] : [after.reason]),
+  ].join('  ');
+}

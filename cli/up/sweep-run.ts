@@ -1,0 +1,144 @@
+/** A sweep under `up`: submitted (or taken up again after an interruption), shown, reported. */
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ExitCode, WattsweepError } from '../../proto/errors.js';
+import { TrainerState } from '../../proto/gen/wattsweep/v1/coordinator.js';
+import { Coordinator } from '../client.js';
+import { formatSeconds } from '../format.js';
+import { sweepJson, trialJson } from '../json.js';
+import { liveView } from '../live.js';
+import { note, print, printJson, warn } from '../output.js';
+import { deliverReport } from '../report-files.js';
+import type { SweepFile } from '../sweep-file.js';
+import { type SweepView, hasEnded } from '../sweep-view.js';
+import { watchToEnd } from '../watching.js';
+import type { UpOptions } from './services.js';
+
+export interface SweepRunOptions {
+  readonly overrides: readonly string[];
+  readonly reportDir: string;
+  readonly json: boolean;
+  readonly signal: AbortSignal;
+  /** While a live table stands, others' words go through it; null ends that. */
+  readonly saysThrough: (say: ((text: string) => void) | null) => void;
+}
+
+const TRAINERS_WITHIN_MS = 20_000;
+
+/** @returns the exit code. */
+export async function runSweep(
+  file: SweepFile,
+  up: UpOptions,
+  grpcAddress: string,
+  options: SweepRunOptions,
+): Promise<number> {
+  const coordinator = new Coordinator({ address: grpcAddress, token: up.token });
+  const begun = performance.now();
+  try {
+    await untilTrainersJoined(coordinator, up.trainers.length, options.signal);
+    const sweepId = await submitOrGoOn(coordinator, file, up.dataDir, options.overrides);
+    const live = liveView();
+    options.saysThrough((text) => live.say(text));
+    const view = await watchToEnd(coordinator, sweepId, { live, signal: options.signal });
+    options.saysThrough(null);
+    if (view.sweep === null || !hasEnded(view.sweep)) {
+      note(`${sweepId} is unfinished; the same command goes on with it`);
+      return ExitCode.interrupted;
+    }
+    return await finish(coordinator, sweepId, view, (performance.now() - begun) / 1000, options);
+  } finally {
+    options.saysThrough(null);
+    coordinator.close();
+  }
+}
+
+async function untilTrainersJoined(
+  coordinator: Coordinator,
+  wanted: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const deadline = performance.now() + TRAINERS_WITHIN_MS;
+  let alive = 0;
+  while (alive < wanted && performance.now() < deadline && !signal.aborted) {
+    const { trainers } = await coordinator.trainers();
+    alive = trainers.filter((trainer) => trainer.state === TrainerState.ALIVE).length;
+    if (alive < wanted) await sleep(100);
+  }
+  if (alive < wanted && !signal.aborted) warn(`${alive} of ${wanted} trainers have joined so far`);
+}
+
+/** What this folder ran last: an interrupted `up SWEEP` typed again goes on instead of starting anew. */
+interface LastSweep {
+  readonly sweepId: string;
+  readonly digest: string;
+}
+
+async function submitOrGoOn(
+  coordinator: Coordinator,
+  file: SweepFile,
+  dataDir: string,
+  overrides: readonly string[],
+): Promise<string> {
+  const path = join(dataDir, 'last-sweep.json');
+  const digest = createHash('sha256')
+    .update(JSON.stringify([file.yaml, overrides]))
+    .digest('hex');
+  const last = readLast(path);
+  if (last?.digest === digest && (await isUnfinished(coordinator, last.sweepId))) {
+    note(`going on with ${last.sweepId}, which was interrupted`);
+    return last.sweepId;
+  }
+  const requestId = crypto.randomUUID();
+  const accepted = await coordinator.submit({ yaml: file.yaml, overrides, requestId });
+  for (const warning of accepted.warnings) warn(warning);
+  writeFileSync(path, JSON.stringify({ sweepId: accepted.sweepId, digest } satisfies LastSweep));
+  return accepted.sweepId;
+}
+
+function readLast(path: string): LastSweep | null {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as LastSweep;
+  } catch {
+    return null;
+  }
+}
+
+async function isUnfinished(coordinator: Coordinator, sweepId: string): Promise<boolean> {
+  try {
+    const { sweep } = await coordinator.get(sweepId);
+    return sweep !== undefined && !hasEnded(sweep);
+  } catch (error) {
+    if (error instanceof WattsweepError && error.code === 'SWEEP_NOT_FOUND') return false;
+    throw error;
+  }
+}
+
+async function finish(
+  coordinator: Coordinator,
+  sweepId: string,
+  view: SweepView,
+  seconds: number,
+  options: SweepRunOptions,
+): Promise<number> {
+  const files = await deliverReport(await coordinator.report(sweepId), resolve(options.reportDir, sweepId), {
+    printMarkdown: !options.json,
+  });
+  const succeeded = view.sweep?.trialsByState['succeeded'] ?? 0;
+  if (options.json) {
+    printJson({
+      sweep: view.sweep === null ? null : sweepJson(view.sweep),
+      trials: [...view.trials.values()].map(trialJson),
+      report: files,
+      seconds,
+    });
+  } else {
+    print('');
+    for (const file of files) print(file);
+  }
+  note(`${sweepId} took ${formatSeconds(seconds)}`);
+  if (succeeded > 0) return ExitCode.ok;
+  note('no trial succeeded; `wattsweep explain TRIAL` says why');
+  return ExitCode.noResult;
+}
