@@ -53,6 +53,7 @@ function header(sweep: SweepState, trials: readonly TrialSummary[], now: UnixMs)
     repeats: spec.repeats,
     seed: spec.seed,
     stopping: stoppingText(spec.stopping),
+    points: { all: sweep.points, tried: new Set(trials.map((trial) => trial.settingId)).size },
     trials: { total: sweep.trials.size, byState },
     epochs: ran.reduce((sum, trial) => sum + trial.epochs, 0),
     seconds: sumOrNull(ran.map((trial) => trial.seconds)),
@@ -85,6 +86,9 @@ function engines(sweep: SweepState): readonly Readonly<Record<string, string>>[]
   return [...byText.values()];
 }
 
+/** Version of the shape in `types.ts`. */
+export const reportSchemaVersion = 1;
+
 /** The report of a sweep as it stands; `now` is when it is made. */
 export function buildReport(sweep: SweepState, { now }: { readonly now: UnixMs }): Report {
   const { spec } = sweep;
@@ -99,7 +103,7 @@ export function buildReport(sweep: SweepState, { now }: { readonly now: UnixMs }
   const stopped = stoppedTrials(sweep, trials);
   const inProgress = sweep.status !== 'completed' && sweep.status !== 'stopped';
   return {
-    schemaVersion: 1,
+    schemaVersion: reportSchemaVersion,
     answer: answer(spec, cells, trials, inProgress),
     sweep: header(sweep, trials, now),
     devices: devices(trials),

@@ -1,9 +1,9 @@
 /** Settings over their repeats, one cell a device model. */
 import type { SweepSpec } from '../core/spec.js';
 import { isBetter } from './analysis/curve.js';
-import { paretoFront, type Costs } from './analysis/pareto.js';
+import { paretoFront, type CostPair } from './analysis/pareto.js';
 import { aggregate, spread, type Aggregate, type LevelObservation } from './analysis/repeats.js';
-import { sumOrNull } from './analysis/cost.js';
+import { costTo, sumOrNull } from './analysis/cost.js';
 import type { Labels } from './labels.js';
 import { levelsOf } from './trials.js';
 import type { Cell, CellLevel, ParetoFronts, TrialLevel, TrialSummary } from './types.js';
@@ -107,7 +107,7 @@ export const isReached = (a: Aggregate): a is Aggregate & { readonly value: numb
 
 /** What a trial's best value had cost when it stood; null when not read. */
 export const costOfBest = (trial: TrialSummary, cost: 'joules' | 'seconds'): number | null =>
-  trial.best === null ? null : sumOrNull(trial.curve[cost].slice(0, trial.best.epoch));
+  trial.best === null ? null : costTo(trial.curve, cost, trial.best.epoch);
 
 /** Fronts over cells and trials. Joules are the cost of a value where any trial has them, else seconds. */
 export function buildFronts(
@@ -119,7 +119,7 @@ export function buildFronts(
     const points = cells.flatMap((cell) => {
       const at = cell.levels[place];
       if (at === undefined || !isReached(at.seconds) || !isReached(at.joules)) return [];
-      return [{ cellId: cell.cellId, costs: [at.seconds.value, at.joules.value] as Costs }];
+      return [{ cellId: cell.cellId, costs: [at.seconds.value, at.joules.value] as CostPair }];
     });
     if (points.length === 0) return [];
     const front = paretoFront(points.map((point) => point.costs));
@@ -132,7 +132,7 @@ export function buildFronts(
   const points = sound.flatMap((trial) => {
     const paid = costOfBest(trial, cost);
     if (paid === null || trial.best === null) return [];
-    return [{ trialId: trial.trialId, costs: [paid, sign * trial.best.value] as Costs }];
+    return [{ trialId: trial.trialId, costs: [paid, sign * trial.best.value] as CostPair }];
   });
   const front = paretoFront(points.map((point) => point.costs));
   return {

@@ -6,7 +6,7 @@
  * `render/` turns a `Report` into text and pictures; `write.ts` puts it on disk. Nothing here decides, trains, or asks
  * the network. Numbers that the ledger does not hold are not here either: what was not read is `null`.
  */
-export { buildReport } from './build.js';
+export { buildReport, reportSchemaVersion } from './build.js';
 export { renderHtml } from './render/html.js';
 export { renderJson } from './render/json.js';
 export { renderMarkdown } from './render/markdown.js';
@@ -31,6 +31,6 @@ export {
   type LevelObservation,
   type Spread,
 } from './analysis/repeats.js';
-export { costOfFirst, epochJoules, epochSeconds, meanWatts } from './analysis/cost.js';
-export { paretoFront, type Costs } from './analysis/pareto.js';
+export { costTo, epochJoules, epochSeconds, meanWatts, type Costs } from './analysis/cost.js';
+export { paretoFront, type CostPair } from './analysis/pareto.js';
 export type * from './types.js';

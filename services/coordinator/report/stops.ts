@@ -27,7 +27,7 @@ export function stoppedTrials(
     .sort((a, b) => a.index - b.index)
     .flatMap((summary) => {
       const trial = sweep.trials.get(summary.trialId);
-      if (trial === undefined || trial.epochs.length >= sweep.spec.maxEpochs) return [];
+      if (trial === undefined || summary.epochs >= sweep.spec.maxEpochs) return [];
       const decision = endingDecision(trial);
       if (trial.state !== 'stopped' && trial.state !== 'cancelled' && decision === null) return [];
       return [
@@ -36,7 +36,7 @@ export function stoppedTrials(
           label: summary.label,
           state: trial.state,
           rule: decision?.rule ?? null,
-          epoch: decision?.epoch ?? trial.epochs.length,
+          epoch: decision?.epoch ?? summary.epochs,
           rung: decision?.rung ?? null,
           value: decision?.value ?? null,
           rank: decision?.rank ?? null,

@@ -5,13 +5,22 @@ import type { AttemptState, TrialRecord } from '../core/state.js';
 import {
   epochJoules,
   epochSeconds,
-  costOfFirst,
+  costTo,
   meanUtilization,
   meanWatts,
   powerMethods,
   sumOrNull,
 } from './analysis/cost.js';
-import { best, final, firstHit, isBetter, meanOfLast5, transition, type Hold } from './analysis/curve.js';
+import {
+  best,
+  final,
+  firstHit,
+  isBetter,
+  meanOfLast5,
+  transition,
+  type CurveValue,
+  type Hold,
+} from './analysis/curve.js';
 import type { Labels } from './labels.js';
 import type { TrialLevel, TrialSummary } from './types.js';
 
@@ -20,20 +29,36 @@ export const MODEL_SEPARATOR = ' + ';
 
 const unique = <T>(values: readonly T[]): readonly T[] => [...new Set(values)];
 
-const started = (attempts: readonly AttemptState[]): readonly AttemptState[] =>
-  attempts.filter((attempt) => attempt.startedAt !== null);
-
-function deviceOf(trial: TrialRecord): string | null {
-  const models = unique(started(trial.attempts).map((attempt) => attempt.deviceModel || attempt.deviceKind));
+/**
+ * Model of the device whose epochs count. An attempt that reported nothing new (it died early, or trained again what
+ * was there) does not, unless no attempt did. Several models are joined: such a trial is in a cell of its own.
+ */
+function deviceOf(attempts: readonly AttemptState[]): string | null {
+  const started = attempts.filter((attempt) => attempt.startedAt !== null);
+  let accepted = 0;
+  const contributing = started.filter(({ lastEpoch }) => {
+    const isNew = lastEpoch > accepted;
+    accepted = Math.max(accepted, lastEpoch);
+    return isNew;
+  });
+  const counting = contributing.length > 0 ? contributing : started.slice(-1);
+  const models = unique(counting.map((attempt) => attempt.deviceModel || attempt.deviceKind));
   return models.length === 0 ? null : models.join(MODEL_SEPARATOR);
 }
 
-/** The objective by epoch; null where it was missing or not finite. */
+/** The objective as reported; null where it was missing or not finite. */
 function objectiveValues(records: readonly EpochRecord[], metric: string): readonly (number | null)[] {
   return records.map(({ metrics }) => {
     const value = metrics[metric];
     return value !== undefined && Number.isFinite(value) ? value : null;
   });
+}
+
+/** One entry an epoch; undefined where the program left it out. */
+function byEpoch({ epochs, values }: TrialSummary['curve']): readonly CurveValue[] {
+  const dense = new Array<CurveValue>(epochs.at(-1) ?? 0).fill(undefined);
+  epochs.forEach((epoch, i) => (dense[epoch - 1] = values[i]));
+  return dense;
 }
 
 /** Levels of the sweep, its target among them, from the easiest to the hardest. */
@@ -52,11 +77,16 @@ export const holdOf = (spec: SweepSpec): Hold => ({
 export function summarizeTrial(trial: TrialRecord, spec: SweepSpec, labels: Labels): TrialSummary {
   const { epochs: records } = trial;
   const { metric, goal } = spec.objective;
-  const values = objectiveValues(records, metric);
-  const seconds = records.map(epochSeconds);
-  const joules = records.map(epochJoules);
-  const totalSeconds = sumOrNull(seconds);
-  const totalJoules = sumOrNull(joules);
+  const curve = {
+    epochs: records.map(({ epoch }) => epoch),
+    values: objectiveValues(records, metric),
+    seconds: records.map(epochSeconds),
+    joules: records.map(epochJoules),
+  };
+  const values = byEpoch(curve);
+  const epochs = values.length;
+  const totalSeconds = sumOrNull(curve.seconds);
+  const totalJoules = sumOrNull(curve.joules);
   const methods = powerMethods(records);
   const hold = holdOf(spec);
   const wasted = trial.attempts.map((attempt) => attempt.wastedJoules).filter((j) => j !== null);
@@ -68,8 +98,8 @@ export function summarizeTrial(trial: TrialRecord, spec: SweepSpec, labels: Labe
       status,
       epoch,
       ranEpochs,
-      seconds: epoch === null ? null : costOfFirst(seconds, epoch),
-      joules: epoch === null ? null : costOfFirst(joules, epoch),
+      seconds: epoch === null ? null : costTo(curve, 'seconds', epoch),
+      joules: epoch === null ? null : costTo(curve, 'joules', epoch),
     };
   });
   const label = labels.of(trial.pointHash);
@@ -86,24 +116,24 @@ export function summarizeTrial(trial: TrialRecord, spec: SweepSpec, labels: Labe
     reason: trial.reason,
     code: trial.code,
     endClass: trial.attempts.at(-1)?.end?.class ?? null,
-    device: deviceOf(trial),
+    device: deviceOf(trial.attempts),
     trainers: unique(trial.attempts.map((attempt) => attempt.trainerId)),
     attempts: trial.attempts.length,
-    epochs: records.length,
+    epochs,
     best: best(values, goal),
     final: final(values),
     meanOfLast5: meanOfLast5(values),
     seconds: totalSeconds,
     joules: totalJoules,
     wastedJoules: sumOrNull(wasted),
-    secondsPerEpoch: totalSeconds === null ? null : totalSeconds / records.length,
-    joulesPerEpoch: totalJoules === null ? null : totalJoules / records.length,
-    watts: meanWatts(seconds, joules),
+    secondsPerEpoch: totalSeconds === null ? null : totalSeconds / epochs,
+    joulesPerEpoch: totalJoules === null ? null : totalJoules / epochs,
+    watts: meanWatts(curve),
     gpuUtilization: meanUtilization(records),
     powerMethods: methods,
     estimated: methods.includes('estimate'),
     levels,
-    curve: { values, seconds, joules },
+    curve,
   };
 }
 

@@ -6,6 +6,7 @@
 import type { TrialState } from '../core/events.js';
 import type { Goal, Parameters } from '../core/spec.js';
 import type { SweepStatus } from '../core/state.js';
+import type { Costs } from './analysis/cost.js';
 import type { EpochValue, TransitionStatus } from './analysis/curve.js';
 import type { Aggregate, Spread } from './analysis/repeats.js';
 
@@ -28,15 +29,17 @@ export interface SweepHeader {
   readonly seed: number;
   /** The stopping rule in words. */
   readonly stopping: string;
+  /** Settings that the search holds, and how many of them have run. */
+  readonly points: { readonly all: number; readonly tried: number };
   readonly trials: {
     readonly total: number;
     readonly byState: Readonly<Partial<Record<TrialState, number>>>;
   };
-  /** Accepted epochs of all trials. */
+  /** Epochs of all trials. */
   readonly epochs: number;
   readonly seconds: number | null;
   readonly joules: number | null;
-  /** Joules of epochs that had to be trained again; they are in no other number here. Null when none were read. */
+  /** Joules that gave no accepted epoch: starting up, cut short, trained again. In no other number here; null: unread. */
   readonly wastedJoules: number | null;
 }
 
@@ -84,6 +87,7 @@ export interface TrialSummary {
   readonly device: string | null;
   readonly trainers: readonly string[];
   readonly attempts: number;
+  /** The last accepted epoch; 0 before the first. */
   readonly epochs: number;
   readonly best: EpochValue | null;
   readonly final: number | null;
@@ -101,12 +105,8 @@ export interface TrialSummary {
   /** True when some of its joules are an estimate, not a reading. */
   readonly estimated: boolean;
   readonly levels: readonly TrialLevel[];
-  /** By epoch, first to last. A value that was not finite is null. */
-  readonly curve: {
-    readonly values: readonly (number | null)[];
-    readonly seconds: readonly (number | null)[];
-    readonly joules: readonly (number | null)[];
-  };
+  /** What was reported, in parallel lists: `values[i]` after epoch `epochs[i]`. A value that was not finite is null. */
+  readonly curve: Costs & { readonly values: readonly (number | null)[] };
 }
 
 /** One setting on one device model, over its repeats. Device models are never mixed in one cell. */
@@ -199,7 +199,7 @@ export type WarningCode =
   | 'single_repeat'
   | 'chosen_on_validation_data'
   | 'resolution'
-  | 'retrained_epochs'
+  | 'joules_outside_epochs'
   | 'failed_trials';
 
 export interface ReportWarning {

@@ -147,8 +147,8 @@ export function buildWarnings(
     ...resolutionWarning(spec, trials),
     ...when(
       wasted > 0,
-      'retrained_epochs',
-      `${joulesText(wasted)} went into epochs that had to be trained again; they are in no number above but the sweep's total.`,
+      'joules_outside_epochs',
+      `${joulesText(wasted)} went into starting up, epochs cut short and epochs trained again; they are in no other number here.`,
     ),
     ...when(
       failed.length > 0,
@@ -167,7 +167,7 @@ export function definitions(spec: SweepSpec, cells: readonly Cell[]): readonly s
   return [
     `Epochs to a level T: the first epoch whose ${metric} is ${side} T and after which it stays no more than ${d} ${toward} T for ${count(k, 'epoch')}. "E?": reached, but the trial ended before those ${k} epochs. ">E": not reached in E epochs. This is Wattsweep's own definition: tables published elsewhere may judge by eye.`,
     'Over repeats: mean ± standard deviation where every repeat reached the level for sure; else the Kaplan-Meier median, or ">E" where fewer than half got there, with the number of repeats that did. Repeats that a rule stopped or that diverged take no part in the median and count as not reached.',
-    'Time and energy to a level: sums over epochs 1 to E of training and evaluation, waiting for data included. Setting up, epochs that were trained again and unfinished epochs are not in them. The first epoch, with its warm-up, is.',
+    'Time and energy to a level: sums over epochs 1 to E of training and evaluation, waiting for data included. Starting up, unfinished epochs and epochs that were trained again are not in them. The first epoch, with its warm-up, is.',
     'Watts are energy divided by time; seconds and joules per epoch are means over all epochs. Values are compared unrounded and printed with four digits.',
     ...(methods.length > 0
       ? [

@@ -27,15 +27,20 @@ export function sumOrNull(parts: readonly (number | null)[]): number | null {
   return sum;
 }
 
-/** What epochs 1..`epochs` cost. */
-export const costOfFirst = (perEpoch: readonly (number | null)[], epochs: number): number | null =>
-  sumOrNull(perEpoch.slice(0, epochs));
+/** Costs of the epochs that a trial reported, in order. One that left epochs out reports what they cost with the next. */
+export interface Costs {
+  /** 1-based, rising. */
+  readonly epochs: readonly number[];
+  readonly seconds: readonly (number | null)[];
+  readonly joules: readonly (number | null)[];
+}
+
+/** What epochs 1..`epoch` cost; null unless all of it was read. */
+export const costTo = (costs: Costs, axis: 'seconds' | 'joules', epoch: number): number | null =>
+  sumOrNull(costs[axis].filter((_, i) => (costs.epochs[i] ?? Infinity) <= epoch));
 
 /** Energy over time, in watts, over the epochs for which both were read; null when there are none. */
-export function meanWatts(
-  seconds: readonly (number | null)[],
-  joules: readonly (number | null)[],
-): number | null {
+export function meanWatts({ seconds, joules }: Costs): number | null {
   let time = 0;
   let energy = 0;
   seconds.forEach((s, i) => {

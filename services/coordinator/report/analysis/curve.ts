@@ -1,11 +1,11 @@
 /**
- * What one trial's objective says, epoch by epoch. `values[i]` is the objective after epoch i + 1; a value that is not
- * finite (or null, once a report went through JSON) is better than nothing and reaches nothing. Values are compared as
- * they are, unrounded, with "at least" (maximize) or "at most" (minimize).
+ * What one trial's objective says, epoch by epoch. `values[i]` is the objective after epoch i + 1. Null (or a number
+ * that is not finite) is a value that reaches nothing and holds nothing; undefined is an epoch that the program left
+ * out, which says nothing either way. Values are compared as they are, unrounded.
  */
 import type { Goal } from '../../core/spec.js';
 
-export type CurveValue = number | null;
+export type CurveValue = number | null | undefined;
 
 /** A value and the 1-based epoch after which it stood. */
 export interface EpochValue {
@@ -38,15 +38,21 @@ export interface Transition {
   readonly ranEpochs: number;
 }
 
-const isFiniteValue = (value: CurveValue | undefined): value is number =>
+const isFiniteValue = (value: CurveValue): value is number =>
   typeof value === 'number' && Number.isFinite(value);
 
 /** True when `a` is strictly better than `b`. */
 export const isBetter = (a: number, b: number, goal: Goal): boolean => (goal === 'maximize' ? a > b : a < b);
 
 /** True when `value` is at the level or beyond it. */
-export const reaches = (value: CurveValue | undefined, level: number, goal: Goal): boolean =>
+export const reaches = (value: CurveValue, level: number, goal: Goal): boolean =>
   isFiniteValue(value) && (goal === 'maximize' ? value >= level : value <= level);
+
+const reported = (values: readonly CurveValue[]): readonly (number | null)[] =>
+  values.filter((value) => value !== undefined);
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** The best finite value; of equal ones the earliest. Null when there is none. */
 export function best(values: readonly CurveValue[], goal: Goal): EpochValue | null {
@@ -67,9 +73,8 @@ export function final(values: readonly CurveValue[]): number | null {
 
 /** Mean of the last five values (of all when fewer ran); null when one of them is not finite or nothing ran. */
 export function meanOfLast5(values: readonly CurveValue[]): number | null {
-  const tail = values.slice(-5);
-  if (tail.length === 0 || !tail.every(isFiniteValue)) return null;
-  return tail.reduce((sum, value) => sum + value, 0) / tail.length;
+  const tail = reported(values).slice(-5);
+  return tail.length > 0 && tail.every(isFiniteValue) ? mean(tail) : null;
 }
 
 /** First epoch, 1-based, whose value reaches the level; null when none does. */
@@ -78,10 +83,10 @@ export function firstHit(values: readonly CurveValue[], level: number, goal: Goa
   return index === -1 ? null : index + 1;
 }
 
-function holds(window: readonly CurveValue[], bound: number, hold: Hold): boolean {
+function holds(values: readonly CurveValue[], bound: number, hold: Hold): boolean {
+  const window = reported(values);
   if (hold.variant !== 'mean') return window.every((value) => reaches(value, bound, hold.goal));
-  if (!window.every(isFiniteValue)) return false;
-  return reaches(window.reduce((sum, value) => sum + value, 0) / window.length, bound, hold.goal);
+  return window.every(isFiniteValue) && reaches(mean(window), bound, hold.goal);
 }
 
 /**

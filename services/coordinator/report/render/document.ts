@@ -69,6 +69,8 @@ function savedText(report: Report): string | null {
 function facts(report: Report): readonly (readonly [string, string])[] {
   const { sweep } = report;
   const states = Object.entries(sweep.trials.byState).map(([state, n]) => `${n} ${state}`);
+  const { all, tried } = sweep.points;
+  const untried = tried < all ? `; ${tried} of ${count(all, 'setting')} tried` : '';
   const saved = savedText(report);
   const when =
     sweep.endedAt === null
@@ -85,7 +87,7 @@ function facts(report: Report): readonly (readonly [string, string])[] {
   const { metric, goal, target } = sweep.objective;
   return [
     ['Sweep', `${STATUS[sweep.status]}${sweep.reason === '' ? '' : ` (${sweep.reason})`}, ${when}`],
-    ['Trials', `${sweep.trials.total}: ${listText(states)}`],
+    ['Trials', `${sweep.trials.total}: ${listText(states)}${untried}`],
     [
       'Objective',
       `${goal} ${metric}${target === null ? '' : `, target ${target}`}; recipe ${sweep.recipe}, at most ${count(sweep.maxEpochs, 'epoch')}; stopping rule ${sweep.stopping}`,

@@ -1,6 +1,6 @@
 /** The report's tables, for every renderer: text that is not escaped yet. */
 import { isReached } from '../cells.js';
-import type { Cell, CellLevel, Report, TrialSummary } from '../types.js';
+import type { Cell, Report, TrialSummary } from '../types.js';
 import type { Aggregate, Spread } from '../analysis/repeats.js';
 import {
   aggregateText,

@@ -57,8 +57,9 @@ function rungs(report: Report, x: Scale): readonly Markup[] {
 function endMark(trial: TrialSummary, name: string, x: Scale, y: Scale): Markup {
   const last = trial.curve.values.findLastIndex((value) => value !== null);
   const value = trial.curve.values[last];
-  if (value === undefined || value === null) return nothing;
-  const [cx, cy] = [x(last + 1), Math.min(BOTTOM, Math.max(TOP, y(value)))];
+  const epoch = trial.curve.epochs[last];
+  if (value == null || epoch === undefined) return nothing;
+  const [cx, cy] = [x(epoch), Math.min(BOTTOM, Math.max(TOP, y(value)))];
   const [left, right, up, down] = [at(cx - 4), at(cx + 4), at(cy - 4), at(cy + 4)];
   if (trial.state === 'stopped') {
     return markup`<path class="cross ${name}" d="M${left} ${up}L${right} ${down}M${left} ${down}L${right} ${up}"/>`;
@@ -91,7 +92,7 @@ export function curvesPlot(report: Report, series: Series): Markup {
   ).defined((p) => p.value !== null);
   const lines = [...trials].reverse().map((trial) => {
     const name = series.classOf(trial.settingId);
-    const points = trial.curve.values.map((value, i) => ({ epoch: i + 1, value }));
+    const points = trial.curve.values.map((value, i) => ({ epoch: trial.curve.epochs[i] ?? 0, value }));
     const d = path(points) ?? '';
     return markup`<g><title>${describe(trial)}</title><path class="curve ${name}" clip-path="url(#inside)" d="${d}"/>${endMark(trial, name, x, y)}</g>`;
   });
