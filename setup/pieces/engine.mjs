@@ -3,7 +3,7 @@
  * the package's C++ binding compiled against them. The package's own installer is never run: it fetches a TensorFlow of
  * 2022 from a host that is often unreachable. So the package is installed here, in the cache, and not as a dependency.
  */
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import {
   engineFolder,
@@ -73,6 +73,25 @@ function compiler() {
 }
 
 /**
+ * TensorFlow opens CUDA's libraries by name, along a search path that lacks some of their folders (cuSOLVER's, so that
+ * no GPU would be used at all). So every library gets a link in one folder that is on the path. These folders are all as
+ * deep, so that the libraries' own relative paths hold there too.
+ * @param {string} folder with nvidia/
+ */
+export function linkCudaLibraries(folder) {
+  const nvidia = join(folder, 'nvidia');
+  const meeting = join(nvidia, 'cuda_runtime', 'lib');
+  for (const part of readdirSync(nvidia)) {
+    const own = join(nvidia, part, 'lib');
+    if (own === meeting || !existsSync(own)) continue;
+    for (const name of readdirSync(own).filter((file) => file.includes('.so'))) {
+      if (!existsSync(join(meeting, name)))
+        symlinkSync(join('..', '..', part, 'lib', name), join(meeting, name));
+    }
+  }
+}
+
+/**
  * @param {boolean} gpu
  * @param {boolean} verify
  */
@@ -96,6 +115,7 @@ async function ensureLibraries(gpu, verify) {
       mkdirSync(downloads);
       for (const wheel of chosen.wheels) files.push(await fetchWheel('tensorflow', wheel, downloads));
       await unpackWheels('tensorflow', files, TAKE, fresh);
+      if (gpu) linkCudaLibraries(fresh);
     },
   });
   await dropDownloads(files);
@@ -139,24 +159,35 @@ async function compileBinding(modules, libraries) {
   );
 }
 
+/** Whether a GPU can be opened here, as opposed to a driver lying about. */
+const hasGpuDevice = () => existsSync('/dev/nvidia0') || existsSync('/dev/dxg');
+
 /**
  * A real convolution, its gradient, a fused batch normalisation and a saved graph, in a process of its own: a library
  * that needs another CPU or driver ends it by a signal.
  * @param {string} folder an engine folder
+ * @param {boolean} gpu whether it is the CUDA one
  */
-export async function proveEngine(folder) {
+async function proveEngine(folder, gpu) {
   const ran = await run(process.execPath, [join(projectRoot(), 'setup', 'prove-engine.cjs'), folder], {
-    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },
+    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '1' },
   });
-  if (ran.code === 0) return;
-  throw new SetupError(
-    'WS-SETUP-ENGINE',
-    'The TensorFlow engine was set up but does not compute right on this machine.',
-    'The lines below say why; on x86_64 it needs a CPU with AVX.',
-    {
-      detail: lastWords(ran),
-    },
-  );
+  if (ran.code !== 0) {
+    throw new SetupError(
+      'WS-SETUP-ENGINE',
+      'The TensorFlow engine was set up but does not compute right on this machine.',
+      'The lines below say why; on x86_64 it needs a CPU with AVX.',
+      { detail: lastWords(ran) },
+    );
+  }
+  if (gpu && hasGpuDevice() && !JSON.parse(ran.stdout).gpu) {
+    throw new SetupError(
+      'WS-SETUP-GPU',
+      'There is a GPU on this machine, but TensorFlow does not use it.',
+      'The lines below say why (often a driver older than 525: see nvidia-smi); WATTSWEEP_GPU=0 trains on the CPU.',
+      { detail: lastWords(ran) },
+    );
+  }
 }
 
 /**
@@ -192,7 +223,7 @@ export async function ensureEngine({ gpu: asked, verify = false } = {}) {
       progress('engine', 'compiling');
       await compileBinding(join(fresh, 'node_modules'), librariesFolder);
       progress('engine', 'proving');
-      await proveEngine(fresh);
+      await proveEngine(fresh, gpu);
     },
   });
   // Both are waited for, so that a failure of one does not leave the other working behind an ended set-up.

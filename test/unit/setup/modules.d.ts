@@ -44,3 +44,6 @@ declare module '*/setup/pieces/nats.mjs' {
 declare module '*/setup/test.mjs' {
   export function verdict(code: number, report: string | null): { lines: string[]; exitCode: number };
 }
+declare module '*/setup/pieces/engine.mjs' {
+  export function linkCudaLibraries(folder: string): void;
+}
