@@ -44,7 +44,7 @@ import type { ParameterValue } from '../spec.js';
 import { rounded } from './domain.js';
 
 /** Functions that an expression may call. */
-export const expressionFunctions = [
+const expressionFunctions = [
   ...[
     'abs',
     'cbrt',
@@ -129,6 +129,8 @@ export type Compilation =
       readonly offset: number | null;
       /** The function that does not exist, where that is the problem. */
       readonly unknownFunction: string | null;
+      /** Those that exist. */
+      readonly functions: readonly string[];
     };
 
 const message = (error: unknown): string =>
@@ -183,26 +185,27 @@ const refused: Readonly<Record<string, string>> = {
   RangeNode: 'a range',
 };
 
+const refusal = (
+  problem: string,
+  offset: number | null = null,
+  unknownFunction: string | null = null,
+): Compilation => ({ problem, offset, unknownFunction, functions: expressionFunctions });
+
 /** @param text the expression, without the `=` in front of it */
 export function compileExpression(text: string): Compilation {
   if (text.length > MAX_LENGTH) {
-    return { problem: `it is longer than ${MAX_LENGTH} characters`, offset: null, unknownFunction: null };
+    return refusal(`it is longer than ${MAX_LENGTH} characters`);
   }
   let node: MathNode;
   try {
     node = math.parse(text);
   } catch (error) {
     const at = error instanceof SyntaxError && 'char' in error ? Number(error.char) : NaN;
-    return {
-      problem: message(error),
-      offset: Number.isFinite(at) ? Math.max(0, at - 1) : null,
-      unknownFunction: null,
-    };
+    return refusal(message(error), Number.isFinite(at) ? Math.max(0, at - 1) : null);
   }
   const found: Findings = { names: new Set(), problem: null, unknownFunction: null };
   inspect(node, found);
-  if (found.problem !== null)
-    return { problem: found.problem, offset: null, unknownFunction: found.unknownFunction };
+  if (found.problem !== null) return refusal(found.problem, null, found.unknownFunction);
   const code = node.compile();
   const names = [...found.names];
   return {

@@ -31,4 +31,7 @@ export const pointAt = (spec: SweepSpec, position: number): Parameters =>
   methods[spec.search.method].propose(spec, position);
 
 export { canonicalJson } from './canonical.js';
+export { axisValues } from './domain.js';
+export { compileExpression, expressionConstants } from './expression.js';
+export { gridOverlaps } from './grid.js';
 export { pointHash, repeatSeed } from './hash.js';

@@ -1,0 +1,265 @@
+/** Makes the core's `SweepSpec` of a file whose shape is right, and checks what its keys mean together. */
+import { recipes, type RecipeDescriptor } from '../../../proto/recipes.js';
+import { axisValues, gridOverlaps } from '../core/search/index.js';
+import type { Axes, ObjectiveSpec, Parameters, SweepSpec } from '../core/spec.js';
+import { asParameter, checkName, doubt, isExpression, readAxes } from './axes.js';
+import type { Path } from './document.js';
+import { checkReferences, tryExpressions } from './expressions.js';
+import { nearest, oneOf, show, type Problems } from './problems.js';
+import type { PartialSweepFile } from './schema.js';
+import { readStopping } from './stopping.js';
+import { warnOfSweep } from './warnings.js';
+
+/** Points times repeats: beyond, positions are no longer exact. */
+const MAX_TRIALS = 9e15;
+
+interface Recipe {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Null for a command: it takes any parameter and reports any metric. */
+  readonly descriptor: RecipeDescriptor | null;
+}
+
+/**
+ * @param file what is sound of the content
+ * @param content the whole file: a key that stands there, but not in `file`, has been reported
+ * @returns null when a problem was reported, now or before
+ */
+export function buildSpec(
+  file: PartialSweepFile,
+  content: Readonly<Record<string, unknown>>,
+  problems: Problems,
+): SweepSpec | null {
+  const recipe = readRecipe(file, content, problems);
+  const descriptor = recipe?.descriptor ?? null;
+  const objective = readObjective(file, recipe, problems);
+  const fixed = readFixed(file.fixed ?? {}, descriptor, problems);
+  if (file.sweep !== undefined && Object.keys(file.sweep).length === 0) {
+    const message = 'the map is empty';
+    problems.add({
+      code: 'SPEC_EMPTY_GRID',
+      path: ['sweep'],
+      message,
+      expected: 'at least one parameter, or no `sweep`',
+    });
+  }
+  const sweep = readAxes(file.sweep ?? {}, ['sweep'], descriptor, problems);
+  const writtenCases = file.cases ?? [{}];
+  const cases = writtenCases.map((branch, index) => readAxes(branch, ['cases', index], descriptor, problems));
+  checkTwice(file, problems);
+
+  const shared = [...Object.keys(file.fixed ?? {}), ...Object.keys(file.sweep ?? {})];
+  const declared = writtenCases.map((branch) => new Set([...shared, ...Object.keys(branch)]));
+  const isWhole = (key: keyof PartialSweepFile): boolean =>
+    content[key] === undefined || file[key] !== undefined;
+  if (isWhole('fixed') && isWhole('sweep') && isWhole('cases')) {
+    checkReferences(sweep, cases, declared, descriptor, problems);
+    checkTemplates(recipe?.command ?? [], declared, problems);
+  }
+  const names = new Set(declared.flatMap((set) => [...set]));
+  const stopping = readStopping(file.stopping, file.max_epochs ?? null, names, problems);
+  const size = sizeOf(sweep, cases);
+  if (size * (file.repeats ?? 1) > MAX_TRIALS) {
+    const message = `the grid has ${size.toExponential(1)} points${file.repeats === 1 ? '' : ` and ${file.repeats ?? 1} repeats`}`;
+    problems.add({
+      code: 'SPEC_VALUE',
+      path: ['sweep'],
+      part: 'key',
+      message,
+      expected: 'at most 9e15 trials',
+    });
+  }
+  if (problems.count > 0 || recipe === null || objective === null) return null;
+  if (file.name === undefined || file.max_epochs === undefined) return null;
+
+  const { target } = objective;
+  const spec: SweepSpec = {
+    name: file.name,
+    recipe: recipe.name,
+    command: recipe.command,
+    objective,
+    levels: readLevels(file.levels ?? (target === null ? [] : [target]), problems),
+    maxEpochs: file.max_epochs,
+    fixed,
+    sweep,
+    cases,
+    search: { method: 'grid' },
+    stopping,
+    repeats: file.repeats ?? 1,
+    seed: file.seed ?? 1,
+    budget: { energyWh: file.budget?.energy_wh ?? null, hours: file.budget?.hours ?? null },
+    resources: { gpus: file.resources?.gpus ?? null, device: file.resources?.device ?? null },
+    maxParallel: file.max_parallel ?? null,
+  };
+  checkOverlaps(spec, problems);
+  tryExpressions(spec, problems);
+  if (problems.count > 0) return null;
+  warnOfSweep(spec, descriptor, problems);
+  return spec;
+}
+
+function readRecipe(
+  file: PartialSweepFile,
+  content: Readonly<Record<string, unknown>>,
+  problems: Problems,
+): Recipe | null {
+  const { recipe } = file;
+  const command = file.command?.map(String);
+  if (command !== undefined && (recipe === undefined || recipe === 'command')) {
+    return content['recipe'] === undefined || recipe === 'command'
+      ? { name: 'command', command, descriptor: null }
+      : null;
+  }
+  if (command !== undefined) {
+    const message = `\`command\` stands beside \`recipe: ${String(recipe)}\``;
+    problems.add({ code: 'SPEC_VALUE', path: ['command'], part: 'key', message, expected: 'one of the two' });
+    return null;
+  }
+  if (recipe === 'command') {
+    if (content['command'] !== undefined) return null;
+    const message = 'the recipe `command` has no `command`';
+    problems.add({
+      code: 'SPEC_MISSING_KEY',
+      path: ['recipe'],
+      message,
+      expected: 'command: [program, argument, ...]',
+    });
+    return null;
+  }
+  if (recipe !== undefined) return { name: recipe, command: [], descriptor: recipes.get(recipe) ?? null };
+  if (content['recipe'] === undefined && content['command'] === undefined) {
+    const message = 'the key `recipe` is missing';
+    problems.add({
+      code: 'SPEC_MISSING_KEY',
+      path: ['recipe'],
+      message,
+      expected: `${oneOf([...recipes.keys()])}, or a \`command\``,
+    });
+  }
+  return null;
+}
+
+function readObjective(
+  file: PartialSweepFile,
+  recipe: Recipe | null,
+  problems: Problems,
+): ObjectiveSpec | null {
+  const { objective } = file;
+  if (objective === undefined || recipe === null) return null;
+  const metrics = recipe.descriptor?.metrics ?? null;
+  const metric = metrics?.find(({ name }) => name === objective.metric);
+  if (metrics !== null && metric === undefined) {
+    const names = metrics.map(({ name }) => name);
+    const message = `the recipe ${recipe.name} reports no metric ${show(objective.metric)}`;
+    const suggestion = nearest(objective.metric, names);
+    const path = ['objective', 'metric'];
+    problems.add({ code: 'SPEC_UNKNOWN_METRIC', path, message, expected: oneOf(names), suggestion });
+    return null;
+  }
+  const goal = objective.goal ?? metric?.goal;
+  if (goal === undefined) {
+    const message = 'the key `goal` is missing: of a command it is not known';
+    const path = ['objective', 'goal'];
+    problems.add({ code: 'SPEC_MISSING_KEY', path, message, expected: 'maximize or minimize' });
+    return null;
+  }
+  if (metric !== undefined && metric.goal !== goal) {
+    problems.warn(
+      ['objective', 'goal'],
+      `${goal} is unusual: ${metric.name} is better when ${metric.goal === 'maximize' ? 'large' : 'small'}`,
+    );
+  }
+  return {
+    metric: objective.metric,
+    goal,
+    target: objective.target ?? null,
+    holdEpochs: objective.hold_epochs,
+    holdTolerance: objective.hold_tolerance,
+  };
+}
+
+function readFixed(
+  content: Readonly<Record<string, unknown>>,
+  recipe: RecipeDescriptor | null,
+  problems: Problems,
+): Parameters {
+  const entries = Object.entries(content).map(([name, raw]) => {
+    const path = ['fixed', name];
+    checkName(name, path, recipe, problems);
+    const value = asParameter(raw);
+    if (isExpression(value))
+      problems.warn(path, 'this is text here; an expression stands under `sweep` or in a case');
+    const descriptor =
+      recipe !== null && Object.hasOwn(recipe.parameters, name) ? recipe.parameters[name] : undefined;
+    doubt(value, path, descriptor, problems);
+    return [name, value] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** A parameter has one place: `fixed`, `sweep` or the cases. */
+function checkTwice({ fixed = {}, sweep = {}, cases = [] }: PartialSweepFile, problems: Problems): void {
+  const check = (name: string, path: Path, holders: Readonly<Record<string, object>>): void => {
+    for (const [holder, content] of Object.entries(holders)) {
+      if (!Object.hasOwn(content, name)) continue;
+      const message = `\`${name}\` stands under \`${holder}\`, too`;
+      problems.add({ code: 'SPEC_VALUE', path, part: 'key', message, expected: 'one place for a parameter' });
+    }
+  };
+  for (const name of Object.keys(sweep)) check(name, ['sweep', name], { fixed });
+  for (const [index, branch] of cases.entries()) {
+    for (const name of Object.keys(branch)) check(name, ['cases', index, name], { fixed, sweep });
+  }
+}
+
+/** Every `{name}` of the command must be a parameter of every point. */
+function checkTemplates(
+  command: readonly string[],
+  declared: readonly ReadonlySet<string>[],
+  problems: Problems,
+): void {
+  for (const [index, argument] of command.entries()) {
+    for (const match of argument.matchAll(/\{([A-Za-z_][A-Za-z0-9_.-]*)\}/g)) {
+      const name = match[1] ?? '';
+      const lacking = declared.findIndex((names) => !names.has(name));
+      if (lacking < 0) continue;
+      const names = [...(declared[lacking] ?? [])];
+      const isKnown = declared.some((set) => set.has(name));
+      const message = isKnown
+        ? `\`{${name}}\` has no value in cases[${lacking}]`
+        : `\`{${name}}\` names no parameter of this sweep`;
+      const near = isKnown ? null : nearest(name, names);
+      problems.add({
+        code: 'SPEC_VALUE',
+        path: ['command', index],
+        offset: match.index,
+        message,
+        expected: names.length === 0 ? 'a parameter under `fixed`, `sweep` or `cases`' : oneOf(names),
+        suggestion: near === null ? null : `{${near}}`,
+      });
+    }
+  }
+}
+
+const sizeOf = (sweep: Axes, cases: readonly Axes[]): number => {
+  const product = (axes: Axes): number =>
+    axes.reduce((size, { domain }) => size * (axisValues(domain)?.size ?? 1), 1);
+  return product(sweep) * cases.reduce((sum, branch) => sum + product(branch), 0);
+};
+
+function readLevels(levels: readonly number[], problems: Problems): readonly number[] {
+  for (const [index, level] of levels.entries()) {
+    if (levels.indexOf(level) < index) problems.warn(['levels', index], `${level} stands twice`);
+  }
+  return [...new Set(levels)];
+}
+
+function checkOverlaps(spec: SweepSpec, problems: Problems): void {
+  for (const { branch, points } of gridOverlaps(spec)) {
+    const path = ['cases', branch];
+    if (points === null) {
+      const message = 'this case may hold points of earlier cases, too many to compare';
+      problems.add({ code: 'SPEC_VALUE', path, message, expected: 'cases that differ in a constant' });
+    } else problems.warn(path, `${points} of its points stand in earlier cases, too; each runs once`);
+  }
+}

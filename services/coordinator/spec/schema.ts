@@ -1,0 +1,189 @@
+/**
+ * The shape of a sweep file: keys, types and ranges, each key with its description. What keys mean together is checked
+ * in `build.ts`; values of `fixed`, `sweep` and `cases` in `axes.ts`. The JSON Schema for editors is made from this.
+ */
+import { z } from 'zod';
+import { recipes } from '../../../proto/recipes.js';
+
+/** A value of `sweep` or of a case: read by `axes.ts`, which tells a range from a constant. */
+export const axisSchema = z.unknown();
+/** A value of `fixed`. */
+export const fixedValueSchema = z.unknown();
+
+const parameterName = z
+  .string()
+  .max(100)
+  .regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/);
+
+const axesSchema = z.record(parameterName, axisSchema);
+
+export const rangeSchema = z
+  .strictObject({
+    min: z.number().describe('First value.'),
+    max: z.number().describe('Last value; greater than min.'),
+    scale: z.enum(['linear', 'log']).default('linear').describe('Equal differences, or equal ratios.'),
+    count: z.int().min(1).max(1_000_000_000).optional().describe('Number of values, both ends included.'),
+    integer: z
+      .boolean()
+      .optional()
+      .describe('Round to whole numbers, each once. Default: as the recipe declares the parameter.'),
+  })
+  .describe('Evenly spaced values from min to max.');
+
+export const objectiveSchema = z.strictObject({
+  metric: z.string().min(1).describe('Metric that every epoch reports, e.g. val_accuracy.'),
+  goal: z
+    .enum(['maximize', 'minimize'])
+    .optional()
+    .describe("Which direction is better. Default: the recipe's; a command must say it."),
+  target: z.number().optional().describe('A trial that holds this level of the metric succeeds early.'),
+  hold_epochs: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(5)
+    .describe('Epochs after the first hit during which the target must hold.'),
+  hold_tolerance: z.number().min(0).default(0.002).describe('How far the metric may fall short meanwhile.'),
+});
+
+export const ashaSchema = z
+  .strictObject({
+    rule: z.literal('asha'),
+    mode: z.literal('stop').default('stop').describe('Losing trials are stopped.'),
+    first_rung: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Epochs of the lowest rung. Default: max_epochs / eta^2, at least 1 and at least window.'),
+    eta: z.int().min(2).max(1000).default(3).describe('About 1 in eta trials goes on at each rung.'),
+    window: z.int().min(1).default(1).describe('The value at a rung is the mean of so many last epochs.'),
+    compare_within: z
+      .array(z.string())
+      .default([])
+      .describe('Rank only among trials that share these parameters, e.g. [batch_size].'),
+    brackets: z
+      .int()
+      .min(1)
+      .max(10)
+      .default(1)
+      .describe('Brackets s = 0, 1, ...; bracket s starts at first_rung * eta^s.'),
+  })
+  .describe('Asynchronous successive halving (Li et al., arXiv 1810.05934), stopping form. Counts epochs.');
+
+export const patienceSchema = z
+  .strictObject({
+    rule: z.literal('patience'),
+    patience: z.int().min(0).describe('Epochs in a row without improvement after which a trial stops.'),
+    min_delta: z.number().min(0).default(0).describe('An improvement is larger than this.'),
+    start_epoch: z.int().min(1).default(1).describe('Earlier epochs do not count.'),
+  })
+  .describe('Stop when the objective no longer improves, as Keras EarlyStopping.');
+
+export const thresholdSchema = z
+  .strictObject({
+    rule: z.literal('threshold'),
+    bound: z.number().describe('Stop a trial whose objective is worse than this.'),
+    from_epoch: z.int().min(1).default(1).describe('First epoch that is looked at.'),
+  })
+  .describe('Stop trials that go nowhere.');
+
+export const noRuleSchema = z
+  .strictObject({ rule: z.literal('none') })
+  .describe('Every trial runs to max_epochs.');
+
+export const searchSchema = z.strictObject({ method: z.enum(['grid']).describe('Every combination.') });
+
+export const budgetSchema = z.strictObject({
+  energy_wh: z.number().positive().optional().describe('Watt-hours of the whole sweep.'),
+  hours: z.number().positive().optional().describe('Hours since the first attempt began.'),
+});
+
+export const resourcesSchema = z.strictObject({
+  gpus: z
+    .int()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('GPUs of a trial: 0 or 1. Default: whatever slot there is.'),
+  device: z.string().min(1).optional().describe("Part of the device model's name, e.g. RTX 4060 Ti."),
+});
+
+const recipeNames: [string, ...string[]] = ['command', ...recipes.keys()];
+
+export const sweepFileSchema = z.strictObject({
+  name: z.string().trim().min(1).max(100).describe('Name of the sweep, for people.'),
+  recipe: z.enum(recipeNames).optional().describe('What is trained. Leave it out where `command` stands.'),
+  command: z
+    .array(z.union([z.string(), z.number()]))
+    .min(1)
+    .optional()
+    .describe(
+      'Program and arguments; {name} stands for the parameter of that name. Only boxes that opted in run it.',
+    ),
+  objective: objectiveSchema.describe('What makes a trial good.'),
+  levels: z
+    .array(z.number())
+    .max(100)
+    .optional()
+    .describe('Levels of the objective for which time and energy are reported. Default: the target.'),
+  max_epochs: z.int().min(1).max(1_000_000).describe('Epochs of a trial that is not stopped.'),
+  fixed: z
+    .record(parameterName, fixedValueSchema)
+    .default({})
+    .describe('Parameters that are the same in every trial, of any type; lists are values here.'),
+  sweep: axesSchema
+    .optional()
+    .describe('Parameters that vary: a list, a range, an "= expression", or a constant.'),
+  cases: z
+    .array(axesSchema)
+    .max(1000)
+    .optional()
+    .describe('Branches: the grid is sweep x (all of the first case + all of the second + ...).'),
+  search: z
+    .union([z.enum(['grid']), searchSchema])
+    .default('grid')
+    .describe('How points are chosen.'),
+  stopping: z
+    .union([
+      z.enum(['asha', 'patience', 'threshold', 'none']),
+      z.discriminatedUnion('rule', [ashaSchema, patienceSchema, thresholdSchema, noRuleSchema]),
+    ])
+    .default('none')
+    .describe('When a trial is stopped early. Default: never.'),
+  repeats: z.int().min(1).max(1000).default(1).describe('Runs of every point, each with another seed.'),
+  seed: z
+    .int()
+    .min(0)
+    .default(1)
+    .describe('Seeds of the repeats (the same for all points) and the order of the grid follow from it.'),
+  budget: budgetSchema
+    .default({})
+    .describe('What the sweep may spend; it ends when the first limit is reached.'),
+  resources: resourcesSchema.default({}).describe('What a trial needs.'),
+  max_parallel: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Trials at the same time. Default: as many as there are slots.'),
+});
+
+export type SweepFile = z.output<typeof sweepFileSchema>;
+
+/** Every key optional: for what is left of a file after the parts with errors were taken out. */
+export const partialSweepFileSchema = sweepFileSchema.partial();
+export type PartialSweepFile = z.output<typeof partialSweepFileSchema>;
+
+const shapes: Readonly<Record<string, object>> = {
+  '': sweepFileSchema.shape,
+  objective: objectiveSchema.shape,
+  search: searchSchema.shape,
+  budget: budgetSchema.shape,
+  resources: resourcesSchema.shape,
+  'stopping.asha': ashaSchema.shape,
+  'stopping.patience': patienceSchema.shape,
+  'stopping.threshold': thresholdSchema.shape,
+  'stopping.none': noRuleSchema.shape,
+};
+
+/** The keys of a part of the file, by its path; stopping rules as `stopping.asha`. */
+export const keysOf = (part: string): readonly string[] => Object.keys(shapes[part] ?? {});
