@@ -166,7 +166,7 @@ export class AttemptRun {
         this.#keep(child.stderr),
       ]);
       // EPIPE: the runner has gone; its exit tells.
-      (child.stdin).on('error', () => undefined);
+      child.stdin.on('error', () => undefined);
       this.#command(encodeLine({ type: 'run', attempt: this.accepted.spec }));
 
       child.once('exit', (code, signal) => {

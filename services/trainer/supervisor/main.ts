@@ -7,6 +7,7 @@
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import type { AcceptedAttempt } from '../attempts/record.js';
 import { monotonicMs } from '../host/clock.js';
 import { readJsonSync, writeJsonSync } from '../host/files.js';
@@ -70,6 +71,9 @@ class Supervisor {
 
   #exit(): never {
     rmSync(this.slot.socketPath, { force: true });
+    // The socket has a folder of its own where the slot's path is too long for one.
+    const folder = dirname(this.slot.socketPath);
+    if (folder !== dirname(this.slotFile)) rmSync(folder, { recursive: true, force: true });
     process.exit(0);
   }
 

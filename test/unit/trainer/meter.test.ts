@@ -172,10 +172,8 @@ describe('processors', () => {
   it('says why a counter cannot be read, and how to allow it', async () => {
     await zone('intel-rapl:0', 'package-0', 900_000);
     await rm(join(root, 'intel-rapl:0', 'energy_uj'));
-    expect(raplPower(root)?.read()).toMatchObject({
-      joules: null,
-      problem: expect.stringContaining('cannot be read'),
-    });
+    expect(raplPower(root)?.read().joules).toBeNull();
+    expect(raplPower(root)?.read().problem).toContain('cannot be read');
     // Root may read everything, so the refusal itself is made up here.
     expect(readProblem('/x', Object.assign(new Error('denied'), { code: 'EACCES' }))).toContain(
       'chmod a+r /x',

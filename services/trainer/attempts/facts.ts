@@ -1,0 +1,176 @@
+/**
+ * Turns spool records into the facts that NATS carries. The runner's words are checked field by field: a program may
+ * say anything, and what it says wrongly is left out. Energy comes from the meter, over the windows that the runner named.
+ */
+import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
+import type { Energy, EpochReport, Report, StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
+import type { MeteredDevice, PowerMeter } from '../power/meter.js';
+import { decodeNumber, type AttemptKey, type RunnerLine, type TimeWindow } from '../protocol/runner.js';
+import type { SpoolRecord } from './record.js';
+
+type Line<T extends RunnerLine['type']> = Extract<RunnerLine, { type: T }>;
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What the facts of an attempt are made with. */
+export interface FactContext {
+  readonly key: AttemptKey;
+  readonly metered: readonly MeteredDevice[];
+  readonly meter: PowerMeter;
+  /** When the runner was started; null when nobody wrote it down. */
+  readonly startedMonotonicMs: number | null;
+  /** End of the previous epoch, or the word that the attempt had begun. */
+  readonly previousMonotonicMs: number | null;
+}
+
+export const END_CLASSES: Readonly<Record<string, AttemptEndClass>> = {
+  completed: AttemptEndClass.COMPLETED,
+  stopped: AttemptEndClass.STOPPED,
+  diverged: AttemptEndClass.DIVERGED,
+  crashed: AttemptEndClass.CRASHED,
+  out_of_memory: AttemptEndClass.OUT_OF_MEMORY,
+  refused: AttemptEndClass.REFUSED,
+  preempted: AttemptEndClass.PREEMPTED,
+};
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+const finite = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+/** A non-negative integer of 32 bits, else 0. */
+const count = (value: unknown): number => {
+  const number = finite(value);
+  return number !== undefined && Number.isInteger(number) && number >= 0 && number < 2 ** 32 ? number : 0;
+};
+
+function window(value: unknown): TimeWindow | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { beginMonotonicMs, endMonotonicMs } = value as Fields;
+  const begin = finite(beginMonotonicMs);
+  const end = finite(endMonotonicMs);
+  return begin !== undefined && end !== undefined && end > begin
+    ? { beginMonotonicMs: begin, endMonotonicMs: end }
+    : null;
+}
+
+function metrics(value: unknown): Record<string, number> {
+  if (typeof value !== 'object' || value === null) return {};
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, metric]) => {
+      const number = decodeNumber(metric);
+      return number === undefined ? [] : [[name, number]];
+    }),
+  );
+}
+
+const noEnergy = (reason: string): Energy => ({
+  joules: undefined,
+  meanWatts: undefined,
+  method: '',
+  absentReason: reason,
+});
+
+export const started = (line: Line<'started'>, record: SpoolRecord, context: FactContext): Report['fact'] => {
+  const device = (line.device as unknown as Fields | undefined) ?? {};
+  return {
+    $case: 'started',
+    value: {
+      key: context.key,
+      deviceKind: text(device.kind),
+      deviceModel: text(device.name),
+      engine: Object.fromEntries(
+        Object.entries((line.engine as unknown as Fields | undefined) ?? {}).map(([name, value]) => [
+          name,
+          text(value),
+        ]),
+      ),
+      trainableParameters: finite(line.trainableParameters),
+      stepsPerEpoch: finite(line.stepsPerEpoch),
+      resumedEpoch: count(line.resumedEpoch),
+      atUnixMs: record.atUnixMs,
+    },
+  };
+};
+
+/** The epoch with its energy. Waits for the meter's sample behind the epoch's end. */
+export async function epoch(
+  line: Line<'epoch'>,
+  record: SpoolRecord,
+  context: FactContext,
+): Promise<Report['fact']> {
+  const { meter, metered } = context;
+  const named = { train: window(line.trainWindow), evaluation: window(line.evaluationWindow) };
+  // A program that names no windows: all since its last word was training, as far as one can tell.
+  const since = context.previousMonotonicMs ?? context.startedMonotonicMs;
+  const train =
+    named.train ??
+    (named.evaluation === null && since !== null
+      ? { beginMonotonicMs: since, endMonotonicMs: record.monotonicMs }
+      : null);
+  const evaluation = named.evaluation;
+  const whole: TimeWindow | null =
+    train === null
+      ? evaluation
+      : {
+          beginMonotonicMs: train.beginMonotonicMs,
+          endMonotonicMs: evaluation?.endMonotonicMs ?? train.endMonotonicMs,
+        };
+  if (whole !== null) await meter.sampledUntil(Math.min(whole.endMonotonicMs, record.monotonicMs));
+  const value: EpochReport = {
+    key: context.key,
+    epoch: count(line.epoch),
+    step: count(line.step),
+    metrics: metrics(line.metrics),
+    trainSeconds: finite(line.trainSeconds),
+    evaluationSeconds: finite(line.evaluationSeconds),
+    dataWaitSeconds: finite(line.dataWaitSeconds),
+    samplesPerSecond: finite(line.samplesPerSecond),
+    trainEnergy:
+      train === null
+        ? noEnergy('the program named no time of training')
+        : meter.energyBetween(metered, train),
+    evaluationEnergy:
+      evaluation === null
+        ? noEnergy('the program does not tell evaluation from training')
+        : meter.energyBetween(metered, evaluation),
+    gpuUtilization: whole === null ? undefined : (gpuUtilization(context, whole) ?? undefined),
+    atUnixMs: record.atUnixMs,
+  };
+  return { $case: 'epoch', value };
+}
+
+const gpuUtilization = (context: FactContext, whole: TimeWindow): number | null =>
+  context.metered.every(({ id }) => id.startsWith('GPU-') || id.startsWith('MIG-'))
+    ? context.meter.utilizationBetween(context.metered, whole)
+    : null;
+
+/** The end with the energy of the whole attempt. */
+export async function ended(
+  line: Line<'end'>,
+  record: SpoolRecord,
+  context: FactContext,
+): Promise<Report['fact']> {
+  const { meter, metered, startedMonotonicMs } = context;
+  const whole =
+    startedMonotonicMs === null
+      ? null
+      : { beginMonotonicMs: startedMonotonicMs, endMonotonicMs: record.monotonicMs };
+  await meter.sampledUntil(record.monotonicMs);
+  return {
+    $case: 'ended',
+    value: {
+      key: context.key,
+      class: END_CLASSES[line.class] ?? AttemptEndClass.CRASHED,
+      code: text(line.code),
+      message: text(line.message),
+      seconds: whole === null ? 0 : Math.max(0, (whole.endMonotonicMs - whole.beginMonotonicMs) / 1000),
+      energy: whole === null ? noEnergy('the attempt did not run') : meter.energyBetween(metered, whole),
+      atUnixMs: record.atUnixMs,
+    },
+  };
+}
+
+export const step = (line: Line<'step'>, key: AttemptKey): StepProgress => ({
+  key,
+  epoch: count(line.epoch),
+  step: count(line.step),
+  metrics: metrics(line.metrics),
+});

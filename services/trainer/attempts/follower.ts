@@ -1,0 +1,91 @@
+/**
+ * Follows an attempt's spool from its first line to its end: keeps the attempt's state, gives new facts to the
+ * publisher and steps to telemetry. Facts that NATS has acknowledged before are read again, but not given.
+ */
+import type { Report, StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
+import { AttemptPhase } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import type { MeteredDevice, PowerMeter } from '../power/meter.js';
+import type { Attempt } from './attempt.js';
+import { ended, epoch, started, step, type FactContext } from './facts.js';
+import { SpoolReader, type NumberedRecord } from './spool-reader.js';
+
+export interface FollowerEvents {
+  readonly onReport: (report: Report) => void;
+  readonly onStep: (step: StepProgress) => void;
+  /** The end line has been read: every process is gone. Called before the end's report is given. */
+  readonly onEnd: () => void;
+}
+
+export class AttemptFollower {
+  readonly #reader: SpoolReader;
+  #previousMonotonicMs: number | null = null;
+  #reading: Promise<void> = Promise.resolve();
+  #pending = false;
+  #closed = false;
+
+  constructor(
+    private readonly attempt: Attempt,
+    private readonly metered: readonly MeteredDevice[],
+    private readonly meter: PowerMeter,
+    private readonly events: FollowerEvents,
+  ) {
+    this.#reader = new SpoolReader(attempt.files.spool);
+  }
+
+  /** The spool may have grown. Resolves when what it held by now has been read. */
+  notify(): Promise<void> {
+    if (this.#closed) return this.#reading;
+    if (!this.#pending) {
+      this.#pending = true;
+      this.#reading = this.#reading.then(async () => {
+        this.#pending = false;
+        for (const record of await this.#reader.read()) await this.#take(record);
+        if (this.attempt.over) await this.close();
+      });
+    }
+    return this.#reading;
+  }
+
+  async #take({ number, record }: NumberedRecord): Promise<void> {
+    if (record === null) return;
+    const { attempt, meter, metered } = this;
+    const known = number <= attempt.acknowledgedLine;
+    const { line } = record;
+    const context = (): FactContext => ({
+      key: attempt.key,
+      metered,
+      meter,
+      startedMonotonicMs: attempt.run?.startedMonotonicMs ?? null,
+      previousMonotonicMs: this.#previousMonotonicMs,
+    });
+    const give = (fact: Report['fact']): void => this.events.onReport({ spoolLine: number, fact });
+    switch (line.type) {
+      case 'started':
+        if (attempt.phase === AttemptPhase.STARTING) attempt.phase = AttemptPhase.RUNNING;
+        if (!known) give(started(line, record, context()));
+        this.#previousMonotonicMs = record.monotonicMs;
+        break;
+      case 'step':
+        if (!known) this.events.onStep(step(line, attempt.key));
+        break;
+      case 'epoch':
+        if (!known) give(await epoch(line, record, context()));
+        attempt.epoch = line.epoch;
+        this.#previousMonotonicMs = record.monotonicMs;
+        break;
+      case 'checkpoint':
+        break;
+      case 'end': {
+        const fact = known ? null : await ended(line, record, context());
+        attempt.phase = AttemptPhase.ENDED;
+        this.events.onEnd();
+        if (fact !== null) give(fact);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#reader.close();
+  }
+}

@@ -1,0 +1,143 @@
+/** Options of the trainer service: checked once here, complete and readonly inside. */
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, extname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { WattsweepError } from '../../proto/errors.js';
+import { isToken } from '../../proto/subjects.js';
+
+export interface TrainerOptions {
+  /** Where NATS is: the one thing that a trainer must be told. */
+  readonly natsUrl: string;
+  /** Join token for NATS and gRPC; needed when the service listens beyond loopback. @default null */
+  readonly token?: string | null;
+  /** A token of [a-z0-9-], stable over restarts. @default from the host name */
+  readonly trainerId?: string;
+  /** @default ./.wattsweep */
+  readonly dataDir?: string;
+  /** @default 127.0.0.1 */
+  readonly listenHost?: string;
+  /** @default 0, a free port */
+  readonly grpcPort?: number;
+  /** Host under which coordinators reach this box. @default listenHost, or the first outer address for 0.0.0.0 */
+  readonly advertiseHost?: string | null;
+  /** `auto`: one slot a GPU, else one CPU slot. `{ cpu: n }`: n CPU slots that share the cores. @default 'auto' */
+  readonly slots?: 'auto' | { readonly cpu: number };
+  /** Programs that the recipe `command` may start, as the sweep file names them. @default [] (recipe not offered) */
+  readonly allowCommands?: readonly string[];
+  /** Watts to assume of a device that nothing reads, labelled `estimate` wherever it shows. @default null */
+  readonly estimateWatts?: number | null;
+  /** Lifetime of the trainer's record; renewed each third of it. @default 10000 */
+  readonly trainerTtlMs?: number;
+  /** A supervisor that has not heard a service for so long ends its attempt and exits. @default 90000 */
+  readonly lostAfterMs?: number;
+  /** Time that a runner has to checkpoint and exit before it is killed. @default 30000 */
+  readonly stopGraceMs?: number;
+  /** Labels for placement. @default {} */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** CPU threads of an attempt. @default the cores, shared among the CPU slots (or GPUs) */
+  readonly threadsPerSlot?: number | null;
+  /** Time between two samples of the power meter. @default 100 */
+  readonly meterPeriodMs?: number;
+  /** pino level. @default 'info' */
+  readonly logLevel?: string;
+  /** Program and arguments of the runner. @default Node with the runner that ships with Wattsweep */
+  readonly runnerCommand?: readonly string[];
+  /** Program and arguments of the slot supervisor; the slot's folder is appended. @default Node with our own */
+  readonly supervisorCommand?: readonly string[];
+}
+
+export type ResolvedTrainerOptions = {
+  readonly [K in keyof TrainerOptions]-?: NonNullable<TrainerOptions[K]> | NullOf<K>;
+};
+type NullOf<K extends keyof TrainerOptions> = null extends TrainerOptions[K] ? null : never;
+
+const DEFAULTS = {
+  dataDir: '.wattsweep',
+  listenHost: '127.0.0.1',
+  trainerTtlMs: 10_000,
+  lostAfterMs: 90_000,
+  stopGraceMs: 30_000,
+  meterPeriodMs: 100,
+} as const;
+
+const token = (what: string) =>
+  z.string().refine(isToken, `${what} must be made of a-z, 0-9 and -, and begin with a letter or digit`);
+const durationMs = (least: number) =>
+  z
+    .number()
+    .int()
+    .min(least)
+    .max(2 ** 31 - 1);
+
+const schema = z.strictObject({
+  natsUrl: z.string().min(1),
+  token: z.string().min(1).nullable().default(null),
+  trainerId: token('trainerId').default(() => defaultTrainerId()),
+  dataDir: z
+    .string()
+    .min(1)
+    .default(DEFAULTS.dataDir)
+    .transform((dir) => resolve(dir)),
+  listenHost: z.string().min(1).default(DEFAULTS.listenHost),
+  grpcPort: z.number().int().min(0).max(65_535).default(0),
+  advertiseHost: z.string().min(1).nullable().default(null),
+  slots: z
+    .union([z.literal('auto'), z.strictObject({ cpu: z.number().int().min(1).max(1024) })])
+    .default('auto'),
+  allowCommands: z.array(z.string().min(1)).default([]),
+  estimateWatts: z.number().positive().nullable().default(null),
+  trainerTtlMs: durationMs(100).default(DEFAULTS.trainerTtlMs),
+  lostAfterMs: durationMs(100).default(DEFAULTS.lostAfterMs),
+  stopGraceMs: durationMs(0).default(DEFAULTS.stopGraceMs),
+  labels: z.record(z.string(), z.string()).default({}),
+  threadsPerSlot: z.number().int().min(1).nullable().default(null),
+  meterPeriodMs: durationMs(10).default(DEFAULTS.meterPeriodMs),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  runnerCommand: z.array(z.string().min(1)).min(1).optional(),
+  supervisorCommand: z.array(z.string().min(1)).min(1).optional(),
+});
+
+/** Complete options. Throws USAGE with the place and what is wrong there. */
+export function resolveOptions(options: TrainerOptions): ResolvedTrainerOptions {
+  const parsed = schema.safeParse(options);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new WattsweepError(
+      'USAGE',
+      `Trainer option ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}.`,
+    );
+  }
+  const value = parsed.data;
+  if (value.token === null && !isLoopback(value.listenHost))
+    throw new WattsweepError(
+      'USAGE',
+      `A trainer that listens on ${value.listenHost}, beyond this machine, needs a join token (--token or WATTSWEEP_TOKEN).`,
+    );
+  return {
+    ...value,
+    runnerCommand: value.runnerCommand ?? [process.execPath, shippedProgram('runner')],
+    supervisorCommand: value.supervisorCommand ?? [process.execPath, shippedProgram('supervisor')],
+  };
+}
+
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+
+function defaultTrainerId(): string {
+  const name = hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, '-')
+    .replace(/^-+/, '')
+    .slice(0, 63);
+  return name === '' ? 'trainer' : name;
+}
+
+/** Our own programs lie beside this file in dist/; run from the sources (tests), they are those of the last build. */
+function shippedProgram(folder: 'runner' | 'supervisor'): string {
+  const here = fileURLToPath(import.meta.url);
+  const beside = join(dirname(here), folder, 'main.js');
+  if (extname(here) === '.js' || existsSync(beside)) return beside;
+  return resolve(dirname(here), '../../dist/services/trainer', folder, 'main.js');
+}
