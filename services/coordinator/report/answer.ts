@@ -70,10 +70,10 @@ function reachedSentence(all: readonly Candidate[], fastest: Candidate, wording:
   const { goal, name, rivals } = wording;
   const cheapest = least(all, 'joules');
   const measured = all.filter(({ at }) => isReached(at.joules)).length;
-  const among = all.length < rivals ? ` (${all.length} of ${count(rivals, 'setting')} reached it)` : '';
+  const among = all.length < rivals ? ` ${all.length} of ${count(rivals, 'setting')} reached it.` : '';
   if (cheapest === null) {
     return (
-      `${name(fastest.cell)} reaches ${goal} in the least time: ${timeText(fastest)} (${epochsText(fastest)})${among}. ` +
+      `${name(fastest.cell)} reaches ${goal} in the least time: ${timeText(fastest)} (${epochsText(fastest)}).${among} ` +
       'Which needs the least energy is not known: the power was not read.'
     );
   }
@@ -81,12 +81,12 @@ function reachedSentence(all: readonly Candidate[], fastest: Candidate, wording:
   if (cheapest.cell === fastest.cell) {
     return (
       `${name(fastest.cell)} reaches ${goal} for both the least time and the least energy: ` +
-      `${timeText(fastest)} and ${energyText(fastest)} (${epochsText(fastest)})${partly}${among}.`
+      `${timeText(fastest)} and ${energyText(fastest)} (${epochsText(fastest)})${partly}.${among}`
     );
   }
   return (
     `${name(fastest.cell)} reaches ${goal} in the least time: ${timeText(fastest)}, ${energyText(fastest)} (${epochsText(fastest)}); ` +
-    `${name(cheapest.cell)} for the least energy: ${energyText(cheapest)}, ${timeText(cheapest)} (${epochsText(cheapest)})${partly}${among}.`
+    `${name(cheapest.cell)} for the least energy: ${energyText(cheapest)}, ${timeText(cheapest)} (${epochsText(cheapest)})${partly}.${among}`
   );
 }
 

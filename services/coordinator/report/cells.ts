@@ -8,22 +8,23 @@ import type { Labels } from './labels.js';
 import { levelsOf } from './trials.js';
 import type { Cell, CellLevel, ParetoFronts, TrialLevel, TrialSummary } from './types.js';
 
-/** The trial ended because it was bad: such an end is no neutral limit of what was seen. */
-const endedForBeingBad = (trial: TrialSummary, stoppedByRule: ReadonlySet<string>): boolean =>
-  trial.state === 'diverged' || stoppedByRule.has(trial.trialId);
+function endedBy(trial: TrialSummary, stoppedByRule: ReadonlySet<string>): LevelObservation['endedBy'] {
+  if (trial.state === 'diverged') return 'divergence';
+  return stoppedByRule.has(trial.trialId) ? 'rule' : 'limit';
+}
 
 function observe(
   trial: TrialSummary,
   at: TrialLevel,
   axis: 'epochs' | 'seconds' | 'joules',
-  bad: boolean,
+  ended: LevelObservation['endedBy'],
 ): LevelObservation | null {
   // A setting that diverges is of no use at any level that it touched before.
   const status = trial.state === 'diverged' ? 'censored' : at.status;
   const whole = axis === 'epochs' ? trial.epochs : trial[axis];
   const toLevel = axis === 'epochs' ? at.epoch : at[axis];
   const value = status === 'censored' ? whole : toLevel;
-  return value === null ? null : { value, status, endedForBeingBad: bad };
+  return value === null ? null : { value, status, endedBy: ended };
 }
 
 function cellLevel(
@@ -36,7 +37,7 @@ function cellLevel(
     aggregate(
       trials.map((trial) => {
         const at = trial.levels[place];
-        return at === undefined ? null : observe(trial, at, axis, endedForBeingBad(trial, stoppedByRule));
+        return at === undefined ? null : observe(trial, at, axis, endedBy(trial, stoppedByRule));
       }),
     );
   return { level, epochs: on('epochs'), seconds: on('seconds'), joules: on('joules') };

@@ -37,10 +37,11 @@ export interface LevelObservation {
   readonly value: number;
   readonly status: TransitionStatus;
   /**
-   * The repeat ended because it was bad: a rule stopped it, or it diverged. Such an end says something of what would
-   * have come, which Kaplan-Meier forbids, so it takes no part in the median; it counts as not reached.
+   * What set the limit of a censored repeat. `rule` and `divergence` mean that it ended because it was bad: such an end
+   * says something of what would have come, which Kaplan-Meier forbids, so it takes no part in the median and counts
+   * as not reached. `limit` is everything else: max_epochs, a person, a budget, a crash, or that it still runs.
    */
-  readonly endedForBeingBad: boolean;
+  readonly endedBy: 'limit' | 'rule' | 'divergence';
 }
 
 export interface Aggregate {
@@ -58,8 +59,9 @@ export interface Aggregate {
   /** Repeats that reached the level, the unconfirmed included. */
   readonly reached: number;
   readonly unconfirmed: number;
-  /** Repeats that a rule stopped, or that diverged, before the level. */
-  readonly endedForBeingBad: number;
+  /** Repeats that a rule stopped before the level. */
+  readonly stoppedByRule: number;
+  readonly diverged: number;
   /** Repeats with a reading. */
   readonly n: number;
 }
@@ -94,14 +96,15 @@ export function aggregate(repeats: readonly (LevelObservation | null)[]): Aggreg
     max: hitSpread?.max ?? null,
     reached: hits.length,
     unconfirmed: hits.filter((o) => o.status === 'unconfirmed').length,
-    endedForBeingBad: read.filter((o) => o.status === 'censored' && o.endedForBeingBad).length,
+    stoppedByRule: read.filter((o) => o.status === 'censored' && o.endedBy === 'rule').length,
+    diverged: read.filter((o) => o.status === 'censored' && o.endedBy === 'divergence').length,
     n: read.length,
   };
   if (read.length === 0) return { kind: 'unread', value: null, sd: null, ...counts };
   if (hitSpread !== null && read.every((o) => o.status === 'confirmed')) {
     return { kind: 'mean', value: hitSpread.mean, sd: hitSpread.sd, ...counts };
   }
-  const open = read.filter((o) => o.status !== 'censored' || !o.endedForBeingBad);
+  const open = read.filter((o) => o.status !== 'censored' || o.endedBy === 'limit');
   const median = kaplanMeierMedian(open);
   if (median !== null) return { kind: 'median', value: median, sd: null, ...counts };
   const seen = open.length > 0 ? open : read;

@@ -6,6 +6,7 @@ import {
   hasEnergy,
   leaderboardTable,
   levelTable,
+  powerMethodsOf,
   savingsTable,
   settingsTable,
   SHOWN_ROWS,
@@ -13,7 +14,7 @@ import {
   type Table,
 } from './tables.js';
 
-export type PlotName = 'curves' | 'tradeoff' | 'bars';
+export type PlotName = 'curves' | 'closeup' | 'tradeoff' | 'bars';
 
 export type Block =
   | { readonly kind: 'text'; readonly text: string }
@@ -79,15 +80,15 @@ function facts(report: Report): readonly (readonly [string, string])[] {
   const devices = report.devices.map(
     ({ device, trainers, trials }) => `${device} (${count(trials, 'trial')} on ${listText(trainers)})`,
   );
-  const engines = report.engines.map((engine) =>
-    Object.entries(engine)
-      .map(([key, value]) => (key === 'name' ? value : `${key} ${value}`))
+  const engines = report.engines.map(({ name = '', version = '', ...rest }) =>
+    [`${name} ${version}`.trim(), ...Object.entries(rest).map(([key, value]) => `${key} ${value}`)]
+      .filter(Boolean)
       .join(', '),
   );
   const { metric, goal, target } = sweep.objective;
   return [
     ['Sweep', `${STATUS[sweep.status]}${sweep.reason === '' ? '' : ` (${sweep.reason})`}, ${when}`],
-    ['Trials', `${sweep.trials.total}: ${listText(states)}${untried}`],
+    ['Trials', `${sweep.trials.total} (${listText(states)})${untried}`],
     [
       'Objective',
       `${goal} ${metric}${target === null ? '' : `, target ${target}`}; recipe ${sweep.recipe}, at most ${count(sweep.maxEpochs, 'epoch')}; stopping rule ${sweep.stopping}`,
@@ -101,6 +102,15 @@ function facts(report: Report): readonly (readonly [string, string])[] {
 
 const more = (shown: number, all: number): readonly Block[] =>
   all > shown ? [{ kind: 'text', text: `${count(all - shown, 'more row')} in the JSON file.` }] : [];
+
+/** One sentence where the whole table has one method, which then needs no column. */
+function powerText(report: Report): readonly Block[] {
+  const methods = powerMethodsOf(report);
+  const [method] = methods;
+  return method === undefined || methods.length > 1
+    ? []
+    : [{ kind: 'text', text: `Power read by ${method}.` }];
+}
 
 function levelSections(report: Report): readonly Section[] {
   if (report.cells.length === 0 || report.sweep.levels.length === 0) return [];
@@ -176,8 +186,9 @@ export function toDocument(report: Report): ReportDocument {
             {
               title: 'What each setting reached, and what an epoch cost',
               blocks: [
-                { kind: 'plots', plots: ['curves', 'tradeoff'] },
+                { kind: 'plots', plots: ['curves', 'closeup', 'tradeoff'] },
                 { kind: 'table', name: 'settings', table: settingsTable(report) },
+                ...powerText(report),
               ] as const,
             },
           ]

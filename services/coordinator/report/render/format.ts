@@ -76,14 +76,12 @@ const spreadDigits = (sd: number): string =>
 export function aggregateText(a: Aggregate, text: (value: number) => string): string {
   if (a.kind === 'unread' || a.value === null) return NOT_READ;
   const mark = a.unconfirmed > 0 ? '?' : '';
-  const stopped = a.endedForBeingBad > 0;
-  if (a.n === 1) {
-    if (a.kind === 'bound') return `>${text(a.value)}${stopped ? ' stopped' : ''}`;
-    return `${text(a.value)}${mark}`;
-  }
-  if (a.kind === 'mean') return `${text(a.value)} ± ${spreadDigits(a.sd ?? 0)}`;
-  const counts = `(${a.reached}/${a.n}${stopped ? `, ${a.endedForBeingBad} stopped` : ''})`;
-  return a.kind === 'median' ? `${text(a.value)}${mark} ${counts}` : `>${text(a.value)} ${counts}`;
+  const value = a.kind === 'bound' ? `>${text(a.value)}` : `${text(a.value)}${mark}`;
+  if (a.n === 1) return `${value}${a.stoppedByRule > 0 ? ' stopped' : a.diverged > 0 ? ' diverged' : ''}`;
+  if (a.kind === 'mean') return `${value} ± ${spreadDigits(a.sd ?? 0)}`;
+  const stopped = a.stoppedByRule > 0 ? `, ${a.stoppedByRule} stopped` : '';
+  const diverged = a.diverged > 0 ? `, ${a.diverged} diverged` : '';
+  return `${value} (${a.reached}/${a.n}${stopped}${diverged})`;
 }
 
 /** An epoch, or a mean of epochs. */

@@ -45,7 +45,7 @@ function renderBlock(report: Report, series: Series, block: Block): Markup {
     case 'plots':
       return block.plots.includes('bars')
         ? markup`<div class="plots small">${barPlots(report, series)}</div>\n`
-        : markup`<div class="plots">${curvesPlot(report, series)}${tradeoffPlot(report, series)}</div>${series.legend}\n`;
+        : markup`<div class="plots">${curvesPlot(report, series, 'whole')}${curvesPlot(report, series, 'close')}${tradeoffPlot(report, series)}${series.legend}</div>\n`;
   }
 }
 

@@ -24,7 +24,7 @@ body {
 }
 h1 { font-size: 1.1rem; font-weight: 600; color: var(--soft); margin: 0 0 .5rem; }
 h2 { font-size: 1.25rem; line-height: 1.3; margin: 3rem 0 .75rem; }
-.answer { font-size: clamp(1.2rem, 2.4vw, 1.6rem); line-height: 1.4; font-weight: 600; margin: 0 0 1.5rem; text-wrap: pretty; }
+.answer { max-width: none; font-size: clamp(1.2rem, 2.4vw, 1.6rem); line-height: 1.4; font-weight: 600; margin: 0 0 1.5rem; text-wrap: pretty; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.25rem; margin: 0; font-size: .92rem; }
 dt { color: var(--soft); } dd { margin: 0; }
 p, ul { max-width: 48rem; } ul { padding-left: 1.2rem; } li { margin: .35rem 0; }
@@ -60,7 +60,7 @@ ${['0', '1', '2', '3', '4', '5', '6']
   .join('\n')}
 .s2 { stroke-dasharray: 9 3; } .s3 { stroke-dasharray: 2 3; } .s4 { stroke-dasharray: 9 3 2 3; } .s5 { stroke-dasharray: 5 3; } .s6 { stroke-dasharray: 12 3 2 3 2 3; }
 .fill, .cross { stroke-dasharray: none; }
-.legend { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; list-style: none; padding: 0; margin: 0 0 1.2rem; font-size: .88rem; max-width: none; }
+.legend { display: flex; flex-direction: column; justify-content: center; gap: .3rem; list-style: none; padding: 0; margin: 0; font-size: .92rem; }
 .legend li { margin: 0; display: flex; align-items: center; gap: .45rem; } .legend svg { width: 34px; flex: none; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 40rem) { body { padding-top: 1rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .45rem; } h2 { margin-top: 2.2rem; } }

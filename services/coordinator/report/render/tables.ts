@@ -74,6 +74,11 @@ const present = (values: readonly (number | null)[]): readonly number[] =>
 export const hasEnergy = (report: Report): boolean =>
   report.trials.some((trial) => trial.curve.joules.some((joules) => joules !== null));
 
+/** How the energy was read, each way once. */
+export const powerMethodsOf = (report: Report): readonly string[] => [
+  ...new Set(report.cells.flatMap((cell) => cell.powerMethods)),
+];
+
 /** Best value and what an epoch cost, one row a setting and device model. */
 export function settingsTable(report: Report): Table {
   const { goal, metric } = report.sweep.objective;
@@ -119,14 +124,14 @@ export function settingsTable(report: Report): Table {
       title: 's/epoch',
       numeric: true,
       text: spreadOf((cell) => cell.secondsPerEpoch),
-      smallest: (cell) => cell.secondsPerEpoch?.mean ?? null,
+      smallest: (cell) => (cell.best === null ? null : (cell.secondsPerEpoch?.mean ?? null)),
     },
     {
       title: 'J/epoch',
       numeric: true,
       show: energy,
       text: (cell) => marked(spreadText(cell.joulesPerEpoch), cell.estimated),
-      smallest: (cell) => cell.joulesPerEpoch?.mean ?? null,
+      smallest: (cell) => (cell.best === null ? null : (cell.joulesPerEpoch?.mean ?? null)),
     },
     {
       title: `${unit.symbol} in all`,
@@ -138,7 +143,11 @@ export function settingsTable(report: Report): Table {
           cell.estimated,
         ),
     },
-    { title: 'power read by', show: energy, text: (cell) => cell.powerMethods.join(', ') || NOT_READ },
+    {
+      title: 'power read by',
+      show: powerMethodsOf(report).length > 1,
+      text: (cell) => cell.powerMethods.join(', ') || NOT_READ,
+    },
   ]);
 }
 

@@ -21,14 +21,18 @@ interface Bar {
   readonly value: number;
 }
 
-/** Settings that reached the level first, by cost; then those known only to need more than so much. */
+/** Settings that reached the level first, by cost; then those known only to need more than so much, longest first. */
 function barsOf(report: Report, place: number, axis: 'seconds' | 'joules'): readonly Bar[] {
   return report.cells
     .flatMap((cell) => {
       const a = cell.levels[place]?.[axis];
       return a?.value == null ? [] : [{ cell, a, value: a.value }];
     })
-    .sort((p, q) => Number(isReached(q.a)) - Number(isReached(p.a)) || p.value - q.value);
+    .sort(
+      (p, q) =>
+        Number(isReached(q.a)) - Number(isReached(p.a)) ||
+        (isReached(p.a) ? p.value - q.value : q.value - p.value),
+    );
 }
 
 function levelFigure(

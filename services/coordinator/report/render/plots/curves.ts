@@ -1,14 +1,17 @@
-/** The objective by epoch, one line a trial, with levels, rungs and ends. */
+/** The objective by epoch, one line a trial, with levels, rungs and ends: as a whole, and close to the levels. */
 import { scaleLinear } from 'd3-scale';
 import { line } from 'd3-shape';
 import type { Report, TrialSummary } from '../../types.js';
 import { count, levelText, objectiveText } from '../format.js';
 import { markup, nothing, type Markup } from '../markup.js';
-import { at, axes, BOTTOM, figure, LEFT, picture, RIGHT, TOP, type Scale } from './frame.js';
+import { at, axes, BOTTOM, figure, LEFT, picture, rangeNearLevels, RIGHT, TOP, type Scale } from './frame.js';
 import type { Series } from './series.js';
 
 /** Lines drawn, the best trials first: more cannot be told apart. */
 const MAX_LINES = 150;
+
+/** The levels get a picture of their own when they take up less than one part in so many of the whole. */
+const CLOSE_FROM_RATIO = 3;
 
 /** Low outliers (a first epoch, a spike) may leave the picture; the bulk and every level may not. */
 const SHOWN_SHARE = 0.97;
@@ -34,6 +37,29 @@ function valueRange(report: Report, trials: readonly TrialSummary[]): readonly [
   return [low - room, high + room];
 }
 
+interface Window {
+  readonly x: readonly [number, number];
+  readonly y: readonly [number, number];
+}
+
+function whole(report: Report, trials: readonly TrialSummary[]): Window {
+  const longest = Math.max(2, ...trials.map((trial) => trial.epochs));
+  return { x: [longest > 10 ? 0 : 1, longest], y: valueRange(report, trials) };
+}
+
+/** The part where the levels are; null when nobody got there or the whole shows it as well. */
+function close(report: Report, trials: readonly TrialSummary[]): Window | null {
+  const { x, y } = whole(report, trials);
+  const range = rangeNearLevels(report);
+  if (range === null || y[1] - y[0] < CLOSE_FROM_RATIO * (range[1] - range[0])) return null;
+  const inside = trials.flatMap(({ curve }) => {
+    const i = curve.values.findIndex((v) => v !== null && v >= range[0] && v <= range[1]);
+    return curve.epochs[i] ?? [];
+  });
+  const first = inside.reduce((a, b) => Math.min(a, b), x[1] - 1);
+  return { x: [Math.max(x[0], Math.min(first - 1, x[1] - 2)), x[1]], y: range };
+}
+
 function levels(report: Report, y: Scale): readonly Markup[] {
   let lastY = Infinity;
   return report.sweep.levels.map((level) => {
@@ -48,10 +74,13 @@ function levels(report: Report, y: Scale): readonly Markup[] {
 
 function rungs(report: Report, x: Scale): readonly Markup[] {
   const epochs = [...new Set(report.stopped.flatMap((stop) => stop.rung ?? []))].sort((a, b) => a - b);
-  return epochs.map(
-    (epoch) =>
-      markup`<line class="rung" x1="${at(x(epoch))}" x2="${at(x(epoch))}" y1="${TOP}" y2="${BOTTOM}"/><text class="middle" x="${at(x(epoch))}" y="${TOP - 4}">rung ${epoch}</text>`,
-  );
+  const [from = 0] = x.domain();
+  return epochs
+    .filter((epoch) => epoch >= from)
+    .map(
+      (epoch) =>
+        markup`<line class="rung" x1="${at(x(epoch))}" x2="${at(x(epoch))}" y1="${TOP}" y2="${BOTTOM}"/><text class="middle" x="${at(x(epoch))}" y="${TOP - 4}">rung ${epoch}</text>`,
+    );
 }
 
 function endMark(trial: TrialSummary, name: string, x: Scale, y: Scale): Markup {
@@ -59,7 +88,8 @@ function endMark(trial: TrialSummary, name: string, x: Scale, y: Scale): Markup 
   const value = trial.curve.values[last];
   const epoch = trial.curve.epochs[last];
   if (value == null || epoch === undefined) return nothing;
-  const [cx, cy] = [x(epoch), Math.min(BOTTOM, Math.max(TOP, y(value)))];
+  const [cx, cy] = [x(epoch), y(value)];
+  if (cy > BOTTOM + 1 || cy < TOP - 1 || cx < LEFT - 1) return nothing;
   const [left, right, up, down] = [at(cx - 4), at(cx + 4), at(cy - 4), at(cy + 4)];
   if (trial.state === 'stopped') {
     return markup`<path class="cross ${name}" d="M${left} ${up}L${right} ${down}M${left} ${down}L${right} ${up}"/>`;
@@ -77,31 +107,34 @@ const describe = (trial: TrialSummary): string => {
   return `${trial.label}: ${best}; ${trial.state}, ${count(trial.epochs, 'epoch')}`;
 };
 
-export function curvesPlot(report: Report, series: Series): Markup {
+export function curvesPlot(report: Report, series: Series, part: 'whole' | 'close'): Markup {
   const { metric } = report.sweep.objective;
   const withValues = report.trials.filter((trial) => trial.curve.values.some((value) => value !== null));
   const trials = withValues.slice(0, MAX_LINES);
   if (trials.length === 0) return nothing;
-  const longest = Math.max(2, ...trials.map((trial) => trial.epochs));
-  const x = scaleLinear([longest > 10 ? 0 : 1, longest], [LEFT, RIGHT]);
-  const [low, high] = valueRange(report, trials);
-  const y = scaleLinear([low, high], [BOTTOM, TOP]);
+  const window = part === 'whole' ? whole(report, trials) : close(report, trials);
+  if (window === null) return nothing;
+  const x = scaleLinear(window.x, [LEFT, RIGHT]);
+  const y = scaleLinear(window.y, [BOTTOM, TOP]);
   const path = line<Point>(
     (p) => Math.round(x(p.epoch) * 10) / 10,
     (p) => Math.round(y(p.value ?? 0) * 10) / 10,
   ).defined((p) => p.value !== null);
+  const clip = `inside-${part}`;
   const lines = [...trials].reverse().map((trial) => {
     const name = series.classOf(trial.settingId);
     const points = trial.curve.values.map((value, i) => ({ epoch: trial.curve.epochs[i] ?? 0, value }));
-    const d = path(points) ?? '';
-    return markup`<g><title>${describe(trial)}</title><path class="curve ${name}" clip-path="url(#inside)" d="${d}"/>${endMark(trial, name, x, y)}</g>`;
+    return markup`<g><title>${describe(trial)}</title><path class="curve ${name}" clip-path="url(#${clip})" d="${path(points) ?? ''}"/>${endMark(trial, name, x, y)}</g>`;
   });
   const hidden = withValues.length - trials.length;
+  const title = part === 'whole' ? `${metric} by epoch` : `The same, close to the levels`;
   return figure(
-    `${metric} by epoch`,
-    `● ran to its end, × stopped, △ diverged or failed${hidden > 0 ? `; the best ${trials.length} of ${withValues.length} trials` : ''}`,
-    picture(`${metric} by epoch, one line a trial; the tables below hold the numbers.`, [
-      markup`<clipPath id="inside"><rect x="${LEFT}" y="${TOP}" width="${RIGHT - LEFT}" height="${BOTTOM - TOP}"/></clipPath>`,
+    title,
+    part === 'close'
+      ? `from ${objectiveText(window.y[0])} to ${objectiveText(window.y[1])}`
+      : `● ran to its end, × stopped, △ diverged or failed${hidden > 0 ? `; the best ${trials.length} of ${withValues.length} trials` : ''}`,
+    picture(`${title}, one line a trial; the tables below hold the numbers.`, [
+      markup`<clipPath id="${clip}"><rect x="${LEFT}" y="${TOP}" width="${RIGHT - LEFT}" height="${BOTTOM - TOP}"/></clipPath>`,
       axes(x, y, { x: 'epoch', y: metric }),
       ...rungs(report, x),
       ...levels(report, y),

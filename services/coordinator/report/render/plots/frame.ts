@@ -1,5 +1,7 @@
 /** Size, axes and grid that the line pictures share. Coordinates are SVG units; the page scales them. */
 import type { ScaleContinuousNumeric } from 'd3-scale';
+import { reaches } from '../../analysis/curve.js';
+import type { Report } from '../../types.js';
 import { markup, type Markup } from '../markup.js';
 
 export type Scale = ScaleContinuousNumeric<number, number>;
@@ -13,6 +15,21 @@ export const BOTTOM = HEIGHT - 40;
 
 /** Coordinates to a tenth: invisible, and half the file. */
 export const at = (value: number): string => String(Math.round(value * 10) / 10);
+
+/**
+ * The stretch of the objective from a little before the easiest level to the best that any trial reached; null when
+ * nobody reached that level. There the settings differ; below it they only differ in how early they were stopped.
+ */
+export function rangeNearLevels(report: Report): readonly [number, number] | null {
+  const { goal } = report.sweep.objective;
+  const easiest = report.sweep.levels[0];
+  const best = report.trials.find((trial) => trial.rank === 1)?.best?.value;
+  if (easiest === undefined || best === undefined || !reaches(best, easiest, goal)) return null;
+  const span = Math.max(Math.abs(best - easiest), Math.abs(easiest) * 0.005, Number.EPSILON);
+  return goal === 'maximize'
+    ? [easiest - 0.4 * span, best + 0.12 * span]
+    : [best - 0.12 * span, easiest + 0.4 * span];
+}
 
 /** Ticks with labels and a light grid, x below and y to the left. */
 export function axes(x: Scale, y: Scale, titles: { readonly x: string; readonly y: string }): Markup {

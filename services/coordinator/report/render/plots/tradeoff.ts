@@ -3,9 +3,9 @@ import { scaleLinear, scaleLog } from 'd3-scale';
 import { curveStepAfter, line } from 'd3-shape';
 import { costOfBest } from '../../cells.js';
 import type { Report, TrialSummary } from '../../types.js';
-import { energyUnit, objectiveText, quantity, timeUnit } from '../format.js';
+import { count, energyUnit, objectiveText, quantity, timeUnit } from '../format.js';
 import { markup, nothing, type Markup } from '../markup.js';
-import { at, axes, BOTTOM, figure, LEFT, picture, RIGHT, TOP } from './frame.js';
+import { at, axes, BOTTOM, figure, LEFT, picture, rangeNearLevels, RIGHT, TOP } from './frame.js';
 import type { Series } from './series.js';
 
 interface Point {
@@ -20,15 +20,17 @@ const LOG_FROM_RATIO = 30;
 export function tradeoffPlot(report: Report, series: Series): Markup {
   const { metric, goal } = report.sweep.objective;
   const { cost, trialIds } = report.pareto.valueAndCost;
+  const near = rangeNearLevels(report);
   const paid = report.trials.flatMap((trial) => {
     const spent = trial.state === 'diverged' ? null : costOfBest(trial, cost);
     return spent === null || spent <= 0 || trial.best === null
       ? []
       : [{ trial, spent, value: trial.best.value }];
   });
-  if (paid.length === 0) return nothing;
-  const unit = (cost === 'joules' ? energyUnit : timeUnit)(paid.map((p) => p.spent));
-  const points: readonly Point[] = paid.map((p) => ({
+  const shown = near === null ? paid : paid.filter((p) => p.value >= near[0] && p.value <= near[1]);
+  if (shown.length === 0) return nothing;
+  const unit = (cost === 'joules' ? energyUnit : timeUnit)(shown.map((p) => p.spent));
+  const points: readonly Point[] = shown.map((p) => ({
     trial: p.trial,
     cost: p.spent / unit.size,
     value: p.value,
@@ -62,10 +64,12 @@ export function tradeoffPlot(report: Report, series: Series): Markup {
     return markup`<g><title>${title}</title><circle class="end-mark fill ${series.classOf(trial.settingId)}" cx="${at(x(spent))}" cy="${at(y(value))}" r="${isFront ? 6 : 4}"/>${rank}</g>`;
   });
   const what = cost === 'joules' ? 'energy' : 'time';
-  const estimated = cost === 'joules' && points.some((p) => p.trial.estimated) ? ', partly an estimate' : '';
+  const estimated = cost === 'joules' && points.some((p) => p.trial.estimated) ? '; partly an estimate' : '';
+  const left = paid.length - shown.length;
+  const out = left > 0 ? `; ${count(left, 'trial')} far from the levels left out` : '';
   return figure(
     `Best ${metric} against the ${what} it took`,
-    `${goal === 'maximize' ? 'up' : 'down'} and to the left is better; the line is what nothing beats in both, with places in the leaderboard${estimated}`,
+    `${goal === 'maximize' ? 'up' : 'down'} and to the left is better; the line is what nothing beats in both, with places in the leaderboard${out}${estimated}`,
     picture(`Best ${metric} of each trial against ${what}; the tables below hold the numbers.`, [
       axes(x, y, {
         x: `${what} until the best epoch (${unit.symbol}${logarithmic ? ', logarithmic' : ''})`,
