@@ -1,0 +1,82 @@
+/**
+ * From promises and async generators to grpc-js handlers: one map from errors to status, an AbortSignal a call, and
+ * backpressure on streams.
+ */
+import { once } from 'node:events';
+import {
+  Metadata,
+  status,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type StatusObject,
+} from '@grpc/grpc-js';
+import { WattsweepError } from '../../../proto/errors.js';
+import { ADVICE_METADATA, CODE_METADATA } from '../../../proto/metadata.js';
+
+export interface CallContext {
+  /** Aborts when the client has gone or its deadline has passed. */
+  readonly signal: AbortSignal;
+}
+
+export type OnFault = (error: unknown, path: string) => void;
+
+/** @param onFault told of errors that are no WattsweepError: faults of our own */
+export function unary<Request, Response>(
+  handler: (request: Request, context: CallContext) => Promise<Response>,
+  onFault: OnFault,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    handler(call.request, contextOf(call)).then(
+      (response) => callback(null, response),
+      (error: unknown) => callback(toStatus(error, call.getPath(), onFault)),
+    );
+  };
+}
+
+/** Ends the stream when the generator does; asks it for the next message only when the last one has found room. */
+export function serverStream<Request, Response>(
+  handler: (request: Request, context: CallContext) => AsyncGenerator<Response>,
+  onFault: OnFault,
+): handleServerStreamingCall<Request, Response> {
+  return (call) => {
+    const context = contextOf(call);
+    void pump(call, handler(call.request, context), context.signal).catch((error: unknown) => {
+      if (!context.signal.aborted) call.emit('error', toStatus(error, call.getPath(), onFault));
+    });
+  };
+}
+
+async function pump<Request, Response>(
+  call: ServerWritableStream<Request, Response>,
+  messages: AsyncGenerator<Response>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const message of messages) {
+    if (signal.aborted) return;
+    if (!call.write(message)) await once(call, 'drain', { signal });
+  }
+  call.end();
+}
+
+function contextOf<Request, Response>(
+  call: ServerUnaryCall<Request, Response> | ServerWritableStream<Request, Response>,
+): CallContext {
+  const controller = new AbortController();
+  call.once('cancelled', () => controller.abort());
+  return { signal: controller.signal };
+}
+
+/** The status of a failed call: code of the registry and advice in the trailers. */
+export function toStatus(error: unknown, path: string, onFault: OnFault): StatusObject {
+  if (!(error instanceof WattsweepError)) onFault(error, path);
+  const known =
+    error instanceof WattsweepError
+      ? error
+      : new WattsweepError('INTERNAL', error instanceof Error ? error.message : String(error));
+  const metadata = new Metadata();
+  metadata.set(CODE_METADATA, known.code);
+  metadata.set(ADVICE_METADATA, known.advice.replace(/[^\x20-\x7e]/g, '?'));
+  return { code: status[known.entry.status], details: known.message, metadata };
+}

@@ -1,0 +1,78 @@
+/** Events and histories as sentences for people. */
+import type { AttemptState, LedgerEvent, SweepState, TrialRecord } from '../core/index.js';
+
+const because = (reason: string): string => (reason === '' ? '' : `: ${reason}`);
+
+/** One sentence about an event that a watcher of a sweep wants to read; null for those that tables show better. */
+export function sentenceOf(event: LedgerEvent): string | null {
+  switch (event.type) {
+    case 'sweep_paused':
+      return 'the sweep is paused';
+    case 'sweep_resumed':
+      return 'the sweep goes on';
+    case 'sweep_stopping':
+      return `the sweep is being stopped${because(event.reason)}`;
+    case 'sweep_ended':
+      return `the sweep has ended (${event.state})${because(event.reason)}`;
+    case 'attempt_assigned':
+      return event.attempt === 1
+        ? `${event.trialId} goes to ${event.trainerId}/${event.slotId}`
+        : `${event.trialId} goes to ${event.trainerId}/${event.slotId}, attempt ${event.attempt}${resume(event.resumeFrom)}`;
+    case 'attempt_ended':
+      return event.class === 'completed' || event.class === 'stopped'
+        ? null
+        : `${event.trialId}, attempt ${event.attempt}: ${event.class}${because(event.message)}`;
+    case 'trial_requeued':
+      return `${event.trialId} waits for another attempt${because(event.reason)}`;
+    case 'trial_ended':
+      return `${event.trialId} ${event.state}${because(event.reason)}`;
+    case 'trainer_joined':
+      return `trainer ${event.trainer.trainerId} is here`;
+    case 'trainer_suspected':
+      return `trainer ${event.trainerId} is silent`;
+    case 'trainer_lost':
+      return `trainer ${event.trainerId} is lost`;
+    case 'term_started':
+    case 'sweep_submitted':
+    case 'trial_created':
+    case 'attempt_started':
+    case 'epoch_accepted':
+    case 'epoch_repeated':
+    case 'decision_made':
+    case 'stop_requested':
+    case 'trial_paused':
+      return null;
+  }
+}
+
+const resume = (from: string): string => (from === '' ? '' : ` from checkpoint ${from}`);
+
+const at = (unixMs: number): string => new Date(unixMs).toISOString();
+
+/** What happened to a trial, one sentence an event, in order. */
+export function historyOf(sweep: SweepState, trial: TrialRecord): string[] {
+  const lines = [`${at(trial.createdAt)} created as point ${trial.pointHash}, repeat ${trial.repeat}`];
+  for (const attempt of trial.attempts) lines.push(...attemptLines(attempt));
+  const last = trial.epochs.at(-1);
+  if (last !== undefined) {
+    const value = last.metrics[sweep.spec.objective.metric];
+    lines.push(
+      `${trial.epochs.length} epochs accepted, the last is ${last.epoch}: ${sweep.spec.objective.metric} ${String(value)}`,
+    );
+  }
+  if (trial.endedAt !== null) lines.push(`${at(trial.endedAt)} ${trial.state}${because(trial.reason)}`);
+  return lines;
+}
+
+function attemptLines(attempt: AttemptState): string[] {
+  const name = `attempt ${attempt.attempt}`;
+  const lines = [`${at(attempt.assignedAt)} ${name} assigned to ${attempt.trainerId}/${attempt.slotId}`];
+  if (attempt.startedAt !== null) {
+    lines.push(`${at(attempt.startedAt)} ${name} computes on ${attempt.deviceModel || attempt.deviceKind}`);
+  }
+  if (attempt.stopMode !== null) lines.push(`${name} was asked to end (${attempt.stopMode})`);
+  if (attempt.end !== null && attempt.endedAt !== null) {
+    lines.push(`${at(attempt.endedAt)} ${name} ${attempt.end.class}${because(attempt.end.message)}`);
+  }
+  return lines;
+}

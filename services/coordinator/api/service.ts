@@ -1,0 +1,121 @@
+/** CoordinatorService: what people and programs ask. Answers come from the core's state once the ledger has it. */
+import { WattsweepError } from '../../../proto/errors.js';
+import {
+  SweepControl,
+  type ControlSweepRequest,
+  type ControlSweepResponse,
+  type CoordinatorServiceServer,
+  type ExplainTrialRequest,
+  type ExplainTrialResponse,
+  type GetReportRequest,
+  type GetReportResponse,
+  type GetSweepRequest,
+  type GetSweepResponse,
+  type ListSweepsResponse,
+  type ListTrainersResponse,
+  type WatchSweepRequest,
+  type WatchSweepResponse,
+} from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import type { State, SweepState } from '../core/index.js';
+import { buildReport, renderJson } from '../report/index.js';
+import type { GetLeader } from './leader.js';
+import { serverStream, unary, type CallContext, type OnFault } from './rpc.js';
+import { historyOf } from './sentences.js';
+import { submitSweep } from './submit.js';
+import { decisionView, sweepView, trainerView, trialView } from './views.js';
+import { watchSweep } from './watch.js';
+
+export interface ServiceOptions {
+  readonly leader: GetLeader;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly onFault: OnFault;
+}
+
+export function coordinatorService({ leader, now, onFault }: ServiceOptions): CoordinatorServiceServer {
+  /** Renders from the state, and answers once the ledger holds what was rendered. */
+  const query = <Request, Response>(render: (state: State, request: Request) => Response) =>
+    unary(async (request: Request): Promise<Response> => {
+      const term = await leader();
+      const response = render(term.state, request);
+      await term.acknowledged();
+      return response;
+    }, onFault);
+
+  return {
+    submitSweep: unary(async (request) => submitSweep(await leader(), request, now), onFault),
+    listSweeps: query(listSweeps),
+    getSweep: query(getSweep),
+    controlSweep: unary(async (request: ControlSweepRequest): Promise<ControlSweepResponse> => {
+      const term = await leader();
+      const { sweepId, endedAt } = sweepIn(term.state, request.sweepId);
+      const control = CONTROLS[request.control];
+      if (control === null)
+        throw new WattsweepError('USAGE', 'the request does not say what to do with the sweep');
+      if (endedAt !== null) throw new WattsweepError('SWEEP_ENDED', `the sweep ${sweepId} has ended`);
+      await term.offer([{ type: 'control', sweepId, control, at: now() }]);
+      return { sweep: sweepView(sweepIn(term.state, sweepId)) };
+    }, onFault),
+    explainTrial: query(explainTrial),
+    getReport: query((state, request: GetReportRequest): GetReportResponse => {
+      return { reportJson: renderJson(buildReport(sweepIn(state, request.sweepId), { now: now() })) };
+    }),
+    listTrainers: query(listTrainers),
+    watchSweep: serverStream(async function* (
+      request: WatchSweepRequest,
+      { signal }: CallContext,
+    ): AsyncGenerator<WatchSweepResponse> {
+      const term = await leader();
+      yield* watchSweep(term, sweepIn(term.state, request.sweepId).sweepId, signal);
+    }, onFault),
+  };
+}
+
+const CONTROLS: Readonly<Record<SweepControl, 'stop' | 'pause' | 'resume' | null>> = {
+  [SweepControl.STOP]: 'stop',
+  [SweepControl.PAUSE]: 'pause',
+  [SweepControl.RESUME]: 'resume',
+  [SweepControl.UNSPECIFIED]: null,
+  [SweepControl.UNRECOGNIZED]: null,
+};
+
+/** @param sweepId empty for the newest @throws SWEEP_NOT_FOUND */
+function sweepIn(state: State, sweepId: string): SweepState {
+  const sweep = sweepId === '' ? [...state.sweeps.values()].at(-1) : state.sweeps.get(sweepId);
+  if (sweep !== undefined) return sweep;
+  throw new WattsweepError(
+    'SWEEP_NOT_FOUND',
+    sweepId === '' ? 'there is no sweep' : `there is no sweep ${sweepId}`,
+  );
+}
+
+const listSweeps = (state: State): ListSweepsResponse => ({
+  sweeps: [...state.sweeps.values()].reverse().map(sweepView),
+});
+
+function getSweep(state: State, request: GetSweepRequest): GetSweepResponse {
+  const sweep = sweepIn(state, request.sweepId);
+  return {
+    sweep: sweepView(sweep),
+    trials: [...sweep.trials.values()].map((trial) => trialView(sweep, trial)),
+  };
+}
+
+function explainTrial(state: State, request: ExplainTrialRequest): ExplainTrialResponse {
+  const sweep = sweepIn(state, request.sweepId);
+  const trial = sweep.trials.get(request.trialId);
+  if (trial === undefined) {
+    throw new WattsweepError('TRIAL_NOT_FOUND', `the sweep ${sweep.sweepId} has no trial ${request.trialId}`);
+  }
+  return {
+    trial: trialView(sweep, trial),
+    decisions: trial.decisions.map(decisionView),
+    history: historyOf(sweep, trial),
+  };
+}
+
+const listTrainers = (state: State): ListTrainersResponse => ({
+  trainers: [...state.trainers.values()]
+    .map(trainerView)
+    .sort((a, b) => (a.trainerId < b.trainerId ? -1 : a.trainerId > b.trainerId ? 1 : 0)),
+});

@@ -1,0 +1,83 @@
+/** SubmitSweep: from a sweep file to an accepted sweep. What the present fleet can never run is refused here. */
+import { randomInt } from 'node:crypto';
+import { WattsweepError } from '../../../proto/errors.js';
+import type { SubmitSweepRequest, SubmitSweepResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import { suits, type State, type SweepSpec, type SweepState, type TrainerState } from '../core/index.js';
+import { parseSweepFile } from '../spec/index.js';
+import type { Leader } from './leader.js';
+
+/** @throws SPEC_*, NOT_ENOUGH_SLOTS, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, DEPOSED */
+export async function submitSweep(
+  leader: Leader,
+  { yaml, overrides, requestId }: SubmitSweepRequest,
+  now: () => number,
+): Promise<SubmitSweepResponse> {
+  const { spec, warnings } = parseSweepFile(yaml, { overrides });
+  const earlier = submittedBefore(leader.state, requestId);
+  if (earlier !== null) {
+    await leader.acknowledged();
+    return { sweepId: earlier.sweepId, warnings };
+  }
+  const ofFleet = checkFleet(leader.state, spec);
+  const sweepId = freshId(leader.state, spec.name);
+  await leader.offer([{ type: 'submit', sweepId, spec, source: yaml, requestId, at: now() }]);
+  return { sweepId, warnings: [...warnings, ...ofFleet] };
+}
+
+function submittedBefore(state: State, requestId: string): SweepState | null {
+  if (requestId === '') return null;
+  return [...state.sweeps.values()].find((sweep) => sweep.requestId === requestId) ?? null;
+}
+
+/** Warnings about the fleet as it stands. @throws when it has trainers and none of them could ever run the sweep */
+export function checkFleet(state: State, spec: SweepSpec): string[] {
+  const trainers = [...state.trainers.values()].filter((trainer) => trainer.status !== 'lost');
+  const { energyWh, hours } = spec.budget;
+  if (trainers.length === 0) return ['no trainer is here yet: the sweep waits for one'];
+
+  const offering = trainers.filter(({ info }) => info.recipes.includes(spec.recipe));
+  if (offering.length === 0) {
+    throw new WattsweepError(
+      'RECIPE_NOT_OFFERED',
+      `none of ${trainers.length} trainers offers the recipe ${spec.recipe}`,
+    );
+  }
+  const slots = offering.reduce((sum, trainer) => sum + suitableSlots(trainer, spec), 0);
+  if (slots === 0) {
+    throw new WattsweepError('NOT_ENOUGH_SLOTS', `no slot of ${offering.length} trainers has ${wish(spec)}`);
+  }
+  if (energyWh !== null && hours === null && trainers.every(({ info }) => info.powerMethod === '')) {
+    throw new WattsweepError(
+      'BUDGET_WITHOUT_METER',
+      'the budget is in watt-hours, but no trainer can read its power',
+    );
+  }
+  const { maxParallel } = spec;
+  if (maxParallel === null || maxParallel <= slots) return [];
+  return [`max_parallel is ${maxParallel}, but only ${slots} slots suit the sweep now`];
+}
+
+const suitableSlots = (trainer: TrainerState, spec: SweepSpec): number =>
+  trainer.info.slots.filter((slot) => suits(trainer, slot, { spec })).length;
+
+function wish({ resources: { gpus, device } }: SweepSpec): string {
+  const kind = gpus === 0 ? 'a CPU' : gpus === null ? 'a device' : gpus === 1 ? 'a GPU' : `${gpus} GPUs`;
+  return device === null ? kind : `${kind} of the model "${device}"`;
+}
+
+const MAX_SLUG = 58;
+const SUFFIX_LENGTH = 4;
+
+/** The sweep's name as a token, with four random characters. */
+function freshId(state: State, name: string): string {
+  const slug = name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, MAX_SLUG)
+    .replace(/^-+|-+$/g, '');
+  for (;;) {
+    const suffix = Array.from({ length: SUFFIX_LENGTH }, () => randomInt(36).toString(36)).join('');
+    const id = `${slug === '' ? 'sweep' : slug}-${suffix}`;
+    if (!state.sweeps.has(id)) return id;
+  }
+}

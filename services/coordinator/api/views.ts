@@ -1,0 +1,128 @@
+/** The core's state as the API shows it. What was not read stays absent, never 0. */
+import {
+  SweepState as SweepStateView,
+  TrainerState as TrainerStateView,
+  TrialState as TrialStateView,
+  type Decision as DecisionView,
+  type Sweep,
+  type Trainer,
+  type Trial,
+} from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import type { Decision, SweepState, TrainerState, TrialRecord, TrialState } from '../core/index.js';
+import { epochJoules, epochSeconds, meanWatts, powerMethods, sumOrNull } from '../report/analysis/cost.js';
+
+const SWEEP_STATES: Readonly<Record<SweepState['status'], SweepStateView>> = {
+  running: SweepStateView.RUNNING,
+  paused: SweepStateView.PAUSED,
+  stopping: SweepStateView.RUNNING,
+  completed: SweepStateView.COMPLETED,
+  stopped: SweepStateView.STOPPED,
+};
+
+const TRIAL_STATES: Readonly<Record<TrialState, TrialStateView>> = {
+  queued: TrialStateView.QUEUED,
+  starting: TrialStateView.STARTING,
+  running: TrialStateView.RUNNING,
+  paused: TrialStateView.PAUSED,
+  succeeded: TrialStateView.SUCCEEDED,
+  stopped: TrialStateView.STOPPED,
+  diverged: TrialStateView.DIVERGED,
+  failed: TrialStateView.FAILED,
+  cancelled: TrialStateView.CANCELLED,
+};
+
+const TRAINER_STATES: Readonly<Record<TrainerState['status'], TrainerStateView>> = {
+  alive: TrainerStateView.ALIVE,
+  suspect: TrainerStateView.SUSPECT,
+  lost: TrainerStateView.LOST,
+};
+
+const orAbsent = (value: number | null): number | undefined => value ?? undefined;
+
+export function sweepView(sweep: SweepState): Sweep {
+  const { spec } = sweep;
+  const trialsByState: Record<string, number> = {};
+  for (const { state } of sweep.trials.values()) trialsByState[state] = (trialsByState[state] ?? 0) + 1;
+  // Under a stopping rule only points that do well earn their repeats.
+  const known = Number.isFinite(sweep.points) && (spec.repeats === 1 || spec.stopping.rule === 'none');
+  return {
+    sweepId: sweep.sweepId,
+    name: spec.name,
+    state: SWEEP_STATES[sweep.status],
+    objectiveMetric: spec.objective.metric,
+    objectiveGoal: spec.objective.goal,
+    trialsTotal: known ? sweep.points * spec.repeats : undefined,
+    trialsByState,
+    maxEpochs: spec.maxEpochs,
+    stoppingRule: spec.stopping.rule === 'none' ? '' : spec.stopping.rule,
+    submittedAtUnixMs: sweep.submittedAt,
+    endedAtUnixMs: sweep.endedAt ?? 0,
+    joules: orAbsent(sweep.spentJoules),
+    reason: sweep.reason,
+  };
+}
+
+export function trialView(sweep: SweepState, trial: TrialRecord): Trial {
+  const { metric, goal } = sweep.spec.objective;
+  const { epochs } = trial;
+  const attempt = trial.attempts.at(-1);
+  const last = epochs.at(-1);
+  let best: { value: number; epoch: number } | null = null;
+  for (const record of epochs) {
+    const value = record.metrics[metric];
+    if (value === undefined || !Number.isFinite(value)) continue;
+    if (best === null || (goal === 'maximize' ? value > best.value : value < best.value)) {
+      best = { value, epoch: record.epoch };
+    }
+  }
+  const seconds = epochs.map(epochSeconds);
+  const joules = epochs.map(epochJoules);
+  const total = sumOrNull(joules);
+  return {
+    trialId: trial.trialId,
+    state: TRIAL_STATES[trial.state],
+    parametersJson: JSON.stringify(trial.parameters),
+    pointHash: trial.pointHash,
+    repeat: trial.repeat,
+    attempts: trial.attempts.length,
+    epoch: last?.epoch ?? 0,
+    objective: last?.metrics[metric],
+    bestObjective: best?.value,
+    bestEpoch: best?.epoch ?? 0,
+    seconds: seconds.reduce<number>((sum, s) => sum + (s ?? 0), 0),
+    joules: orAbsent(total),
+    meanWatts: orAbsent(
+      total === null ? null : meanWatts({ epochs: epochs.map((e) => e.epoch), seconds, joules }),
+    ),
+    powerMethod: powerMethods(epochs).join(', '),
+    trainerId: attempt?.trainerId ?? '',
+    slotId: attempt?.slotId ?? '',
+    deviceModel: trial.attempts.findLast((a) => a.deviceModel !== '')?.deviceModel ?? '',
+    reason: trial.reason,
+    errorCode: trial.code,
+  };
+}
+
+export const trainerView = ({ info, status, holders }: TrainerState): Trainer => ({
+  trainerId: info.trainerId,
+  state: TRAINER_STATES[status],
+  address: info.address,
+  slots: info.slots.map(({ slotId, deviceModel }) => {
+    const holder = holders.get(slotId);
+    const text = holder === undefined ? '' : `${holder.sweepId}/${holder.trialId}#${holder.attempt}`;
+    return { slotId, deviceModel, holder: text };
+  }),
+  powerMethod: info.powerMethod,
+});
+
+export const decisionView = (decision: Decision): DecisionView => ({
+  rule: decision.rule,
+  action: decision.action,
+  epoch: decision.epoch,
+  rung: orAbsent(decision.rung),
+  value: orAbsent(decision.value),
+  rank: orAbsent(decision.rank),
+  n: orAbsent(decision.n),
+  threshold: orAbsent(decision.threshold),
+  reason: decision.reason,
+});
