@@ -15,8 +15,8 @@ const fits = (slot: SlotRecord, { gpus, device }: ResourcesSpec): boolean =>
   (device === null || slot.deviceModel.toLowerCase().includes(device.toLowerCase()));
 
 /** Whether this trainer's slot may ever take attempts of the sweep. */
-export const suits = (trainer: TrainerState, slot: SlotRecord, sweep: SweepState): boolean =>
-  trainer.info.recipes.includes(sweep.spec.recipe) && fits(slot, sweep.spec.resources);
+export const suits = (trainer: TrainerState, slot: SlotRecord, { spec }: Pick<SweepState, 'spec'>): boolean =>
+  trainer.info.recipes.includes(spec.recipe) && fits(slot, spec.resources);
 
 interface FreeSlot {
   readonly trainer: TrainerState;
