@@ -5,6 +5,7 @@ import {
   isNode,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   Parser,
   parseDocument,
@@ -17,8 +18,10 @@ export type Path = readonly (string | number)[];
 
 /** Bytes of the file. */
 export const MAX_FILE_BYTES = 1024 * 1024;
-/** Lists and maps inside each other. Far deeper ones make the composer abort the whole process. */
 const MAX_DEPTH = 64;
+const MAX_KEYS = 1000;
+/** The lexer's mark in front of a plain or block scalar. */
+const SCALAR = '\x1f';
 const MAX_ALIASES = 100;
 
 /** A stretch of the text, 0-based and half-open. */
@@ -46,23 +49,38 @@ export const pathText = (path: Path): string =>
     '',
   );
 
-/** True when the text must not be given to the composer. Walks the tokens without recursion. */
-export function isTooDeep(text: string): boolean {
+/**
+ * Why the text must not be given to the composer, or null: it aborts the process on deep nesting, and compares each
+ * key of a map with all others. Looks at tokens only, without recursion.
+ */
+export function oversize(text: string): string | null {
+  const tooDeep = `lists and maps are nested more than ${MAX_DEPTH} deep`;
+  let open = 0;
+  let before = '';
+  for (const lexeme of new Lexer().lex(text)) {
+    if (before !== SCALAR && (lexeme === '[' || lexeme === '{')) open += 1;
+    else if (before !== SCALAR && (lexeme === ']' || lexeme === '}')) open -= 1;
+    if (open > MAX_DEPTH) return tooDeep;
+    before = lexeme;
+  }
   const waiting: { token: CST.Token; depth: number }[] = [];
   for (const token of new Parser().parse(text)) waiting.push({ token, depth: 0 });
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { token, depth } = next;
-    if (depth > MAX_DEPTH) return true;
+    if (depth > MAX_DEPTH) return tooDeep;
     if (token.type === 'document') {
       if (token.value !== undefined) waiting.push({ token: token.value, depth });
     } else if ('items' in token) {
+      if (token.items.length > MAX_KEYS && token.items[1]?.sep !== undefined) {
+        return `a map has more than ${MAX_KEYS} keys`;
+      }
       for (const { key, value } of token.items) {
         if (key != null) waiting.push({ token: key, depth: depth + 1 });
         if (value !== undefined) waiting.push({ token: value, depth: depth + 1 });
       }
     }
   }
-  return false;
+  return null;
 }
 
 export class SweepDocument {
@@ -71,11 +89,11 @@ export class SweepDocument {
   private readonly lines = new LineCounter();
   private readonly overrides = new Map<string, string>();
 
-  /** @param text within {@link MAX_FILE_BYTES} and not {@link isTooDeep} */
+  /** @param text within {@link MAX_FILE_BYTES} and not {@link oversize} */
   constructor(text: string) {
     this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, stringKeys: false });
     this.faults = [...this.document.errors, ...this.document.warnings].map((fault) => ({
-      message: fault.message.replace(/\s+at line \d+[\s\S]*$/, ''),
+      message: fault.message,
       span: { begin: fault.pos[0], end: fault.pos[1] },
       mild: fault.code === 'DUPLICATE_KEY',
     }));
@@ -106,7 +124,8 @@ export class SweepDocument {
     const equals = override.indexOf('=');
     if (equals < 1) return fault('an override reads KEY=VALUE, e.g. sweep.batch_size=[32, 64]');
     const text = override.slice(equals + 1).trim();
-    if (Buffer.byteLength(text) > MAX_FILE_BYTES || isTooDeep(text)) return fault('the value is too large');
+    if (Buffer.byteLength(text) > MAX_FILE_BYTES || oversize(text) !== null)
+      return fault('the value is too large');
     const value = parseDocument(text, { prettyErrors: false });
     const [error] = [...value.errors, ...value.warnings];
     if (error !== undefined) return fault(`the value is not YAML: ${error.message}`);
@@ -117,6 +136,9 @@ export class SweepDocument {
       .split('.');
     if (steps.includes('')) return fault('the key has an empty part');
     const path = this.resolve(steps);
+    if (path.some((step) => !Number.isInteger(step) && typeof step === 'number')) {
+      return fault(`there is no entry \`${steps.join('.')}\` in that list`);
+    }
     this.expandShortForm(path);
     try {
       if (value.contents === null || (isScalar(value.contents) && value.contents.value === null)) {
@@ -160,7 +182,7 @@ export class SweepDocument {
     return span;
   }
 
-  /** Joins steps that together name an existing key with dots in it; numbers index lists. */
+  /** Joins steps that together name an existing key with dots in it; numbers index lists, NaN where there is no such entry. */
   private resolve(steps: readonly string[]): (string | number)[] {
     const path: (string | number)[] = [];
     let node: unknown = this.document.contents;
@@ -175,7 +197,7 @@ export class SweepDocument {
         }
       }
       const name = steps.slice(index, index + taken).join('.');
-      const step = isSeq(node) ? Number(name) : name;
+      const step = isSeq(node) ? indexIn(node.items.length, name) : name;
       path.push(step);
       node = isMap(node) || isSeq(node) ? node.get(step, true) : null;
       index += taken;
@@ -195,6 +217,10 @@ export class SweepDocument {
     );
   }
 }
+
+/** An entry of a list, or the place behind its last one. */
+const indexIn = (length: number, text: string): number =>
+  /^\d+$/.test(text) && Number(text) <= length ? Number(text) : NaN;
 
 const keyText = (key: unknown): string =>
   isScalar(key) ? String(key.value) : isNode(key) ? key.toString() : String(key);

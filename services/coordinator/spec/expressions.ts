@@ -58,7 +58,8 @@ function reportUnknown(
     ? `\`${text}\`: \`${name}\` is not set in this sweep; put it under \`fixed\``
     : `\`${text}\`: there is no parameter \`${name}\` at this point`;
   const suggestion = isUnset ? null : nearest(name, known);
-  problems.add({ code: 'SPEC_EXPRESSION', path, message, expected: oneOf(known), suggestion });
+  const expected = isUnset ? null : oneOf(known);
+  problems.add({ code: 'SPEC_EXPRESSION', path, message, expected, suggestion });
 }
 
 function reportCircle(expressions: readonly Placed[], problems: Problems): void {

@@ -5,7 +5,7 @@
  */
 import type { SweepSpec } from '../core/spec.js';
 import { buildSpec } from './build.js';
-import { isTooDeep, MAX_FILE_BYTES, SweepDocument } from './document.js';
+import { MAX_FILE_BYTES, oversize, SweepDocument } from './document.js';
 import { checkPlain } from './plain.js';
 import { Problems } from './problems.js';
 import { checkShape } from './shape-check.js';
@@ -45,7 +45,8 @@ export function parseSweepFile(text: string, options: ParseOptions = {}): Parsed
   };
   const bytes = Buffer.byteLength(source);
   if (bytes > MAX_FILE_BYTES) tooLarge(`the file has ${bytes} bytes; ${MAX_FILE_BYTES} are allowed`);
-  if (isTooDeep(source)) tooLarge('lists and maps are nested too deeply');
+  const reason = oversize(source);
+  if (reason !== null) tooLarge(reason);
   const content = readContent(source, overrides, problems);
   const spec = buildSpec(checkShape(content, problems), content, problems);
   problems.throwIfAny();

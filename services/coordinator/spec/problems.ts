@@ -21,14 +21,14 @@ export function nearest(word: string, candidates: readonly string[]): string | n
   if (candidates.length === 0) return null;
   const lower = word.toLowerCase();
   const found = closest(lower, candidates);
-  const farthest = Math.max(1, Math.floor(Math.max(word.length, found.length) / 3));
+  const farthest = Math.max(1, Math.floor(0.4 * Math.max(word.length, found.length)));
   if (distance(lower, found) <= farthest) return found;
-  return (
-    candidates.find(
-      (candidate) => lower.length >= 3 && (candidate.startsWith(lower) || lower.startsWith(candidate)),
-    ) ?? null
-  );
+  const same = candidates.find((candidate) => letters(candidate) === letters(lower));
+  const isStart = (candidate: string): boolean => candidate.startsWith(lower) || lower.startsWith(candidate);
+  return same ?? (lower.length >= 3 ? candidates.find(isStart) : undefined) ?? null;
 }
+
+const letters = (word: string): string => Array.from(word).sort().join('');
 
 /** `one of a, b, c`. */
 export const oneOf = (names: readonly string[]): string =>
@@ -42,9 +42,13 @@ export function show(value: unknown): string {
 }
 
 const MAX_LINE = 120;
+/** Issues, and warnings, that are kept; a file with more has one fault many times over. */
+const MAX_KEPT = 200;
 
 export class Problems {
   readonly warnings: string[] = [];
+  private total = 0;
+  private readonly renamed = new Set<string>();
   private readonly issues: (PlacedIssue & { readonly order: number })[] = [];
 
   constructor(
@@ -58,12 +62,18 @@ export class Problems {
     this.document = document;
   }
 
+  /** Problems so far, those that were not kept included. */
   get count(): number {
-    return this.issues.length;
+    return this.total;
   }
 
   add(problem: Problem): void {
     const { code, path, part = 'value', offset = 0, message, expected = null, suggestion = null } = problem;
+    this.total += 1;
+    if (code === 'SPEC_UNKNOWN_KEY' && suggestion !== null) {
+      this.renamed.add(pathText([...path.slice(0, -1), suggestion]));
+    }
+    if (this.issues.length >= MAX_KEPT) return;
     const found = this.document?.span(path, part) ?? null;
     const span = found === null || offset === 0 ? found : this.inner(found, offset);
     this.push(
@@ -75,14 +85,18 @@ export class Problems {
 
   /** A problem of the text itself. */
   addAt(code: ErrorCode, message: string, span: Span | null): void {
+    this.total += 1;
+    if (this.issues.length >= MAX_KEPT) return;
     this.push({ code, path: '', message, expected: null, suggestion: null }, span, null);
   }
 
   addOverride(override: string, message: string): void {
+    this.total += 1;
     this.push({ code: 'SPEC_VALUE', path: '', message, expected: null, suggestion: null }, null, override);
   }
 
   warn(path: Path, message: string, part: 'key' | 'value' = 'value'): void {
+    if (this.warnings.length >= MAX_KEPT) return;
     const place = this.place(
       this.document?.span(path, part) ?? null,
       this.document?.overrideOf(path) ?? null,
@@ -93,7 +107,11 @@ export class Problems {
 
   /** @throws SweepFileError when anything was added */
   throwIfAny(): void {
-    const [first, ...rest] = this.issues.sort((a, b) => a.order - b.order);
+    // A key that was misspelt is not missing as well.
+    const told = this.issues.filter(
+      ({ code, path }) => code !== 'SPEC_MISSING_KEY' || !this.renamed.has(path),
+    );
+    const [first, ...rest] = told.sort((a, b) => a.order - b.order);
     if (first !== undefined) throw new SweepFileError([first, ...rest]);
   }
 

@@ -196,6 +196,7 @@ export function compileExpression(text: string): Compilation {
   if (text.length > MAX_LENGTH) {
     return refusal(`it is longer than ${MAX_LENGTH} characters`);
   }
+  if (text.trim() === '') return refusal('it is empty');
   let node: MathNode;
   try {
     node = math.parse(text);
