@@ -156,19 +156,14 @@ export function fromServiceError(error: unknown, address: string): WattsweepErro
   return new WattsweepError(translated, message, { cause: error });
 }
 
-function connectionFault(error: ServiceError, address: string): [ErrorCode, string] {
-  switch (error.code) {
-    case status.UNAVAILABLE:
-    case status.CANCELLED:
-      return ['COORDINATOR_UNREACHABLE', `no coordinator answers at ${address}`];
-    case status.DEADLINE_EXCEEDED:
-      return ['COORDINATOR_UNREACHABLE', `the coordinator at ${address} did not answer in time`];
-    case status.UNAUTHENTICATED:
-    case status.PERMISSION_DENIED:
-      return ['UNAUTHENTICATED', `the coordinator at ${address} refused: ${error.details}`];
-    default:
-      return ['INTERNAL', `the coordinator at ${address} answered: ${error.details}`];
-  }
+function connectionFault({ code, details }: ServiceError, address: string): [ErrorCode, string] {
+  if (code === status.UNAVAILABLE || code === status.CANCELLED)
+    return ['COORDINATOR_UNREACHABLE', `no coordinator answers at ${address}`];
+  if (code === status.DEADLINE_EXCEEDED)
+    return ['COORDINATOR_UNREACHABLE', `the coordinator at ${address} did not answer in time`];
+  if (code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED)
+    return ['UNAUTHENTICATED', `the coordinator at ${address} refused: ${details}`];
+  return ['INTERNAL', `the coordinator at ${address} answered: ${details}`];
 }
 
 /** Runs `use` on a connection and closes it, whatever happens. */

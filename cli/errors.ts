@@ -48,7 +48,10 @@ export function reportFailure(failure: unknown, json: boolean): number {
   if (failure instanceof CommanderError && failure.exitCode === 0) return ExitCode.ok;
   const error = toWattsweepError(failure);
   if (json) {
-    note(JSON.stringify({ error: { code: error.code, message: error.message, advice: error.advice } }));
+    const { code, message, advice } = error;
+    // A sweep file has its faults one by one, with line and column.
+    const issues = 'issues' in error ? { issues: error.issues } : {};
+    note(JSON.stringify({ error: { code, message, advice, ...issues } }));
   } else {
     note(`${noteColors.red(noteColors.bold(`error[${error.code}]:`))} ${error.message}`);
     note(`  ${error.advice}`);

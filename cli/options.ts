@@ -2,7 +2,7 @@
  * Flags that several commands share, and the reading of their values. A value that cannot be read is refused here, with
  * the flag's name, so that everything behind gets complete and typed options.
  */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { resolve } from 'node:path';
 
 export const DEFAULT_DATA_DIR = '.wattsweep';
@@ -20,6 +20,10 @@ export function parseDuration(text: string): number {
   if (ms <= 0 || ms > 2 ** 31 - 1) throw new InvalidArgumentError('Must be above 0 and below 24 days.');
   return ms;
 }
+
+/** A flag that takes a duration; its default is given, and shown, as a person writes it. */
+export const durationOption = (flags: string, description: string, otherwise: string): Option =>
+  new Option(flags, description).argParser(parseDuration).default(parseDuration(otherwise), otherwise);
 
 export function parseCount(text: string): number {
   const n = Number(text);
@@ -42,11 +46,15 @@ export function parsePositive(text: string): number {
   return n;
 }
 
-/** For flags that may stand several times. */
-export const collect = (value: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  value,
-];
+/** A flag that may stand several times. */
+export const repeatedOption = (
+  flags: string,
+  description: string,
+  add: (value: string, before: readonly string[]) => readonly string[] = (value, before) => [
+    ...before,
+    value,
+  ],
+): Option => new Option(flags, `${description}; may stand several times`).argParser(add).default([], 'none');
 
 /** `key=value`, checked for its form only; the sweep file's reader knows the keys. */
 export function collectOverride(value: string, before: readonly string[] = []): readonly string[] {
@@ -87,12 +95,7 @@ export const withServer = (command: Command): Command =>
     .option('--data <dir>', `data folder of \`up\` (default: ${DEFAULT_DATA_DIR})`);
 
 export const withSet = (command: Command): Command =>
-  command.option(
-    '--set <key=value>',
-    'override a key of the file; may stand several times',
-    collectOverride,
-    [],
-  );
+  command.addOption(repeatedOption('--set <key=value>', 'override a key of the file', collectOverride));
 
 export const dataDir = (options: { readonly data?: string }): string =>
   resolve(options.data ?? DEFAULT_DATA_DIR);

@@ -6,10 +6,13 @@ import {
   type Sweep,
   SweepState,
   type Trainer,
-  TrainerState,
+  type TrainerState,
   type Trial,
   TrialState,
   type WatchSweepResponse,
+  sweepStateToJSON,
+  trainerStateToJSON,
+  trialStateToJSON,
 } from '../proto/gen/wattsweep/v1/coordinator.js';
 import {
   UNREAD,
@@ -39,10 +42,11 @@ export function applyUpdate(view: SweepView, update: WatchSweepResponse): SweepV
 }
 
 /** `TrialState.RUNNING` as `running`: one word for one thing, in proto, tables and JSON. */
-export const trialStateName = (state: TrialState): string => (TrialState[state] ?? 'unknown').toLowerCase();
-export const sweepStateName = (state: SweepState): string => (SweepState[state] ?? 'unknown').toLowerCase();
-export const trainerStateName = (state: TrainerState): string =>
-  (TrainerState[state] ?? 'unknown').toLowerCase();
+export const trialStateName = (state: TrialState): string => word(trialStateToJSON(state));
+export const sweepStateName = (state: SweepState): string => word(sweepStateToJSON(state));
+export const trainerStateName = (state: TrainerState): string => word(trainerStateToJSON(state));
+
+const word = (name: string): string => name.replace(/^[A-Z]+_STATE_/, '').toLowerCase();
 
 export const hasEnded = (sweep: Sweep): boolean =>
   sweep.state === SweepState.COMPLETED || sweep.state === SweepState.STOPPED;

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { DEFAULT_DATA_DIR, DEFAULT_PORTS, dataDir, parseDuration, parsePort } from '../options.js';
+import { DEFAULT_DATA_DIR, DEFAULT_PORTS, dataDir, durationOption, parsePort } from '../options.js';
 
 interface Options {
   readonly nats: string;
@@ -31,9 +31,11 @@ export function register(program: Command): void {
     .option('--data <dir>', `data folder (default: ${DEFAULT_DATA_DIR})`)
     .option('--token <token>', 'join token (default: WATTSWEEP_TOKEN)')
     .option('--id <name>', 'name of this coordinator (default: the host and process)')
-    .option('--lease-ttl <time>', 'a leader that is silent for so long is replaced', parseDuration, 10_000)
-    .option('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', parseDuration, 10_000)
-    .option('--lost-after <time>', 'a trainer that is away for so long is lost', parseDuration, 90_000)
+    .addOption(durationOption('--lease-ttl <time>', 'a leader that is silent for so long is replaced', '10s'))
+    .addOption(
+      durationOption('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', '10s'),
+    )
+    .addOption(durationOption('--lost-after <time>', 'a trainer that is away for so long is lost', '90s'))
     .addOption(logLevel())
     .action(run);
 }

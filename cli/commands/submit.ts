@@ -19,7 +19,7 @@ export function register(program: Command): void {
     const { withCoordinator } = await import('../client.js');
     const { print, printJson, warn } = await import('../output.js');
     // Checked here first: this side knows the file's name, and a mistake needs no coordinator to be seen.
-    const source = await readSweepFile(file, options.set);
+    const source = readSweepFile(file, options.set);
     await withCoordinator(options, async (coordinator) => {
       const requestId = options.requestId ?? crypto.randomUUID();
       const accepted = await coordinator.submit({ yaml: source.yaml, overrides: options.set, requestId });

@@ -2,12 +2,12 @@ import type { Command } from 'commander';
 import {
   DEFAULT_DATA_DIR,
   DEFAULT_PORTS,
-  collect,
   collectLabel,
   dataDir,
   parseCount,
-  parseDuration,
+  durationOption,
   parsePositive,
+  repeatedOption,
 } from '../options.js';
 import { logLevel } from './coordinator.js';
 
@@ -42,21 +42,20 @@ export function register(program: Command): void {
     .option('--id <name>', 'name of this trainer, stable over restarts (default: the host)')
     .option('--cpu-slots <n>', 'so many slots on the CPU, whatever GPUs there are', parseCount)
     .option('--threads <n>', 'CPU threads a slot', parseCount)
-    .option('--allow-command <program>', 'let sweeps run this program; may stand several times', collect, [])
+    .addOption(repeatedOption('--allow-command <program>', 'let sweeps run this program'))
     .option('--label <key=value>', 'label for placement; may stand several times', collectLabel, {})
     .option(
       '--estimate-watts <w>',
       'where nothing reads power: assume so much, labelled as an estimate',
       parsePositive,
     )
-    .option('--trainer-ttl <time>', 'the record in NATS lives so long without renewal', parseDuration, 10_000)
-    .option(
-      '--lost-after <time>',
-      'an attempt without its service gives up after so long',
-      parseDuration,
-      90_000,
+    .addOption(
+      durationOption('--trainer-ttl <time>', 'the record in NATS lives so long without renewal', '10s'),
     )
-    .option('--stop-grace <time>', 'from asking an attempt to end to killing it', parseDuration, 30_000)
+    .addOption(
+      durationOption('--lost-after <time>', 'an attempt without its service gives up after so long', '90s'),
+    )
+    .addOption(durationOption('--stop-grace <time>', 'from asking an attempt to end to killing it', '30s'))
     .addOption(logLevel())
     .addHelpText(
       'after',

@@ -2,11 +2,11 @@ import { type Command, Option } from 'commander';
 import {
   DEFAULT_DATA_DIR,
   DEFAULT_PORTS,
-  collect,
   parseCount,
-  parseDuration,
+  durationOption,
   parsePort,
   parsePositive,
+  repeatedOption,
   withJson,
   withSet,
 } from '../options.js';
@@ -51,14 +51,17 @@ export function register(program: Command): void {
     .option('--grpc-port <port>', 'of the coordinator; 0 for any free one', parsePort, DEFAULT_PORTS.grpc)
     .option('--http-port <port>', 'for /metrics; 0 for any free one', parsePort, DEFAULT_PORTS.http)
     .option('--nats-server <path>', 'own nats-server binary, 2.12 or newer')
-    .option(
-      '--lost-after <time>',
-      'a trainer that is away for so long is lost, its trials run elsewhere',
-      parseDuration,
-      90_000,
+    .addOption(
+      durationOption(
+        '--lost-after <time>',
+        'a trainer that is away for so long is lost, its trials run elsewhere',
+        '90s',
+      ),
     )
-    .option('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', parseDuration, 10_000)
-    .option('--stop-grace <time>', 'from asking an attempt to end to killing it', parseDuration, 30_000)
+    .addOption(
+      durationOption('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', '10s'),
+    )
+    .addOption(durationOption('--stop-grace <time>', 'from asking an attempt to end to killing it', '30s'))
     .addOption(
       new Option('--restart <policy>', 'what to do when a service dies')
         .choices(['always', 'never'])
@@ -71,7 +74,7 @@ export function register(program: Command): void {
       'where nothing reads power: assume so much, labelled as an estimate',
       parsePositive,
     )
-    .option('--allow-command <program>', 'let sweeps run this program; may stand several times', collect, [])
+    .addOption(repeatedOption('--allow-command <program>', 'let sweeps run this program'))
     .addOption(logLevel());
   withJson(withSet(command))
     .addHelpText(

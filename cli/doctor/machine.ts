@@ -1,5 +1,5 @@
 /** Checks of the machine itself: Node, tools of set-up, disk, memory, ports. */
-import { statfsSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { cpus, freemem, totalmem } from 'node:os';
 import { cacheHome, enginePath, natsServerPath, onPath } from '../../setup/locate.mjs';
 import { formatBytes } from '../format.js';
@@ -57,9 +57,18 @@ function freeBytes(path: string): number {
   }
 }
 
+/** Linux: what the kernel could free for a new program counts too. */
+function availableBytes(): number {
+  try {
+    const kibibytes = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
+    return kibibytes === undefined ? freemem() : Number(kibibytes) * 1024;
+  } catch {
+    return freemem();
+  }
+}
+
 export function checkMemory(): Finding {
-  // What the kernel could free counts; os.freemem knows nothing of it before Node 22, so the process's own limit helps.
-  const available = process.availableMemory?.() ?? freemem();
+  const available = availableBytes();
   const detail = `${formatBytes(available)} of ${formatBytes(totalmem())} free`;
   return available >= 2 * GIB
     ? ok('memory', detail)

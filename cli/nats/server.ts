@@ -90,20 +90,23 @@ export async function startNatsServer(options: NatsOptions): Promise<NatsProcess
   // A session of its own: Ctrl-C in the terminal reaches whoever supervises it, which ends it last.
   const child = spawn(options.binary, ['-c', config], { stdio: ['ignore', fd, fd], detached: true });
   closeSync(fd);
-  const failure = new Promise<Error | null>((resolve) => {
-    child.once('error', resolve);
-    child.once('exit', () => resolve(null));
+  const failure = new Promise<Failure>((resolve) => {
+    child.once('error', (error) => resolve({ cause: error }));
+    child.once('exit', () => resolve({ cause: null }));
   });
-  let failed = false;
-  void failure.then(() => (failed = true));
   const deadline = performance.now() + READY_WITHIN_MS;
-  while (!failed && performance.now() < deadline) {
+  let failed: Failure | null = null;
+  while (failed === null && performance.now() < deadline) {
     const port = portFrom(runDir);
     if (port !== null) return { child, port };
-    await Promise.race([sleep(20), failure]);
+    failed = await Promise.race([sleep(20, null), failure]);
   }
   child.kill('SIGKILL');
-  throw startFailure(options, lastWords(log, logStart), failed ? await failure : null);
+  throw startFailure(options, lastWords(log, logStart), failed?.cause ?? null);
+}
+
+interface Failure {
+  readonly cause: Error | null;
 }
 
 const portFiles = (runDir: string): string[] => readdirSync(runDir).filter((name) => name.endsWith('.ports'));

@@ -98,7 +98,7 @@ export class Service {
     if (this.#ending || child !== this.#child) return;
     this.#child = null;
     this.#identity = null;
-    const how = child.signalCode === null ? `exit code ${String(child.exitCode)}` : `${child.signalCode}`;
+    const how = child.signalCode === null ? `exit code ${String(child.exitCode)}` : child.signalCode;
     if (this.#restart === 'never') {
       this.#events.say(`${this.name} ended (${how}); it is not restarted`);
       this.#events.changed();

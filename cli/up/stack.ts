@@ -2,7 +2,8 @@
  * The whole of `up`: NATS, a coordinator, trainers; started in order of dependence, ended in the order in which nothing
  * is lost: the coordinator stops placing, trainers checkpoint and send their last reports, NATS goes last.
  */
-import { Service, type ServiceEvents } from './children.js';
+import type { Service } from './children.js';
+import { type ServiceEvents } from './children.js';
 import { identify } from './process-identity.js';
 import { removeUpRecord, writeUpRecord } from './record.js';
 import { type UpOptions, coordinatorService, localNatsUrl, natsService, trainerService } from './services.js';

@@ -20,7 +20,7 @@ import { hostPort, isLoopback, keptToken, reachableHost } from './token.js';
 
 export async function up(sweepPath: string | null, flags: UpFlags): Promise<void> {
   // A mistake in the file must show before anything starts.
-  const sweep = sweepPath === null ? null : await readSweepFile(sweepPath, flags.set);
+  const sweep = sweepPath === null ? null : readSweepFile(sweepPath, flags.set);
   const folder = dataDir(flags);
   mkdirSync(folder, { recursive: true });
   const lock = lockDataDir(folder);

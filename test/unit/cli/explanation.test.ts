@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  Decision,
-  ExplainTrialResponse,
-  Trial,
-  TrialState,
-} from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import type { ExplainTrialResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import { Decision, Trial, TrialState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { explanation, sentence } from '../../../cli/explanation.js';
 
 describe('a decision as a sentence', () => {
@@ -37,15 +33,16 @@ describe('a decision as a sentence', () => {
 });
 
 it('says so when no rule has looked at a trial', () => {
-  const answer = ExplainTrialResponse.fromPartial({
+  const answer: ExplainTrialResponse = {
     trial: Trial.fromPartial({
       trialId: 't0001',
       state: TrialState.FAILED,
       parametersJson: '{"batch_size":0}',
       reason: 'batch_size: 0 is below 1',
     }),
+    decisions: [],
     history: ['attempt 1 on a/cpu: refused'],
-  });
+  };
   const text = explanation(answer);
   expect(text).toContain('t0001 failed: batch_size: 0 is below 1');
   expect(text).toContain('none: no rule has looked at it');

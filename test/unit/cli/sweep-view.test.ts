@@ -7,7 +7,7 @@ import {
   TrainerState,
   Trial,
   TrialState,
-  WatchSweepResponse,
+  type WatchSweepResponse,
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { drawTable } from '../../../cli/live.js';
 import {
@@ -41,10 +41,18 @@ const sweep = Sweep.fromPartial({
   submittedAtUnixMs: 1_000_000,
 });
 
+const updateOf = (parts: Partial<WatchSweepResponse>): WatchSweepResponse => ({
+  sweep: undefined,
+  trials: [],
+  messages: [],
+  trainers: [],
+  ...parts,
+});
+
 const viewOf = (...trials: Trial[]) =>
   applyUpdate(
     emptyView,
-    WatchSweepResponse.fromPartial({
+    updateOf({
       sweep,
       trials,
       trainers: [
@@ -57,10 +65,7 @@ const viewOf = (...trials: Trial[]) =>
 describe('the view of a sweep', () => {
   it('replaces what changed and keeps the rest', () => {
     const first = viewOf(trial('t0001', { lr: 1 }), trial('t0002', { lr: 2 }));
-    const second = applyUpdate(
-      first,
-      WatchSweepResponse.fromPartial({ trials: [trial('t0002', { lr: 2 }, { epoch: 3 })] }),
-    );
+    const second = applyUpdate(first, updateOf({ trials: [trial('t0002', { lr: 2 }, { epoch: 3 })] }));
     expect([...second.trials.values()].map((t) => [t.trialId, t.epoch])).toEqual([
       ['t0001', 0],
       ['t0002', 3],
