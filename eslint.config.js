@@ -2,7 +2,7 @@ import tseslint from 'typescript-eslint';
 import prettier from 'eslint-config-prettier';
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', 'proto/gen', '.wattsweep', 'reports', 'test/fixtures'] },
+  { ignores: ['dist', 'node_modules', '**/gen', '.wattsweep', 'reports', 'test/fixtures'] },
   ...tseslint.configs.strictTypeChecked.map((c) => ({ ...c, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],

@@ -2,10 +2,10 @@
 // source: attr_value.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-import { TensorProto } from './tensor.js';
-import { TensorShapeProto } from './tensor_shape.js';
-import { DataType } from './types.js';
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { TensorProto } from "./tensor.js";
+import { TensorShapeProto } from "./tensor_shape.js";
+import { DataType } from "./types.js";
 
 /**
  * Field numbers and names are those of TensorFlow's public definitions (tensorflow/core/framework and core/protobuf,
@@ -14,14 +14,14 @@ import { DataType } from './types.js';
 
 export interface AttrValue {
   value:
-    | { $case: 's'; value: Buffer }
-    | { $case: 'i'; value: number }
-    | { $case: 'f'; value: number }
-    | { $case: 'b'; value: boolean }
-    | { $case: 'type'; value: DataType }
-    | { $case: 'shape'; value: TensorShapeProto }
-    | { $case: 'tensor'; value: TensorProto }
-    | { $case: 'list'; value: AttrValue_ListValue }
+    | { $case: "s"; value: Buffer }
+    | { $case: "i"; value: number }
+    | { $case: "f"; value: number }
+    | { $case: "b"; value: boolean }
+    | { $case: "type"; value: DataType }
+    | { $case: "shape"; value: TensorShapeProto }
+    | { $case: "tensor"; value: TensorProto }
+    | { $case: "list"; value: AttrValue_ListValue }
     | undefined;
 }
 
@@ -42,28 +42,28 @@ function createBaseAttrValue(): AttrValue {
 export const AttrValue: MessageFns<AttrValue> = {
   encode(message: AttrValue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.value?.$case) {
-      case 's':
+      case "s":
         writer.uint32(18).bytes(message.value.value);
         break;
-      case 'i':
+      case "i":
         writer.uint32(24).int64(message.value.value);
         break;
-      case 'f':
+      case "f":
         writer.uint32(37).float(message.value.value);
         break;
-      case 'b':
+      case "b":
         writer.uint32(40).bool(message.value.value);
         break;
-      case 'type':
+      case "type":
         writer.uint32(48).int32(message.value.value);
         break;
-      case 'shape':
+      case "shape":
         TensorShapeProto.encode(message.value.value, writer.uint32(58).fork()).join();
         break;
-      case 'tensor':
+      case "tensor":
         TensorProto.encode(message.value.value, writer.uint32(66).fork()).join();
         break;
-      case 'list':
+      case "list":
         AttrValue_ListValue.encode(message.value.value, writer.uint32(10).fork()).join();
         break;
     }
@@ -74,7 +74,7 @@ export const AttrValue: MessageFns<AttrValue> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -88,7 +88,7 @@ export const AttrValue: MessageFns<AttrValue> = {
               break;
             }
 
-            message.value = { $case: 's', value: Buffer.from(reader.bytes()) };
+            message.value = { $case: "s", value: Buffer.from(reader.bytes()) };
             continue;
           }
           case 3: {
@@ -96,7 +96,7 @@ export const AttrValue: MessageFns<AttrValue> = {
               break;
             }
 
-            message.value = { $case: 'i', value: longToNumber(reader.int64()) };
+            message.value = { $case: "i", value: longToNumber(reader.int64()) };
             continue;
           }
           case 4: {
@@ -104,7 +104,7 @@ export const AttrValue: MessageFns<AttrValue> = {
               break;
             }
 
-            message.value = { $case: 'f', value: reader.float() };
+            message.value = { $case: "f", value: reader.float() };
             continue;
           }
           case 5: {
@@ -112,7 +112,7 @@ export const AttrValue: MessageFns<AttrValue> = {
               break;
             }
 
-            message.value = { $case: 'b', value: reader.bool() };
+            message.value = { $case: "b", value: reader.bool() };
             continue;
           }
           case 6: {
@@ -120,7 +120,7 @@ export const AttrValue: MessageFns<AttrValue> = {
               break;
             }
 
-            message.value = { $case: 'type', value: reader.int32() as any };
+            message.value = { $case: "type", value: reader.int32() as any };
             continue;
           }
           case 7: {
@@ -128,7 +128,7 @@ export const AttrValue: MessageFns<AttrValue> = {
               break;
             }
 
-            message.value = { $case: 'shape', value: TensorShapeProto.decode(reader, reader.uint32()) };
+            message.value = { $case: "shape", value: TensorShapeProto.decode(reader, reader.uint32()) };
             continue;
           }
           case 8: {
@@ -136,7 +136,7 @@ export const AttrValue: MessageFns<AttrValue> = {
               break;
             }
 
-            message.value = { $case: 'tensor', value: TensorProto.decode(reader, reader.uint32()) };
+            message.value = { $case: "tensor", value: TensorProto.decode(reader, reader.uint32()) };
             continue;
           }
           case 1: {
@@ -144,7 +144,7 @@ export const AttrValue: MessageFns<AttrValue> = {
               break;
             }
 
-            message.value = { $case: 'list', value: AttrValue_ListValue.decode(reader, reader.uint32()) };
+            message.value = { $case: "list", value: AttrValue_ListValue.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -165,51 +165,51 @@ export const AttrValue: MessageFns<AttrValue> = {
   fromPartial<I extends Exact<DeepPartial<AttrValue>, I>>(object: I): AttrValue {
     const message = createBaseAttrValue();
     switch (object.value?.$case) {
-      case 's': {
+      case "s": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 's', value: object.value.value };
+          message.value = { $case: "s", value: object.value.value };
         }
         break;
       }
-      case 'i': {
+      case "i": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'i', value: object.value.value };
+          message.value = { $case: "i", value: object.value.value };
         }
         break;
       }
-      case 'f': {
+      case "f": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'f', value: object.value.value };
+          message.value = { $case: "f", value: object.value.value };
         }
         break;
       }
-      case 'b': {
+      case "b": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'b', value: object.value.value };
+          message.value = { $case: "b", value: object.value.value };
         }
         break;
       }
-      case 'type': {
+      case "type": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'type', value: object.value.value };
+          message.value = { $case: "type", value: object.value.value };
         }
         break;
       }
-      case 'shape': {
+      case "shape": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'shape', value: TensorShapeProto.fromPartial(object.value.value) };
+          message.value = { $case: "shape", value: TensorShapeProto.fromPartial(object.value.value) };
         }
         break;
       }
-      case 'tensor': {
+      case "tensor": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'tensor', value: TensorProto.fromPartial(object.value.value) };
+          message.value = { $case: "tensor", value: TensorProto.fromPartial(object.value.value) };
         }
         break;
       }
-      case 'list': {
+      case "list": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'list', value: AttrValue_ListValue.fromPartial(object.value.value) };
+          message.value = { $case: "list", value: AttrValue_ListValue.fromPartial(object.value.value) };
         }
         break;
       }
@@ -268,7 +268,7 @@ export const AttrValue_ListValue: MessageFns<AttrValue_ListValue> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -403,30 +403,24 @@ export const AttrValue_ListValue: MessageFns<AttrValue_ListValue> = {
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
-type DeepPartial<T> = T extends Builtin
-  ? T
-  : T extends globalThis.Array<infer U>
-    ? globalThis.Array<DeepPartial<U>>
-    : T extends ReadonlyArray<infer U>
-      ? ReadonlyArray<DeepPartial<U>>
-      : T extends { $case: string; value: unknown }
-        ? { $case: T['$case']; value?: DeepPartial<T['value']> }
-        : T extends {}
-          ? { [K in keyof T]?: DeepPartial<T[K]> }
-          : Partial<T>;
+type DeepPartial<T> = T extends Builtin ? T
+  : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
+  : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
+  : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
+  : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
+  : Partial<T>;
 
 type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin
-  ? P
+type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 function longToNumber(int64: { toString(): string }): number {
   const num = globalThis.Number(int64.toString());
   if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error('Value is larger than Number.MAX_SAFE_INTEGER');
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
   }
   if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error('Value is smaller than Number.MIN_SAFE_INTEGER');
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
   }
   return num;
 }

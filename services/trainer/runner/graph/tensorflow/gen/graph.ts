@@ -2,8 +2,8 @@
 // source: graph.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-import { AttrValue } from './attr_value.js';
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { AttrValue } from "./attr_value.js";
 
 /**
  * Field numbers and names are those of TensorFlow's public definitions (tensorflow/core/framework and core/protobuf,
@@ -35,21 +35,21 @@ export interface GraphDef {
 }
 
 function createBaseNodeDef(): NodeDef {
-  return { name: '', op: '', input: [], device: '', attr: {} };
+  return { name: "", op: "", input: [], device: "", attr: {} };
 }
 
 export const NodeDef: MessageFns<NodeDef> = {
   encode(message: NodeDef, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.op !== '') {
+    if (message.op !== "") {
       writer.uint32(18).string(message.op);
     }
     for (const v of message.input) {
       writer.uint32(26).string(v!);
     }
-    if (message.device !== '') {
+    if (message.device !== "") {
       writer.uint32(34).string(message.device);
     }
     globalThis.Object.entries(message.attr).forEach(([key, value]: [string, AttrValue]) => {
@@ -62,7 +62,7 @@ export const NodeDef: MessageFns<NodeDef> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -131,10 +131,10 @@ export const NodeDef: MessageFns<NodeDef> = {
   },
   fromPartial<I extends Exact<DeepPartial<NodeDef>, I>>(object: I): NodeDef {
     const message = createBaseNodeDef();
-    message.name = object.name ?? '';
-    message.op = object.op ?? '';
+    message.name = object.name ?? "";
+    message.op = object.op ?? "";
     message.input = object.input?.map((e) => e) || [];
-    message.device = object.device ?? '';
+    message.device = object.device ?? "";
     message.attr = (globalThis.Object.entries(object.attr ?? {}) as [string, AttrValue][]).reduce(
       (acc: { [key: string]: AttrValue }, [key, value]: [string, AttrValue]) => {
         if (value !== undefined) {
@@ -149,12 +149,12 @@ export const NodeDef: MessageFns<NodeDef> = {
 };
 
 function createBaseNodeDef_AttrEntry(): NodeDef_AttrEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
 export const NodeDef_AttrEntry: MessageFns<NodeDef_AttrEntry> = {
   encode(message: NodeDef_AttrEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== '') {
+    if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== undefined) {
@@ -167,7 +167,7 @@ export const NodeDef_AttrEntry: MessageFns<NodeDef_AttrEntry> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -209,9 +209,10 @@ export const NodeDef_AttrEntry: MessageFns<NodeDef_AttrEntry> = {
   },
   fromPartial<I extends Exact<DeepPartial<NodeDef_AttrEntry>, I>>(object: I): NodeDef_AttrEntry {
     const message = createBaseNodeDef_AttrEntry();
-    message.key = object.key ?? '';
-    message.value =
-      object.value !== undefined && object.value !== null ? AttrValue.fromPartial(object.value) : undefined;
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? AttrValue.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
@@ -242,7 +243,7 @@ export const VersionDef: MessageFns<VersionDef> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -328,7 +329,7 @@ export const GraphDef: MessageFns<GraphDef> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -371,31 +372,24 @@ export const GraphDef: MessageFns<GraphDef> = {
   fromPartial<I extends Exact<DeepPartial<GraphDef>, I>>(object: I): GraphDef {
     const message = createBaseGraphDef();
     message.node = object.node?.map((e) => NodeDef.fromPartial(e)) || [];
-    message.versions =
-      object.versions !== undefined && object.versions !== null
-        ? VersionDef.fromPartial(object.versions)
-        : undefined;
+    message.versions = (object.versions !== undefined && object.versions !== null)
+      ? VersionDef.fromPartial(object.versions)
+      : undefined;
     return message;
   },
 };
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
-type DeepPartial<T> = T extends Builtin
-  ? T
-  : T extends globalThis.Array<infer U>
-    ? globalThis.Array<DeepPartial<U>>
-    : T extends ReadonlyArray<infer U>
-      ? ReadonlyArray<DeepPartial<U>>
-      : T extends { $case: string; value: unknown }
-        ? { $case: T['$case']; value?: DeepPartial<T['value']> }
-        : T extends {}
-          ? { [K in keyof T]?: DeepPartial<T[K]> }
-          : Partial<T>;
+type DeepPartial<T> = T extends Builtin ? T
+  : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
+  : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
+  : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
+  : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
+  : Partial<T>;
 
 type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin
-  ? P
+type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 interface MessageFns<T> {

@@ -2,10 +2,10 @@
 // source: saved_model.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-import { GraphDef } from './graph.js';
-import { TensorShapeProto } from './tensor_shape.js';
-import { DataType } from './types.js';
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { GraphDef } from "./graph.js";
+import { TensorShapeProto } from "./tensor_shape.js";
+import { DataType } from "./types.js";
 
 /**
  * Field numbers and names are those of TensorFlow's public definitions (tensorflow/core/framework and core/protobuf,
@@ -13,7 +13,7 @@ import { DataType } from './types.js';
  */
 
 export interface TensorInfo {
-  encoding: { $case: 'name'; value: string } | undefined;
+  encoding: { $case: "name"; value: string } | undefined;
   dtype: DataType;
   tensorShape: TensorShapeProto | undefined;
 }
@@ -63,7 +63,7 @@ function createBaseTensorInfo(): TensorInfo {
 export const TensorInfo: MessageFns<TensorInfo> = {
   encode(message: TensorInfo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.encoding?.$case) {
-      case 'name':
+      case "name":
         writer.uint32(10).string(message.encoding.value);
         break;
     }
@@ -80,7 +80,7 @@ export const TensorInfo: MessageFns<TensorInfo> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -94,7 +94,7 @@ export const TensorInfo: MessageFns<TensorInfo> = {
               break;
             }
 
-            message.encoding = { $case: 'name', value: reader.string() };
+            message.encoding = { $case: "name", value: reader.string() };
             continue;
           }
           case 2: {
@@ -131,24 +131,23 @@ export const TensorInfo: MessageFns<TensorInfo> = {
   fromPartial<I extends Exact<DeepPartial<TensorInfo>, I>>(object: I): TensorInfo {
     const message = createBaseTensorInfo();
     switch (object.encoding?.$case) {
-      case 'name': {
+      case "name": {
         if (object.encoding?.value !== undefined && object.encoding?.value !== null) {
-          message.encoding = { $case: 'name', value: object.encoding.value };
+          message.encoding = { $case: "name", value: object.encoding.value };
         }
         break;
       }
     }
     message.dtype = object.dtype ?? 0;
-    message.tensorShape =
-      object.tensorShape !== undefined && object.tensorShape !== null
-        ? TensorShapeProto.fromPartial(object.tensorShape)
-        : undefined;
+    message.tensorShape = (object.tensorShape !== undefined && object.tensorShape !== null)
+      ? TensorShapeProto.fromPartial(object.tensorShape)
+      : undefined;
     return message;
   },
 };
 
 function createBaseSignatureDef(): SignatureDef {
-  return { inputs: {}, outputs: {}, methodName: '' };
+  return { inputs: {}, outputs: {}, methodName: "" };
 }
 
 export const SignatureDef: MessageFns<SignatureDef> = {
@@ -159,7 +158,7 @@ export const SignatureDef: MessageFns<SignatureDef> = {
     globalThis.Object.entries(message.outputs).forEach(([key, value]: [string, TensorInfo]) => {
       SignatureDef_OutputsEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
     });
-    if (message.methodName !== '') {
+    if (message.methodName !== "") {
       writer.uint32(26).string(message.methodName);
     }
     return writer;
@@ -169,7 +168,7 @@ export const SignatureDef: MessageFns<SignatureDef> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -243,18 +242,18 @@ export const SignatureDef: MessageFns<SignatureDef> = {
       },
       {},
     );
-    message.methodName = object.methodName ?? '';
+    message.methodName = object.methodName ?? "";
     return message;
   },
 };
 
 function createBaseSignatureDef_InputsEntry(): SignatureDef_InputsEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
 export const SignatureDef_InputsEntry: MessageFns<SignatureDef_InputsEntry> = {
   encode(message: SignatureDef_InputsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== '') {
+    if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== undefined) {
@@ -267,7 +266,7 @@ export const SignatureDef_InputsEntry: MessageFns<SignatureDef_InputsEntry> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -307,24 +306,23 @@ export const SignatureDef_InputsEntry: MessageFns<SignatureDef_InputsEntry> = {
   create<I extends Exact<DeepPartial<SignatureDef_InputsEntry>, I>>(base?: I): SignatureDef_InputsEntry {
     return SignatureDef_InputsEntry.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<SignatureDef_InputsEntry>, I>>(
-    object: I,
-  ): SignatureDef_InputsEntry {
+  fromPartial<I extends Exact<DeepPartial<SignatureDef_InputsEntry>, I>>(object: I): SignatureDef_InputsEntry {
     const message = createBaseSignatureDef_InputsEntry();
-    message.key = object.key ?? '';
-    message.value =
-      object.value !== undefined && object.value !== null ? TensorInfo.fromPartial(object.value) : undefined;
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? TensorInfo.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
 
 function createBaseSignatureDef_OutputsEntry(): SignatureDef_OutputsEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
 export const SignatureDef_OutputsEntry: MessageFns<SignatureDef_OutputsEntry> = {
   encode(message: SignatureDef_OutputsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== '') {
+    if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== undefined) {
@@ -337,7 +335,7 @@ export const SignatureDef_OutputsEntry: MessageFns<SignatureDef_OutputsEntry> = 
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -377,13 +375,12 @@ export const SignatureDef_OutputsEntry: MessageFns<SignatureDef_OutputsEntry> = 
   create<I extends Exact<DeepPartial<SignatureDef_OutputsEntry>, I>>(base?: I): SignatureDef_OutputsEntry {
     return SignatureDef_OutputsEntry.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<SignatureDef_OutputsEntry>, I>>(
-    object: I,
-  ): SignatureDef_OutputsEntry {
+  fromPartial<I extends Exact<DeepPartial<SignatureDef_OutputsEntry>, I>>(object: I): SignatureDef_OutputsEntry {
     const message = createBaseSignatureDef_OutputsEntry();
-    message.key = object.key ?? '';
-    message.value =
-      object.value !== undefined && object.value !== null ? TensorInfo.fromPartial(object.value) : undefined;
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? TensorInfo.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
@@ -410,7 +407,7 @@ export const MetaGraphDef: MessageFns<MetaGraphDef> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -463,39 +460,38 @@ export const MetaGraphDef: MessageFns<MetaGraphDef> = {
   },
   fromPartial<I extends Exact<DeepPartial<MetaGraphDef>, I>>(object: I): MetaGraphDef {
     const message = createBaseMetaGraphDef();
-    message.metaInfoDef =
-      object.metaInfoDef !== undefined && object.metaInfoDef !== null
-        ? MetaGraphDef_MetaInfoDef.fromPartial(object.metaInfoDef)
-        : undefined;
-    message.graphDef =
-      object.graphDef !== undefined && object.graphDef !== null
-        ? GraphDef.fromPartial(object.graphDef)
-        : undefined;
-    message.signatureDef = (
-      globalThis.Object.entries(object.signatureDef ?? {}) as [string, SignatureDef][]
-    ).reduce((acc: { [key: string]: SignatureDef }, [key, value]: [string, SignatureDef]) => {
-      if (value !== undefined) {
-        acc[key] = SignatureDef.fromPartial(value);
-      }
-      return acc;
-    }, {});
+    message.metaInfoDef = (object.metaInfoDef !== undefined && object.metaInfoDef !== null)
+      ? MetaGraphDef_MetaInfoDef.fromPartial(object.metaInfoDef)
+      : undefined;
+    message.graphDef = (object.graphDef !== undefined && object.graphDef !== null)
+      ? GraphDef.fromPartial(object.graphDef)
+      : undefined;
+    message.signatureDef = (globalThis.Object.entries(object.signatureDef ?? {}) as [string, SignatureDef][]).reduce(
+      (acc: { [key: string]: SignatureDef }, [key, value]: [string, SignatureDef]) => {
+        if (value !== undefined) {
+          acc[key] = SignatureDef.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
     return message;
   },
 };
 
 function createBaseMetaGraphDef_MetaInfoDef(): MetaGraphDef_MetaInfoDef {
-  return { metaGraphVersion: '', tags: [], tensorflowVersion: '' };
+  return { metaGraphVersion: "", tags: [], tensorflowVersion: "" };
 }
 
 export const MetaGraphDef_MetaInfoDef: MessageFns<MetaGraphDef_MetaInfoDef> = {
   encode(message: MetaGraphDef_MetaInfoDef, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.metaGraphVersion !== '') {
+    if (message.metaGraphVersion !== "") {
       writer.uint32(10).string(message.metaGraphVersion);
     }
     for (const v of message.tags) {
       writer.uint32(34).string(v!);
     }
-    if (message.tensorflowVersion !== '') {
+    if (message.tensorflowVersion !== "") {
       writer.uint32(42).string(message.tensorflowVersion);
     }
     return writer;
@@ -505,7 +501,7 @@ export const MetaGraphDef_MetaInfoDef: MessageFns<MetaGraphDef_MetaInfoDef> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -553,24 +549,22 @@ export const MetaGraphDef_MetaInfoDef: MessageFns<MetaGraphDef_MetaInfoDef> = {
   create<I extends Exact<DeepPartial<MetaGraphDef_MetaInfoDef>, I>>(base?: I): MetaGraphDef_MetaInfoDef {
     return MetaGraphDef_MetaInfoDef.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<MetaGraphDef_MetaInfoDef>, I>>(
-    object: I,
-  ): MetaGraphDef_MetaInfoDef {
+  fromPartial<I extends Exact<DeepPartial<MetaGraphDef_MetaInfoDef>, I>>(object: I): MetaGraphDef_MetaInfoDef {
     const message = createBaseMetaGraphDef_MetaInfoDef();
-    message.metaGraphVersion = object.metaGraphVersion ?? '';
+    message.metaGraphVersion = object.metaGraphVersion ?? "";
     message.tags = object.tags?.map((e) => e) || [];
-    message.tensorflowVersion = object.tensorflowVersion ?? '';
+    message.tensorflowVersion = object.tensorflowVersion ?? "";
     return message;
   },
 };
 
 function createBaseMetaGraphDef_SignatureDefEntry(): MetaGraphDef_SignatureDefEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
 export const MetaGraphDef_SignatureDefEntry: MessageFns<MetaGraphDef_SignatureDefEntry> = {
   encode(message: MetaGraphDef_SignatureDefEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== '') {
+    if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== undefined) {
@@ -583,7 +577,7 @@ export const MetaGraphDef_SignatureDefEntry: MessageFns<MetaGraphDef_SignatureDe
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -620,20 +614,17 @@ export const MetaGraphDef_SignatureDefEntry: MessageFns<MetaGraphDef_SignatureDe
     }
   },
 
-  create<I extends Exact<DeepPartial<MetaGraphDef_SignatureDefEntry>, I>>(
-    base?: I,
-  ): MetaGraphDef_SignatureDefEntry {
+  create<I extends Exact<DeepPartial<MetaGraphDef_SignatureDefEntry>, I>>(base?: I): MetaGraphDef_SignatureDefEntry {
     return MetaGraphDef_SignatureDefEntry.fromPartial(base ?? ({} as any));
   },
   fromPartial<I extends Exact<DeepPartial<MetaGraphDef_SignatureDefEntry>, I>>(
     object: I,
   ): MetaGraphDef_SignatureDefEntry {
     const message = createBaseMetaGraphDef_SignatureDefEntry();
-    message.key = object.key ?? '';
-    message.value =
-      object.value !== undefined && object.value !== null
-        ? SignatureDef.fromPartial(object.value)
-        : undefined;
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? SignatureDef.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
@@ -657,7 +648,7 @@ export const SavedModel: MessageFns<SavedModel> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -707,30 +698,24 @@ export const SavedModel: MessageFns<SavedModel> = {
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
-type DeepPartial<T> = T extends Builtin
-  ? T
-  : T extends globalThis.Array<infer U>
-    ? globalThis.Array<DeepPartial<U>>
-    : T extends ReadonlyArray<infer U>
-      ? ReadonlyArray<DeepPartial<U>>
-      : T extends { $case: string; value: unknown }
-        ? { $case: T['$case']; value?: DeepPartial<T['value']> }
-        : T extends {}
-          ? { [K in keyof T]?: DeepPartial<T[K]> }
-          : Partial<T>;
+type DeepPartial<T> = T extends Builtin ? T
+  : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
+  : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
+  : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
+  : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
+  : Partial<T>;
 
 type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin
-  ? P
+type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 function longToNumber(int64: { toString(): string }): number {
   const num = globalThis.Number(int64.toString());
   if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error('Value is larger than Number.MAX_SAFE_INTEGER');
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
   }
   if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error('Value is smaller than Number.MIN_SAFE_INTEGER');
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
   }
   return num;
 }

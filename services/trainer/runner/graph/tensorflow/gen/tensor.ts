@@ -2,9 +2,9 @@
 // source: tensor.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-import { TensorShapeProto } from './tensor_shape.js';
-import { DataType } from './types.js';
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { TensorShapeProto } from "./tensor_shape.js";
+import { DataType } from "./types.js";
 
 /**
  * Field numbers and names are those of TensorFlow's public definitions (tensorflow/core/framework and core/protobuf,
@@ -43,7 +43,7 @@ export const TensorProto: MessageFns<TensorProto> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -102,10 +102,9 @@ export const TensorProto: MessageFns<TensorProto> = {
   fromPartial<I extends Exact<DeepPartial<TensorProto>, I>>(object: I): TensorProto {
     const message = createBaseTensorProto();
     message.dtype = object.dtype ?? 0;
-    message.tensorShape =
-      object.tensorShape !== undefined && object.tensorShape !== null
-        ? TensorShapeProto.fromPartial(object.tensorShape)
-        : undefined;
+    message.tensorShape = (object.tensorShape !== undefined && object.tensorShape !== null)
+      ? TensorShapeProto.fromPartial(object.tensorShape)
+      : undefined;
     message.versionNumber = object.versionNumber ?? 0;
     message.tensorContent = object.tensorContent ?? Buffer.alloc(0);
     return message;
@@ -114,21 +113,15 @@ export const TensorProto: MessageFns<TensorProto> = {
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
-type DeepPartial<T> = T extends Builtin
-  ? T
-  : T extends globalThis.Array<infer U>
-    ? globalThis.Array<DeepPartial<U>>
-    : T extends ReadonlyArray<infer U>
-      ? ReadonlyArray<DeepPartial<U>>
-      : T extends { $case: string; value: unknown }
-        ? { $case: T['$case']; value?: DeepPartial<T['value']> }
-        : T extends {}
-          ? { [K in keyof T]?: DeepPartial<T[K]> }
-          : Partial<T>;
+type DeepPartial<T> = T extends Builtin ? T
+  : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
+  : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
+  : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
+  : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
+  : Partial<T>;
 
 type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin
-  ? P
+type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 interface MessageFns<T> {

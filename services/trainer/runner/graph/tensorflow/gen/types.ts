@@ -24,7 +24,7 @@ export const DataType = {
   UNRECOGNIZED: -1,
 } as const;
 
-export type DataType = (typeof DataType)[keyof typeof DataType];
+export type DataType = typeof DataType[keyof typeof DataType];
 
 export namespace DataType {
   export type DT_INVALID = typeof DataType.DT_INVALID;
