@@ -13,7 +13,7 @@ import {
   type Settings,
   type State,
 } from '../core/index.js';
-import { encodeBatch, encodeEvents, type BatchHeader } from './codec.js';
+import { decodeBatch, encodeBatch, encodeEvents, type BatchHeader } from './codec.js';
 import { appendFenced, type FencedOutcome } from './fence.js';
 import { loadLedger, type LoadedLedger } from './load.js';
 import type { LedgerLog } from './log.js';
@@ -159,6 +159,17 @@ export class Committer {
     if (this.#ended === null && this.#pending.length === 0 && this.#flying.length === 0)
       return Promise.resolve();
     return this.offer([]);
+  }
+
+  /** Looks whether another coordinator has begun a newer term, and ends if so. @throws NATS_UNREACHABLE */
+  async checkTerm(): Promise<void> {
+    const { term } = this.#state;
+    for await (const { seq, data } of this.#options.log.read(this.#lastSeq + 1)) {
+      for (const event of decodeBatch(data, seq).events) {
+        if (event.type === 'term_started' && event.term > term)
+          this.#end(deposed(event.coordinatorId, event.term));
+      }
+    }
   }
 
   #take(unit: Unit): void {

@@ -1,0 +1,271 @@
+/**
+ * Puts the rooms together and runs their life cycle: listen, reach NATS, then follow and lead in turns until closed.
+ * Everything that must survive is in the ledger, so the process may be killed at any moment.
+ */
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { destination, pino, type Logger } from 'pino';
+import { WattsweepError } from '../../proto/errors.js';
+import { LEADER_BUCKET, TRAINERS_BUCKET } from '../../proto/subjects.js';
+import { projectRoot } from '../../setup/locate.mjs';
+import {
+  startApi,
+  startHttp,
+  type ApiServer,
+  type HttpServer,
+  type Leader,
+  type Readiness,
+} from './api/index.js';
+import { initialState } from './core/index.js';
+import { Lease, type LeaseOptions } from './leadership/lease.js';
+import { Term } from './leadership/term.js';
+import { JetStreamLog } from './ledger/index.js';
+import { ensureStreams, NatsLink, openBucket, type Bucket } from './nats/index.js';
+import { completeOptions, type CompleteOptions, type CoordinatorOptions } from './options.js';
+import { createTelemetry, type Telemetry } from './telemetry/index.js';
+
+export interface RunningCoordinator {
+  /** `host:port` of the gRPC API. */
+  readonly grpcAddress: string;
+  /** `host:port` of /metrics, /healthz and /readyz. */
+  readonly httpAddress: string;
+  /** Resolves once closed; rejects when the ledger cannot be read, and the coordinator has closed for that. */
+  readonly done: Promise<void>;
+  /** Ends in order and gives the lease back. Harmless when repeated. */
+  close(): Promise<void>;
+}
+
+/** Retries of a trial by class of its attempts' ends. */
+const SETTINGS = { retries: { crashed: 2, lost: 5, preempted: 10 } };
+
+const NATS_RETRY_MS = 500;
+const NATS_COMPLAIN_EVERY_MS = 5_000;
+const API_GRACE_MS = 1_000;
+
+/**
+ * Starts a coordinator. Resolves once NATS is reached and configured; until then it listens, tries, and says at /readyz
+ * that it is not ready.
+ * @throws USAGE, PORT_IN_USE, NATS_TOO_OLD, NATS_CONFIG, UNAUTHENTICATED; NATS_UNREACHABLE when the signal aborts
+ */
+export async function startCoordinator(options: CoordinatorOptions): Promise<RunningCoordinator> {
+  const coordinator = new Coordinator(completeOptions(options));
+  const giveUp = (): void => void coordinator.close();
+  options.signal?.addEventListener('abort', giveUp, { once: true });
+  try {
+    return await coordinator.start();
+  } catch (error) {
+    await coordinator.close();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', giveUp);
+  }
+}
+
+type Role = 'starting' | 'following' | 'leading';
+
+class Coordinator {
+  readonly #options: CompleteOptions;
+  readonly #log: Logger;
+  readonly #closing = new AbortController();
+  #role: Role = 'starting';
+  #term: Term | null = null;
+  #link: NatsLink | null = null;
+  #leases: Bucket | null = null;
+  #telemetry: Telemetry | null = null;
+  #api: ApiServer | null = null;
+  #http: HttpServer | null = null;
+  #running: Promise<void> = Promise.resolve();
+  #closed: Promise<void> | null = null;
+
+  constructor(options: CompleteOptions) {
+    this.#options = options;
+    this.#log = pino(
+      { level: options.logLevel, base: { service: 'coordinator', id: options.coordinatorId } },
+      destination({ fd: 2, sync: true }),
+    );
+  }
+
+  async start(): Promise<RunningCoordinator> {
+    const { listenHost: host, grpcPort, httpPort, token } = this.#options;
+    const onFault = (error: unknown, path: string): void =>
+      this.#log.error({ err: error, path }, 'a call failed');
+    this.#http = await startHttp({
+      host,
+      port: httpPort,
+      onFault,
+      readiness: () => this.#readiness(),
+      metrics: async () => {
+        const telemetry = this.#telemetry;
+        return telemetry === null
+          ? null
+          : { text: await telemetry.metricsText(), contentType: telemetry.contentType };
+      },
+    });
+    this.#api = await startApi({
+      host,
+      port: grpcPort,
+      token,
+      now: Date.now,
+      onFault,
+      leader: () => this.#leader(),
+    });
+    const { address: grpcAddress } = this.#api;
+    const { address: httpAddress } = this.#http;
+    this.#log.info({ grpcAddress, httpAddress }, 'listening');
+
+    const link = (this.#link = await this.#reachNats());
+    await ensureStreams(link, this.#options);
+    this.#leases = await openBucket(link, LEADER_BUCKET);
+    this.#telemetry = await createTelemetry({
+      link,
+      getState: () => this.#term?.state ?? NO_STATE,
+      isLeader: () => this.#term !== null,
+      now: Date.now,
+      version: packageVersion(),
+    });
+    this.#role = 'following';
+    const trainers = await openBucket(link, TRAINERS_BUCKET);
+    this.#running = this.#followAndLead(link, this.#leases, trainers, this.#telemetry, grpcAddress);
+    const done = this.#running.then(
+      () => this.close(),
+      async (error: unknown) => {
+        this.#log.fatal({ err: error }, 'the coordinator cannot go on');
+        await this.close();
+        throw error;
+      },
+    );
+    // Whoever does not look at `done` is told by the log.
+    done.catch(() => undefined);
+    return { grpcAddress, httpAddress, done, close: () => this.close() };
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running.catch(() => undefined);
+    await this.#api?.close(API_GRACE_MS);
+    await this.#telemetry?.close();
+    await this.#http?.close();
+    await this.#link?.close();
+    this.#log.info('closed');
+  }
+
+  async #reachNats(): Promise<NatsLink> {
+    const { natsUrl: url, token, coordinatorId } = this.#options;
+    let complainedAt = -Infinity;
+    for (;;) {
+      try {
+        return await NatsLink.connect({ url, token, name: `wattsweep coordinator ${coordinatorId}` });
+      } catch (error) {
+        if (!(error instanceof WattsweepError) || error.code !== 'NATS_UNREACHABLE') throw error;
+        if (this.#closing.signal.aborted) throw error;
+        if (performance.now() - complainedAt >= NATS_COMPLAIN_EVERY_MS) {
+          complainedAt = performance.now();
+          this.#log.warn({ url }, `${error.message}; trying again`);
+        }
+        await sleep(NATS_RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** @throws LEDGER_UNREADABLE, LEDGER_VERSION, and faults of our own */
+  async #followAndLead(
+    link: NatsLink,
+    leases: Bucket,
+    trainers: Bucket,
+    telemetry: Telemetry,
+    grpcAddress: string,
+  ): Promise<void> {
+    const { coordinatorId, leaseTtlMs, token, trainerTtlMs, lostAfterMs } = this.#options;
+    const ledger = new JetStreamLog(link);
+    while (!this.#closing.signal.aborted) {
+      const self = { holder: randomUUID(), coordinatorId, grpcAddress };
+      const options: LeaseOptions = { bucket: leases, self, ttlMs: leaseTtlMs };
+      const lease = await Lease.acquire(options, this.#closing.signal);
+      if (lease === null) return;
+      try {
+        const begin = performance.now();
+        const term = await Term.begin({
+          link,
+          ledger,
+          trainers,
+          coordinatorId,
+          token,
+          settings: SETTINGS,
+          trainerTtlMs,
+          lostAfterMs,
+          now: Date.now,
+          newId: randomUUID,
+          observer: telemetry.coordinator,
+          log: this.#log,
+          signal: AbortSignal.any([lease.lost, this.#closing.signal]),
+        });
+        this.#lead(term, performance.now() - begin);
+        refuseToGoOn(await term.ended);
+      } catch (error) {
+        refuseToGoOn(error);
+        this.#log.warn({ err: error }, 'could not lead');
+      } finally {
+        this.#follow();
+        await lease.release();
+      }
+      // Whoever deposed this one shall find the lease free.
+      await sleep(leaseTtlMs / 2, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+    }
+  }
+
+  #lead(term: Term, tookMs: number): void {
+    this.#term = term;
+    this.#role = 'leading';
+    this.#api?.setServing(true);
+    const { ledgerId, term: number, sweeps } = term.state;
+    this.#log.info({ ledgerId, term: number, sweeps: sweeps.size, tookMs: Math.round(tookMs) }, 'leading');
+  }
+
+  #follow(): void {
+    if (this.#role === 'leading') this.#log.info('following');
+    this.#term = null;
+    this.#role = 'following';
+    this.#api?.setServing(false);
+  }
+
+  async #leader(): Promise<Leader> {
+    if (this.#term !== null) return this.#term;
+    const holder = this.#leases === null ? null : await Lease.holder(this.#leases);
+    const other = holder === null || holder.coordinatorId === this.#options.coordinatorId ? null : holder;
+    throw new WattsweepError(
+      'NOT_LEADER',
+      other === null ? 'no coordinator leads yet' : `${other.coordinatorId} at ${other.grpcAddress} leads`,
+    );
+  }
+
+  #readiness(): Readiness {
+    const nats = this.#link?.connected ?? false;
+    return {
+      ready: nats && this.#role !== 'starting',
+      nats,
+      role: this.#role,
+      term: this.#term?.state.term ?? 0,
+    };
+  }
+}
+
+const NO_STATE = initialState();
+
+/** Being deposed or cut off is part of life; a ledger that cannot be read, or a fault of our own, is not. */
+function refuseToGoOn(error: unknown): void {
+  if (!(error instanceof WattsweepError) || !['DEPOSED', 'NATS_UNREACHABLE'].includes(error.code))
+    throw error;
+}
+
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(projectRoot(), 'package.json'), 'utf8'));
+  const version =
+    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : '';
+  return typeof version === 'string' ? version : '';
+}

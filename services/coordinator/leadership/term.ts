@@ -1,0 +1,182 @@
+/**
+ * Everything that runs while this coordinator leads: the ledger's writer, the fleet, the feed of reports, the clock.
+ * A term begins with the fold of the ledger and ends for good; the next one begins with a fold again.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { WattsweepError } from '../../../proto/errors.js';
+import type { Leader, Subscriber } from '../api/index.js';
+import type { Action, Input, LedgerEvent, Settings, State } from '../core/index.js';
+import { Commander, feedReports, TrainerRegistry } from '../fleet/index.js';
+import { Committer, type CommitterObserver, type LedgerLog } from '../ledger/index.js';
+import type { Bucket, NatsLink } from '../nats/index.js';
+
+/** Counts for /metrics. */
+export interface TermObserver extends CommitterObserver {
+  /** Reports of trainers that were taken from the stream. */
+  consumed(count: number): void;
+  commanded(command: Action['type'], result: 'ok' | 'refused' | 'failed'): void;
+}
+
+export interface TermOptions {
+  readonly link: NatsLink;
+  readonly ledger: LedgerLog;
+  readonly trainers: Bucket;
+  readonly coordinatorId: string;
+  readonly token: string | null;
+  readonly settings: Settings;
+  readonly trainerTtlMs: number;
+  readonly lostAfterMs: number;
+  readonly now: () => number;
+  readonly newId: () => string;
+  readonly observer: TermObserver;
+  readonly log: Logger;
+  /** The lease is lost, or the coordinator closes. */
+  readonly signal: AbortSignal;
+}
+
+const TICK_MS = 1_000;
+/** Reports that came while nobody led are decided before trainers are asked what they hold, if that is quick. */
+const CATCH_UP_WITHIN_MS = 30_000;
+
+export class Term implements Leader {
+  readonly #options: TermOptions;
+  readonly #committer: Committer;
+  readonly #over: AbortController;
+  readonly #subscribers = new Set<Subscriber>();
+  /** Resolves with the reason when the term is over. */
+  readonly ended: Promise<WattsweepError>;
+
+  private constructor(options: TermOptions, committer: Committer, over: AbortController) {
+    this.#options = options;
+    this.#committer = committer;
+    this.#over = over;
+    this.ended = new Promise((resolve) => {
+      const end = (): void => resolve(over.signal.reason as WattsweepError);
+      if (over.signal.aborted) end();
+      else over.signal.addEventListener('abort', end, { once: true });
+    });
+    void this.ended.then(() => {
+      for (const subscriber of [...this.#subscribers]) subscriber.ended();
+    });
+  }
+
+  /** Folds the ledger, begins a term and takes up the fleet. @throws as `Committer.lead` */
+  static async begin(options: TermOptions): Promise<Term> {
+    const { ledger, coordinatorId, settings, now, newId, observer, log } = options;
+    const over = new AbortController();
+    const end = (error: WattsweepError): void => over.abort(error);
+    const stop = (): void => end(new WattsweepError('DEPOSED', 'this coordinator no longer leads'));
+    if (options.signal.aborted) stop();
+    options.signal.addEventListener('abort', stop, { once: true });
+
+    const early: Action[] = [];
+    const deliver = {
+      to: (_events: readonly LedgerEvent[], actions: readonly Action[]): void => void early.push(...actions),
+    };
+    const committer = await Committer.lead({
+      log: ledger,
+      coordinatorId,
+      settings,
+      now,
+      newId,
+      observer,
+      signal: over.signal,
+      onEnd: end,
+      onCommitted: (events, actions) => deliver.to(events, actions),
+      onRejected: (input, error) => log.error({ err: error, input }, 'an input was left out'),
+    });
+    const term = new Term(options, committer, over);
+    const commander = term.#commander();
+    deliver.to = (events, actions) => {
+      for (const subscriber of [...term.#subscribers]) subscriber.committed(events);
+      commander.perform(actions);
+    };
+    term
+      .#run(() => commander.perform(early))
+      .catch((error: unknown) => {
+        end(
+          error instanceof WattsweepError
+            ? error
+            : new WattsweepError('INTERNAL', String(error), { cause: error }),
+        );
+      });
+    return term;
+  }
+
+  get state(): State {
+    return this.#committer.state;
+  }
+
+  acknowledged(): Promise<void> {
+    return this.#committer.acknowledged();
+  }
+
+  offer(inputs: readonly Input[]): Promise<void> {
+    return this.#committer.offer(inputs);
+  }
+
+  subscribe(subscriber: Subscriber): () => void {
+    if (this.#over.signal.aborted) subscriber.ended();
+    this.#subscribers.add(subscriber);
+    return () => this.#subscribers.delete(subscriber);
+  }
+
+  #commander(): Commander {
+    const { token, now, observer, log } = this.#options;
+    return new Commander({
+      token,
+      state: () => this.#committer.state,
+      now,
+      offer: (input) => this.#feed(input),
+      onStaleTerm: () => void this.#committer.checkTerm().catch(() => undefined),
+      onCommanded: (command, result) => observer.commanded(command, result),
+      log,
+      signal: this.#over.signal,
+    });
+  }
+
+  /** An input that nobody waits for: what became of it is the writer's business. */
+  #feed(input: Input): void {
+    this.#committer.offer([input]).catch(() => undefined);
+  }
+
+  async #run(resume: () => void): Promise<void> {
+    const { link, trainers, trainerTtlMs, lostAfterMs, now, observer, log } = this.#options;
+    const { signal } = this.#over;
+    let caughtUp: () => void = () => undefined;
+    const catchingUp = new Promise<void>((resolve) => (caughtUp = resolve));
+    const feed = {
+      link,
+      sink: this.#committer,
+      now,
+      log,
+      onConsumed: (count: number) => observer.consumed(count),
+    };
+    const feeding = feedReports(feed, signal, caughtUp);
+    const patience = sleep(CATCH_UP_WITHIN_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    await Promise.race([catchingUp, patience, feeding]);
+    if (signal.aborted) return;
+
+    resume();
+    const registry = new TrainerRegistry({
+      bucket: trainers,
+      ttlMs: trainerTtlMs,
+      lostAfterMs,
+      connected: () => link.connected,
+      now,
+      offer: (input) => this.#feed(input),
+      log,
+    });
+    await Promise.all([feeding, registry.run(this.#committer.state, signal), this.#tick()]);
+  }
+
+  async #tick(): Promise<void> {
+    const { signal } = this.#over;
+    while (!signal.aborted) {
+      await sleep(TICK_MS, undefined, { signal }).catch(() => undefined);
+      // A clock that runs ahead of the ledger would only pile up ticks.
+      if (this.#committer.backlogBytes === 0) this.#feed({ type: 'tick', at: this.#options.now() });
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/** How an operator sets a coordinator up: checked once, here. */
+import { WattsweepError } from '../../proto/errors.js';
+
+export interface CoordinatorOptions {
+  /** `nats://host:port`, several with commas. */
+  readonly natsUrl: string;
+  /** Join token on NATS and gRPC; null asks for none, and is then refused beyond loopback. */
+  readonly token: string | null;
+  /** Not needed: everything that must survive is in NATS. */
+  readonly dataDir?: string;
+  /** @default '127.0.0.1' */
+  readonly listenHost?: string;
+  /** 0 for any free one. */
+  readonly grpcPort: number;
+  /** 0 for any free one. */
+  readonly httpPort: number;
+  /** Differs among coordinators of one ledger. */
+  readonly coordinatorId: string;
+  /** A leader that does not renew its lease for so long is replaced. 300 ms or more. */
+  readonly leaseTtlMs: number;
+  /** A trainer that does not renew its record for so long is suspect. 300 ms or more. */
+  readonly trainerTtlMs: number;
+  /** A trainer that is away for so long is lost; at least the TTL. */
+  readonly lostAfterMs: number;
+  /** As pino's: trace, debug, info, warn, error, silent. */
+  readonly logLevel: string;
+  /** Copies of each stream: 1, or 3 on a cluster of three. @default 1 */
+  readonly replicas?: number;
+  /** Ends a start that still waits for NATS. */
+  readonly signal?: AbortSignal;
+}
+
+export type CompleteOptions = Required<Omit<CoordinatorOptions, 'dataDir' | 'signal'>>;
+
+const SHORTEST_TTL_MS = 300;
+const LOOPBACK = /^(localhost|::1|127(\.\d{1,3}){3})$/;
+
+/** @throws USAGE */
+export function completeOptions(options: CoordinatorOptions): CompleteOptions {
+  const { listenHost = '127.0.0.1', replicas = 1, dataDir: _dataDir, signal: _signal, ...rest } = options;
+  const complete = { listenHost, replicas, ...rest };
+  const { token, coordinatorId, leaseTtlMs, trainerTtlMs, lostAfterMs } = complete;
+  if (!LOOPBACK.test(listenHost) && (token === null || token === '')) {
+    throw new WattsweepError('USAGE', `listening on ${listenHost} needs a join token`, {
+      advice: 'Give --token or set WATTSWEEP_TOKEN; every box and client needs the same one.',
+    });
+  }
+  if (coordinatorId === '') throw new WattsweepError('USAGE', 'a coordinator needs a name');
+  for (const [name, value] of Object.entries({ leaseTtlMs, trainerTtlMs })) {
+    if (!Number.isSafeInteger(value) || value < SHORTEST_TTL_MS) {
+      throw new WattsweepError('USAGE', `${name} must be ${SHORTEST_TTL_MS} or more, not ${value}`);
+    }
+  }
+  if (!(lostAfterMs >= trainerTtlMs)) {
+    throw new WattsweepError(
+      'USAGE',
+      `a trainer cannot be lost (${lostAfterMs} ms) before it is silent (${trainerTtlMs} ms)`,
+    );
+  }
+  if (![1, 3, 5].includes(replicas))
+    throw new WattsweepError('USAGE', `replicas must be 1, 3 or 5, not ${replicas}`);
+  return complete;
+}
