@@ -182,7 +182,7 @@ export const metrics = {
     'wattsweep_trial_loss',
     'none',
     ['sweep', 'trial'],
-    'Training loss at the last reported step; absent when the recipe reports no steps.',
+    'Training loss at the last reported step or epoch; absent when the recipe does not say.',
   ),
   trialLearningRate: gauge(
     'wattsweep_trial_learning_rate',

@@ -34,14 +34,14 @@ export const withObjective = (dashboard: DashboardBuilder): DashboardBuilder =>
     .withPanel(
       graph({
         title: 'Training loss by trial',
-        description: 'Loss at the last reported step. Gaps are steps whose loss was not finite.',
+        description: 'Loss at the last reported step or epoch. Gaps are values that were not finite.',
         unit: units.Short,
       }).withTarget(overTime(maxBy(BY_TRIAL, select(metrics.trialLoss)), TRIAL)),
     )
     .withPanel(
       graph({
         title: 'Learning rate by trial',
-        description: 'Learning rate that the optimizer really used at the last reported step.',
+        description: 'Learning rate that the optimizer really used at the last reported step or epoch.',
         unit: units.Short,
       }).withTarget(overTime(maxBy(BY_TRIAL, select(metrics.trialLearningRate)), TRIAL)),
     )

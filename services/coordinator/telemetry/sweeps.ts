@@ -150,17 +150,25 @@ function addTrial(
   }
   const step = live.step(sweep.sweepId, trial.trialId, attempt.attempt, nowMs);
   snapshot.add(metrics.trialStep, id, step?.step ?? epoch?.step);
-  snapshot.add(metrics.trialLoss, id, step?.metrics['loss']);
-  snapshot.add(
-    metrics.trialLearningRate,
-    id,
-    step?.metrics['learning_rate'] ?? epoch?.metrics['learning_rate'],
-  );
-  snapshot.add(
-    metrics.trialSamplesPerSecond,
-    id,
-    step?.metrics['samples_per_second'] ?? epoch?.samplesPerSecond,
-  );
+  snapshot.add(metrics.trialLoss, id, firstOf(LOSS, step?.metrics, epoch?.metrics));
+  snapshot.add(metrics.trialLearningRate, id, firstOf(LEARNING_RATE, step?.metrics, epoch?.metrics));
+  const samplesPerSecond = firstOf(SAMPLES, step?.metrics) ?? epoch?.samplesPerSecond;
+  snapshot.add(metrics.trialSamplesPerSecond, id, samplesPerSecond ?? firstOf(SAMPLES, epoch?.metrics));
+}
+
+/** What recipes and programs call these, best first. */
+const LOSS = ['loss', 'train_loss', 'train_cross_entropy'];
+const LEARNING_RATE = ['learning_rate', 'lr'];
+const SAMPLES = ['samples_per_second'];
+
+type Values = Readonly<Record<string, number>> | undefined;
+
+/** The first of the names that the first of the sources knows. */
+function firstOf(names: readonly string[], ...sources: readonly Values[]): number | undefined {
+  for (const source of sources) {
+    for (const name of names) if (source?.[name] !== undefined) return source[name];
+  }
+  return undefined;
 }
 
 /** Sums by the label that the methods are shown under. */

@@ -121,6 +121,20 @@ describe('series of trials', () => {
     expect(sample(await scrape(), 'wattsweep_trial_loss', { trial: first.trialId })).toBeUndefined();
   });
 
+  test('fall back on the last epoch where no steps are reported', async () => {
+    const { world, scrape } = await start();
+    const attempt = running(world, 0);
+    world.started(attempt);
+    const metricsOfEpoch = { val_accuracy: 0.5, train_cross_entropy: 1.5, learning_rate: 0.1 };
+    world.epoch(attempt, epochRecord(1, 0.5, { metrics: metricsOfEpoch, samplesPerSecond: 640 }));
+    const series = await scrape();
+    const trial = { trial: attempt.trialId };
+    expect(sample(series, 'wattsweep_trial_loss', trial)).toBe(1.5);
+    expect(sample(series, 'wattsweep_trial_learning_rate', trial)).toBe(0.1);
+    expect(sample(series, 'wattsweep_trial_samples_per_second', trial)).toBe(640);
+    expect(sample(series, 'wattsweep_trial_step', trial)).toBe(10);
+  });
+
   test('are bounded however many slots there are', async () => {
     const world = new World();
     world.join(trainer('huge', 1500));
