@@ -98,7 +98,8 @@ async function transpile(root, files) {
     write: false,
     format: 'esm',
     platform: 'node',
-    target: 'node20',
+    // 20.10 is the first with import attributes, which the JSON of recipes needs.
+    target: 'node20.10',
     sourcemap: true,
     sourcesContent: false,
     tsconfigRaw: { compilerOptions: { target: 'ES2022', verbatimModuleSyntax: true } },
