@@ -47,15 +47,6 @@ export function initialStatistics(architecture: Architecture): {
   return { mean: new Float32Array(length), variance: new Float32Array(length).fill(1) };
 }
 
-/** 1 where the L2 penalty applies (convolution kernels), else 0: a mask over the flat parameter vector. */
-export function l2Mask(architecture: Architecture): Float32Array {
-  const mask = new Float32Array(architecture.trainable);
-  for (const { role, layer, offset, length } of parameterTensors(architecture)) {
-    if (role === 'kernel' && layer.kind === 'conv') mask.fill(1, offset, offset + length);
-  }
-  return mask;
-}
-
 /** The penalty `l2 * sum(w^2)` over the convolution kernels (Keras L2: no factor 1/2). */
 export function l2Penalty(architecture: Architecture, parameters: Float32Array, l2: number): number {
   let sum = 0;

@@ -69,16 +69,23 @@ export class Model {
     return { ...Object.fromEntries(zeros), parameters, movingMean: mean, movingVariance: variance };
   }
 
-  /** One optimizer step; returns the batch's sums before the update. @param step 1-based, over the whole trial. */
-  train(images: Float32Array, labels: Int32Array, lr: number, step: number): Tally {
+  /**
+   * One optimizer step; returns the batch's sums before the update, and whether everything in it was finite.
+   *
+   * @param step 1-based, over the whole trial.
+   */
+  train(
+    images: Float32Array,
+    labels: Int32Array,
+    lr: number,
+    step: number,
+  ): Tally & { readonly finite: boolean } {
     const [rate, decay] = stepScalars(this.#settings.optimizer, lr, step);
     const scalars = { rate: Float32Array.of(rate), decay: Float32Array.of(decay) };
     const fetched = this.#program.run(`train_${labels.length}`, { images, labels, ...scalars });
-    return {
-      crossEntropySum: scalar(fetched, 'crossEntropySum'),
-      correct: scalar(fetched, 'correct'),
-      images: labels.length,
-    };
+    const crossEntropySum = scalar(fetched, 'crossEntropySum');
+    const finite = Number.isFinite(crossEntropySum) && Number.isFinite(scalar(fetched, 'activations'));
+    return { crossEntropySum, correct: scalar(fetched, 'correct'), images: labels.length, finite };
   }
 
   /**

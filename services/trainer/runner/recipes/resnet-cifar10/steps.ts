@@ -47,7 +47,9 @@ function tally(tf: TensorFlow, logits: Tensor, labels: Tensor, losses: Tensor): 
 /**
  * One optimizer step on `batch` images.
  *
- * Feeds: `images`, `labels`, `rate` and `decay` (see `stepScalars`). Fetches: `crossEntropySum`, `correct`.
+ * Feeds: `images`, `labels`, `rate` and `decay` (see `stepScalars`). Fetches: `crossEntropySum`, `correct`, and
+ * `activations`, the sum of all batch means and variances, which is finite only if every convolution's output was: ReLU's
+ * kernel turns NaN into 0, so that the loss alone stays finite with weights that are NaN.
  */
 export function trainSignature(
   tf: TensorFlow,
@@ -98,9 +100,20 @@ export function trainSignature(
       variable(feeds, 'rate'),
       variable(feeds, 'decay'),
     );
-    const statistics = movingStatistics(tf, architecture, settings.bnMomentum, batch, state, batchStatistics);
-    tf.dispose([...batchStatistics.values()].flatMap(({ mean, variance }) => [mean, variance]));
-    return { state: { parameters: updated.weights, ...updated.slots, ...statistics }, fetches };
+    const { means, variances } = joined(tf, architecture, batch, batchStatistics);
+    const toward = (name: string, current: Tensor): Tensor => {
+      const moving = variable(state, name);
+      return moving.add(current.sub(moving).mul(1 - settings.bnMomentum));
+    };
+    return {
+      state: {
+        parameters: updated.weights,
+        ...updated.slots,
+        movingMean: toward('movingMean', means),
+        movingVariance: toward('movingVariance', variances),
+      },
+      fetches: { ...fetches, activations: means.sum().add(variances.sum()) },
+    };
   };
   return { feeds: { ...feedsOf(batch), rate: { shape: [] }, decay: { shape: [] } }, step };
 }
@@ -121,37 +134,29 @@ function withPenalty(
 }
 
 /**
- * moving <- moving + (batch - moving) * (1 - momentum). Keras 3 takes the biased variance (`ops.moments`), the kernel
- * gives the unbiased one: (n-1)/n of it, with n values a channel, is what Keras takes.
+ * Batch statistics of all layers, each as one vector. Keras 3 takes the biased variance (`ops.moments`), the kernel gives
+ * the unbiased one: (n-1)/n of it, with n values a channel, is what Keras takes.
  */
-function movingStatistics(
+function joined(
   tf: TensorFlow,
   architecture: Architecture,
-  momentum: number,
   batch: number,
-  state: Tensors,
   statistics: ReadonlyMap<string, { readonly mean: Tensor; readonly variance: Tensor }>,
-): Tensors {
+): { readonly means: Tensor; readonly variances: Tensor } {
   const layers = batchNorms(architecture);
-  const of = (name: string): { readonly mean: Tensor; readonly variance: Tensor } => {
+  const of = layers.map(({ name }) => {
     const found = statistics.get(name);
     if (found === undefined) throw new Error(`${name} was not computed`);
     return found;
-  };
-  const biased = Float32Array.from(
-    layers.flatMap(({ side, channels }) => {
-      const values = batch * side * side;
-      return Array.from<number>({ length: channels }).fill((values - 1) / values);
-    }),
-  );
-  const toward = (moving: Tensor, current: Tensor): Tensor =>
-    moving.add(current.sub(moving).mul(1 - momentum));
-  const means = tf.concat(layers.map(({ name }) => of(name).mean));
-  const variances = tf.concat(layers.map(({ name }) => of(name).variance)).mul(tf.tensor1d(biased));
-  return {
-    movingMean: toward(variable(state, 'movingMean'), means),
-    movingVariance: toward(variable(state, 'movingVariance'), variances),
-  };
+  });
+  const biased = layers.flatMap(({ side, channels }) => {
+    const values = batch * side * side;
+    return Array.from<number>({ length: channels }).fill((values - 1) / values);
+  });
+  const means = tf.concat(of.map(({ mean }) => mean));
+  const variances = tf.concat(of.map(({ variance }) => variance)).mul(tf.tensor1d(biased));
+  tf.dispose(of.flatMap(({ mean, variance }) => [mean, variance]));
+  return { means, variances };
 }
 
 /** Evaluation of `batch` images with the moving statistics. Fetches: `crossEntropySum`, `correct`. */

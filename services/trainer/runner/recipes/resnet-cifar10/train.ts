@@ -155,7 +155,12 @@ class TrainingRun {
       images += tally.images;
       this.#tally = sum(this.#tally, tally);
       const crossEntropy = tally.crossEntropySum / tally.images;
-      if (!Number.isFinite(crossEntropy)) return this.#diverged('cross-entropy', crossEntropy);
+      if (!tally.finite) {
+        const what = Number.isFinite(crossEntropy)
+          ? 'an activation is not finite'
+          : `cross-entropy is ${crossEntropy}`;
+        return this.#diverged(what);
+      }
       this.#lastFinite = `cross-entropy ${crossEntropy.toPrecision(6)} in step ${this.#step} at learning rate ${lr}`;
       this.#reportStep(crossEntropy, lr);
     }
@@ -177,7 +182,8 @@ class TrainingRun {
     if (evaluated === null) return this.#stopIfAsked();
     const evaluationWindow = { beginMonotonicMs: evaluationBegin, endMonotonicMs: monotonicMs() };
     const valCrossEntropy = evaluated.crossEntropySum / evaluated.images;
-    if (!Number.isFinite(valCrossEntropy)) return this.#diverged('validation cross-entropy', valCrossEntropy);
+    if (!Number.isFinite(valCrossEntropy))
+      return this.#diverged(`validation cross-entropy is ${valCrossEntropy}`);
     const vectors = this.model.read();
     const tally = this.#tally;
     this.epoch++;
@@ -245,8 +251,8 @@ class TrainingRun {
   }
 
   /** No checkpoint: the last one before the divergence stays. */
-  #diverged(what: string, value: number): AttemptEnd {
-    const message = `${what} is ${value} in step ${this.#step} (epoch ${this.epoch + 1}); last finite: ${this.#lastFinite}`;
+  #diverged(what: string): AttemptEnd {
+    const message = `${what} in step ${this.#step} (epoch ${this.epoch + 1}); last finite: ${this.#lastFinite}`;
     return { class: 'diverged', code: 'NON_FINITE', message };
   }
 }

@@ -1,0 +1,188 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { RunnerProcess, attemptOf, runAttempt } from './harness.js';
+
+const small = { depth: 11, train_images: 200, validation_images: 100, batch_size: 32, bn_momentum: 0.9 };
+const checkpoints = (): string => mkdtempSync(join(tmpdir(), 'wattsweep-checkpoints-'));
+
+function stateIn(folder: string): Buffer {
+  const [only, ...others] = readdirSync(folder);
+  expect(others).toEqual([]);
+  return readFileSync(join(folder, only!, 'state.bin'));
+}
+
+describe('the runner trains resnet-cifar10', () => {
+  it('reports start, epochs, checkpoints and end, with the times of each epoch', async () => {
+    const attempt = attemptOf(
+      { ...small, lr_peak: 0.002, schedule: { kind: 'piecewise', at: [0.5], factor: 0.1 } },
+      { maxEpochs: 2 },
+    );
+    const runner = await runAttempt(attempt);
+    expect(runner.end).toMatchObject({ class: 'completed', code: '' });
+    expect(runner.of('started')).toEqual([
+      expect.objectContaining({ trainableParameters: 297_418, stepsPerEpoch: 7, resumedEpoch: 0 }),
+    ]);
+    const epochs = runner.of('epoch');
+    expect(epochs.map(({ epoch, step }) => [epoch, step])).toEqual([
+      [1, 7],
+      [2, 14],
+    ]);
+    // The rate that the last step used, after the drop in the middle.
+    expect(epochs.map(({ metrics }) => metrics['learning_rate'])).toEqual([0.002, 0.0002]);
+    for (const { metrics, trainWindow, evaluationWindow, trainSeconds, samplesPerSecond } of epochs) {
+      expect(metrics['val_accuracy']! * 100).toBeCloseTo(Math.round(metrics['val_accuracy']! * 100), 6);
+      expect(metrics['train_accuracy']).toBeGreaterThan(0);
+      expect(metrics['l2_penalty']).toBeGreaterThan(0.2);
+      expect(trainWindow!.endMonotonicMs).toBeLessThanOrEqual(evaluationWindow!.beginMonotonicMs);
+      expect(trainSeconds).toBeCloseTo(
+        (trainWindow!.endMonotonicMs - trainWindow!.beginMonotonicMs) / 1000,
+        6,
+      );
+      expect(samplesPerSecond).toBeCloseTo(200 / trainSeconds!, 3);
+    }
+    expect(epochs[1]!.metrics['train_cross_entropy']).toBeLessThan(
+      epochs[0]!.metrics['train_cross_entropy']!,
+    );
+    expect(runner.of('checkpoint').map(({ epoch }) => epoch)).toEqual([1, 2]);
+  });
+
+  it('stopped in the middle of an epoch and resumed, equals the uninterrupted run bit for bit', async () => {
+    const parameters = { ...small, train_images: 400 };
+    const whole = attemptOf(parameters, { checkpointDir: checkpoints() });
+    const uninterrupted = await runAttempt(whole);
+    const first = attemptOf(parameters, { checkpointDir: checkpoints() });
+    const runner = new RunnerProcess();
+    runner.send({ type: 'run', attempt: first });
+    await runner.line('step');
+    runner.send({ type: 'stop', mode: 'pause' });
+    expect(await runner.line('end')).toMatchObject({ class: 'stopped', code: '' });
+    const { epoch, path } = await runner.line('checkpoint');
+    expect(epoch).toBe(0);
+    // The same process takes the next attempt: resume it there.
+    runner.send({ type: 'run', attempt: { ...first, resumeFrom: path } });
+    expect(await runner.line('end', 2)).toMatchObject({ class: 'completed' });
+    runner.endInput();
+    await runner.exited;
+    expect(runner.of('epoch').map(({ metrics }) => metrics)).toEqual(
+      uninterrupted.of('epoch').map(({ metrics }) => metrics),
+    );
+    expect(stateIn(first.checkpointDir).equals(stateIn(whole.checkpointDir))).toBe(true);
+  });
+
+  it('ends as diverged at once, with the step and the last finite values, and keeps no checkpoint of it', async () => {
+    const attempt = attemptOf(
+      { ...small, optimizer: 'sgd', lr_peak: 1e6, train_images: 1000 },
+      { maxEpochs: 1 },
+    );
+    const { end, lines } = await runAttempt(attempt);
+    expect(end).toMatchObject({ class: 'diverged', code: 'NON_FINITE' });
+    expect(end.message).toMatch(
+      /(is (NaN|Infinity)|not finite) in step \d+ \(epoch 1\); last finite: cross-entropy .* in step \d+/,
+    );
+    expect(lines.filter(({ type }) => type === 'epoch')).toEqual([]);
+    expect(existsSync(attempt.checkpointDir)).toBe(false);
+  });
+
+  it('trains ResNet56v2: the loss falls within a few steps', async () => {
+    const attempt = attemptOf(
+      { depth: 56, train_images: 64, validation_images: 20, batch_size: 16, bn_momentum: 0.9 },
+      { maxEpochs: 3, device: { kind: 'cpu', uuids: [], model: 'CPU', threads: 2 } },
+    );
+    const runner = await runAttempt(attempt);
+    expect(runner.of('started')[0]).toMatchObject({ trainableParameters: 1_663_338, stepsPerEpoch: 4 });
+    const losses = runner.of('epoch').map(({ metrics }) => metrics['train_cross_entropy']!);
+    expect(losses).toHaveLength(3);
+    expect(losses[2]).toBeLessThan(losses[0]!);
+  });
+
+  it('checkpoints and exits when its input ends', async () => {
+    const attempt = attemptOf({ ...small, train_images: 2000 }, { maxEpochs: 50 });
+    const runner = new RunnerProcess();
+    runner.send({ type: 'run', attempt });
+    await runner.line('step');
+    runner.endInput();
+    expect(await runner.exited).toEqual([0, null]);
+    expect(runner.of('end')).toEqual([
+      expect.objectContaining({
+        class: 'stopped',
+        message: expect.stringMatching(/supervisor gone/) as unknown,
+      }),
+    ]);
+    expect(readdirSync(attempt.checkpointDir)).toHaveLength(1);
+  });
+});
+
+it('refuses parameters, recipes and checkpoints with a code and a sentence, and goes on', async () => {
+  const damaged = join(checkpoints(), 'epoch-0001-step-00000007');
+  mkdirSync(damaged);
+  writeFileSync(join(damaged, 'checkpoint.json'), '{}');
+  const runner = new RunnerProcess();
+  const cases = [
+    [attemptOf({ batch_size: 0 }), 'PARAMETER_REFUSED', /batch_size: 0 is below 1/],
+    [attemptOf({ optimizer: 'adan' }), 'PARAMETER_REFUSED', /did you mean 'adam'/],
+    [attemptOf({ depth: 30 }), 'PARAMETER_REFUSED', /depth: 30 is not 9n\+2/],
+    [attemptOf({}, { recipe: 'resnet-cifar11' }), 'RECIPE_NOT_OFFERED', /no recipe 'resnet-cifar11'/],
+    [attemptOf(small, { resumeFrom: damaged }), 'CHECKPOINT_INVALID', /damaged/],
+  ] as const;
+  for (const [attempt] of cases) runner.send({ type: 'run', attempt });
+  for (const [index, [, code, message]] of cases.entries()) {
+    const end = await runner.line('end', index + 1);
+    expect(end).toMatchObject({ class: 'refused', code });
+    expect(end.message).toMatch(message);
+  }
+  runner.endInput();
+  expect(await runner.exited).toEqual([0, null]);
+});
+
+describe('the runner runs any program', () => {
+  const program = (source: string, more = {}) =>
+    attemptOf(
+      { lr_peak: 0.1, name: 'x' },
+      { recipe: 'command', command: [process.execPath, '-e', source], ...more },
+    );
+
+  it('takes its reports, with the parameters in file and environment', async () => {
+    const { end, lines } = await runAttempt(
+      program(`
+        const { lr_peak } = JSON.parse(require('fs').readFileSync(process.env.WATTSWEEP_PARAMS_FILE, 'utf8'));
+        console.log('hello'); console.log('{broken'); console.log('x'.repeat(100000));
+        console.log(JSON.stringify({ epoch: 1, lr: lr_peak, same: Number(process.env.WATTSWEEP_PARAM_LR_PEAK) }));
+        console.log('{"epoch":2,"loss":NaN}'); console.log('{"epoch":2,"loss":1}');
+      `),
+    );
+    expect(end).toMatchObject({ class: 'completed' });
+    expect(lines.flatMap((line) => (line.type === 'epoch' ? [[line.epoch, line.metrics]] : []))).toEqual([
+      [1, { lr: 0.1, same: 0.1 }],
+      [2, { loss: 'NaN' }],
+    ]);
+  });
+
+  it.each([
+    ['process.exit(3)', { class: 'crashed', code: 'ATTEMPT_CRASHED' }, /exit code 3/],
+    ['process.kill(process.pid, "SIGSEGV")', { class: 'crashed', code: 'ATTEMPT_CRASHED' }, /SIGSEGV/],
+    ['console.log("done")', { class: 'crashed', code: 'NO_REPORT' }, /without a report/],
+  ])('classes the end of %s', async (source, expected, message) => {
+    const { end } = await runAttempt(program(source));
+    expect(end).toMatchObject(expected);
+    expect(end.message).toMatch(message);
+  });
+
+  it('says when the program does not exist', async () => {
+    const { end } = await runAttempt(attemptOf({}, { recipe: 'command', command: ['/no/such/program'] }));
+    expect(end).toMatchObject({ class: 'crashed', code: 'ATTEMPT_CRASHED' });
+    expect(end.message).toMatch(/could not be started: .*ENOENT/);
+  });
+
+  it('asks it to stop with SIGTERM', async () => {
+    const runner = new RunnerProcess();
+    const source = `process.on('SIGTERM', () => process.exit(0)); console.log('{"epoch":1,"a":1}'); setInterval(() => {}, 1e3);`;
+    runner.send({ type: 'run', attempt: program(source) });
+    await runner.line('epoch');
+    runner.send({ type: 'stop', mode: 'stop' });
+    expect(await runner.line('end')).toMatchObject({ class: 'stopped' });
+    runner.endInput();
+    await runner.exited;
+  });
+});

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { parseSettings } from '../../../services/trainer/runner/recipes/resnet-cifar10/settings.js';
+
+describe('the parameters of resnet-cifar10', () => {
+  it('has the defaults of the Keras example', () => {
+    expect(parseSettings({}, 200)).toEqual({
+      depth: 56,
+      batchSize: 32,
+      optimizer: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0 },
+      lrPeak: 1e-3,
+      schedule: { kind: 'constant' },
+      l2: 1e-4,
+      augment: { shift: 0.1, flip: true },
+      bnMomentum: 0.99,
+      trainImages: 50_000,
+      validationImages: 10_000,
+      precision: 'float32',
+    });
+  });
+
+  it('gives adamw the weight decay of Keras unless one is given', () => {
+    expect(parseSettings({ optimizer: 'adamw' }, 1).optimizer.weightDecay).toBe(0.004);
+    expect(parseSettings({ optimizer: 'adamw', weight_decay: 0 }, 1).optimizer.weightDecay).toBe(0);
+  });
+
+  it.each([
+    [{ batch_size: 0 }, 'batch_size: 0 is below 1'],
+    [{ batch_size: 1.5 }, 'batch_size: 1.5 is no integer'],
+    [{ depth: 57 }, 'depth: 57 is not 9n+2; near are 56 and 65'],
+    [{ optimizer: 'adan' }, `optimizer: "adan" is none of adam, adamw, sgd; did you mean 'adam'?`],
+    [{ lr_peek: 1 }, `lr_peek: recipe resnet-cifar10 has no such parameter; did you mean 'lr_peak'?`],
+    [{ lr_peak: null }, 'lr_peak: null is no finite number'],
+    [{ flip: 'yes' }, 'flip: "yes" is neither true nor false'],
+    [{ schedule: [1] }, 'schedule: [1] is no mapping'],
+    [{ precision: 'float16' }, 'precision: "float16" is none of float32, bfloat16'],
+    [{ train_images: 50_001 }, 'train_images: 50001 is above 50000'],
+  ])('refuses %j', (parameters, message) => {
+    expect(() => parseSettings(parameters, 10)).toThrow(message);
+    expect(() => parseSettings(parameters, 10)).toThrow(
+      expect.objectContaining({ code: 'PARAMETER_REFUSED' }),
+    );
+  });
+});
