@@ -110,7 +110,7 @@ export function sampleSweep(options: { readonly seed?: number; readonly watts?: 
       objective: {
         metric: 'val_accuracy',
         goal: 'maximize',
-        target: 0.92,
+        target: null,
         holdEpochs: 5,
         holdTolerance: 0.002,
       },

@@ -71,21 +71,27 @@ function reachedSentence(all: readonly Candidate[], fastest: Candidate, wording:
   const cheapest = least(all, 'joules');
   const measured = all.filter(({ at }) => isReached(at.joules)).length;
   const among = all.length < rivals ? ` ${all.length} of ${count(rivals, 'setting')} reached it.` : '';
+  const first = name(fastest.cell);
+  const epochs = epochsText(fastest);
   if (cheapest === null) {
-    return (
-      `${name(fastest.cell)} reaches ${goal} in the least time: ${timeText(fastest)} (${epochsText(fastest)}).${among} ` +
-      'Which needs the least energy is not known: the power was not read.'
-    );
+    const what =
+      all.length === 1
+        ? `Only ${first} reaches ${goal}: in ${timeText(fastest)} (${epochs}).`
+        : `${first} reaches ${goal} in the least time: ${timeText(fastest)} (${epochs}).${among}`;
+    return `${what} What energy that takes is not known: the power was not read.`;
   }
   const partly = measured < all.length ? `, among the ${measured} of ${all.length} whose power was read` : '';
+  if (all.length === 1) {
+    return `Only ${first} reaches ${goal}: in ${timeText(fastest)}, for ${energyText(fastest)} (${epochs}).`;
+  }
   if (cheapest.cell === fastest.cell) {
     return (
-      `${name(fastest.cell)} reaches ${goal} for both the least time and the least energy: ` +
-      `${timeText(fastest)} and ${energyText(fastest)} (${epochsText(fastest)})${partly}.${among}`
+      `${first} reaches ${goal} for both the least time and the least energy: ` +
+      `${timeText(fastest)} and ${energyText(fastest)} (${epochs})${partly}.${among}`
     );
   }
   return (
-    `${name(fastest.cell)} reaches ${goal} in the least time: ${timeText(fastest)}, ${energyText(fastest)} (${epochsText(fastest)}); ` +
+    `${first} reaches ${goal} in the least time: ${timeText(fastest)}, ${energyText(fastest)} (${epochs}); ` +
     `${name(cheapest.cell)} for the least energy: ${energyText(cheapest)}, ${timeText(cheapest)} (${epochsText(cheapest)})${partly}.${among}`
   );
 }

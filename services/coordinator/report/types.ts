@@ -196,6 +196,7 @@ export type WarningCode =
   | 'moved_between_devices'
   | 'unconfirmed_levels'
   | 'stopped_count_as_not_reached'
+  | 'target_ends_trials'
   | 'single_repeat'
   | 'chosen_on_validation_data'
   | 'resolution'

@@ -3,21 +3,21 @@ import type { SweepSpec } from '../core/spec.js';
 import type { SweepState } from '../core/state.js';
 import { recipes } from '../../../proto/recipes.js';
 import { count, joulesText, levelText, listText } from './render/format.js';
-import { MODEL_SEPARATOR } from './trials.js';
+import { levelsOf, MODEL_SEPARATOR } from './trials.js';
 import type { Cell, ReportWarning, StoppedTrial, TrialSummary, WarningCode } from './types.js';
 
 /** On what data a recipe validates, where that matters for choosing by the result. */
 const validationRemark: ReadonlyMap<string, string> = new Map([
   [
     'resnet-cifar10',
-    'Validation uses CIFAR-10 test images, as in the Keras example: the best of many looks at the test set is biased upwards. ' +
-      'The final value and the mean of the last 5 epochs are less so.',
+    'Validation uses CIFAR-10 test images, as the Keras example does: the best of many looks at them is biased upwards, ' +
+      'the final value and the mean of the last 5 epochs less so.',
   ],
 ]);
 
 const genericRemark =
-  'The best of many epochs and trials, chosen on the data that measured it, is biased upwards. ' +
-  'The final value and the mean of the last 5 epochs are less so.';
+  'The best of many epochs and trials, chosen on the data that measured it, is biased upwards, ' +
+  'the final value and the mean of the last 5 epochs less so.';
 
 /** What a method leaves out. */
 const scopeByMethod: ReadonlyMap<string, string> = new Map([
@@ -83,7 +83,7 @@ function resolutionWarning(spec: SweepSpec, trials: readonly TrialSummary[]): re
   return [
     {
       code: 'resolution',
-      text: `On ${images.toLocaleString('en-US')} validation images the best accuracy is known to ±${width.toFixed(4)} (95 %, from the number of images alone): smaller differences between settings need more repeats.`,
+      text: `${images.toLocaleString('en-US')} validation images tell the best accuracy to ±${width.toFixed(4)} (95 %, from their number alone): smaller differences need repeats.`,
     },
   ];
 }
@@ -107,6 +107,9 @@ export function buildWarnings(
   const failed = trials.filter((trial) => trial.state === 'failed');
   const wasted = trials.reduce((sum, trial) => sum + (trial.wastedJoules ?? 0), 0);
   const { holdEpochs, target } = spec.objective;
+  const levels = levelsOf(spec);
+  const beyondTarget = target === null ? [] : levels.slice(levels.indexOf(target) + 1);
+  const endedAtTarget = stopped.filter((stop) => stop.state === 'succeeded').length;
   return [
     ...when(
       inProgress,
@@ -127,17 +130,22 @@ export function buildWarnings(
     ...when(
       unconfirmed.length > 0,
       'unconfirmed_levels',
-      `A "?" at ${listText(unconfirmed.map(levelText))} is unconfirmed: the trial ended less than ${count(holdEpochs, 'epoch')} after it first reached the level${target === null ? '' : ', so nobody saw whether it holds'}.`,
+      `A "?" at ${listText(unconfirmed.map(levelText))} is unconfirmed: the trial ended less than ${count(holdEpochs, 'epoch')} after it first reached the level, so nobody saw whether it holds.`,
     ),
     ...when(
-      ruled > 0 && spec.objective.target !== null ? true : ruled > 0 && spec.levels.length > 0,
+      ruled > 0 && levels.length > 0,
       'stopped_count_as_not_reached',
-      `${count(ruled, 'trial')} that a rule stopped count as not having reached the levels that they had not reached by then; they might have, later.`,
+      `A rule stopped ${count(ruled, 'trial')}: they count as not reaching what they had not reached by then.`,
+    ),
+    ...when(
+      endedAtTarget > 0 && beyondTarget.length > 0,
+      'target_ends_trials',
+      `${count(endedAtTarget, 'trial')} ended at the target ${levelText(target ?? 0)}: they did not try for ${listText(beyondTarget.map(levelText))}.`,
     ),
     ...when(
       cells.length > 1 && cells.every((cell) => cell.trialIds.length === 1),
       'single_repeat',
-      'Each setting ran once: a part of every difference is the luck of the seed. Three repeats, better five, tell.',
+      'Each setting ran once: a part of every difference is luck of the seed. Three to five repeats tell.',
     ),
     ...when(
       trials.some((trial) => trial.best !== null),

@@ -64,7 +64,7 @@ function savedText(report: Report): string | null {
   if (epochs === 0) return null;
   const whole = report.sweep.epochs + epochs;
   const trials = report.savings.reduce((sum, saving) => sum + saving.trials, 0);
-  return `${count(epochs, 'epoch')} of ${count(trials, 'trial')} not run, ${Math.round((100 * epochs) / whole)} % of what these trials would have taken`;
+  return `${count(epochs, 'epoch')} of ${count(trials, 'trial')} not run (${Math.round((100 * epochs) / whole)} % of all)`;
 }
 
 function facts(report: Report): readonly (readonly [string, string])[] {

@@ -35,14 +35,17 @@ const JOULE: Unit = { symbol: 'J', size: 1 };
 const WATT_HOUR: Unit = { symbol: 'Wh', size: 3600 };
 const KILOWATT_HOUR: Unit = { symbol: 'kWh', size: 3_600_000 };
 
+/** By folding: there may be more values than a call takes arguments. */
+const largestOf = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), 0);
+
 /** The unit in which the largest of these reads well; one for a whole table, so that its rows compare. */
 export function timeUnit(seconds: readonly number[]): Unit {
-  const largest = Math.max(0, ...seconds);
+  const largest = largestOf(seconds);
   return largest < 300 ? SECOND : largest < 5 * 3600 ? MINUTE : HOUR;
 }
 
 export function energyUnit(joules: readonly number[]): Unit {
-  const largest = Math.max(0, ...joules);
+  const largest = largestOf(joules);
   return largest < 7200 ? JOULE : largest < 3_600_000 * 10 ? WATT_HOUR : KILOWATT_HOUR;
 }
 

@@ -63,6 +63,6 @@ ${['0', '1', '2', '3', '4', '5', '6']
 .legend { display: flex; flex-direction: column; justify-content: center; gap: .3rem; list-style: none; padding: 0; margin: 0; font-size: .92rem; }
 .legend li { margin: 0; display: flex; align-items: center; gap: .45rem; } .legend svg { width: 34px; flex: none; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
-@media (max-width: 40rem) { body { padding-top: 1rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .45rem; } h2 { margin-top: 2.2rem; } }
+@media (max-width: 40rem) { body { padding-top: 1rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .45rem; } h2 { margin-top: 2.2rem; } th[scope=row] { white-space: normal; min-width: 8.5rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 11pt; } .scroll { overflow: visible; } figure, tr { break-inside: avoid; } }
 `;

@@ -45,7 +45,7 @@ function makeTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): 
   const shown = columns.filter((column) => column.show !== false);
   const winners = shown.map(({ smallest }) => {
     const values = smallest === undefined ? [] : rows.map(smallest).filter((value) => value !== null);
-    return values.length > 1 ? Math.min(...values) : null;
+    return values.length > 1 ? values.reduce((a, b) => Math.min(a, b)) : null;
   });
   return {
     columns: shown.map(({ title, numeric }) => ({ title, numeric: numeric ?? false })),

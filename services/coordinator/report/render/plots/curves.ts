@@ -16,6 +16,8 @@ const CLOSE_FROM_RATIO = 3;
 /** Low outliers (a first epoch, a spike) may leave the picture; the bulk and every level may not. */
 const SHOWN_SHARE = 0.97;
 
+const LABEL_HEIGHT = 12;
+
 interface Point {
   readonly epoch: number;
   readonly value: number | null;
@@ -60,15 +62,17 @@ function close(report: Report, trials: readonly TrialSummary[]): Window | null {
   return { x: [Math.max(x[0], Math.min(first - 1, x[1] - 2)), x[1]], y: range };
 }
 
+/** Lines at the levels. Where their labels would lie on one another the target's stays, then the easier ones. */
 function levels(report: Report, y: Scale): readonly Markup[] {
-  let lastY = Infinity;
-  return report.sweep.levels.map((level) => {
+  const { target } = report.sweep.objective;
+  const inOrder = [...report.sweep.levels].sort((a, b) => Number(b === target) - Number(a === target));
+  const labelled: number[] = [];
+  return inOrder.map((level) => {
     const place = y(level);
-    // Labels that would lie on one another are left out; the line stays.
-    const text = Math.abs(lastY - place) < 12 ? '' : levelText(level);
-    if (text !== '') lastY = place;
-    const target = level === report.sweep.objective.target ? ' target' : '';
-    return markup`<line class="level${target}" x1="${LEFT}" x2="${RIGHT}" y1="${at(place)}" y2="${at(place)}"><title>level ${levelText(level)}</title></line><text x="${RIGHT + 5}" y="${at(place + 4)}">${text}</text>`;
+    const isFree = labelled.every((other) => Math.abs(other - place) >= LABEL_HEIGHT);
+    if (isFree) labelled.push(place);
+    const name = level === target ? 'level target' : 'level';
+    return markup`<line class="${name}" x1="${LEFT}" x2="${RIGHT}" y1="${at(place)}" y2="${at(place)}"><title>level ${levelText(level)}</title></line><text x="${RIGHT + 5}" y="${at(place + 4)}">${isFree ? levelText(level) : ''}</text>`;
   });
 }
 
