@@ -48,6 +48,7 @@ export async function watchToEnd(
   return live.view;
 }
 
-const isAway = (error: unknown): boolean =>
+/** The coordinator is between two lives, or does not lead yet. */
+export const isAway = (error: unknown): boolean =>
   error instanceof WattsweepError &&
   (error.code === 'COORDINATOR_UNREACHABLE' || error.code === 'NOT_LEADER');

@@ -50,6 +50,10 @@ async function run(options: Options): Promise<void> {
   const { defaultName } = await import('../up/names.js');
   const { requireToken } = await import('../up/token.js');
   const { sayReady, untilAskedToEnd } = await import('../up/child-protocol.js');
+  // Heard from the beginning: a coordinator that waits for NATS can be told to end, too.
+  const asked = untilAskedToEnd();
+  const ending = new AbortController();
+  void asked.then(() => ending.abort());
   const running = await startCoordinator({
     natsUrl: options.nats,
     token: requireToken(options.listen, options.token),
@@ -62,8 +66,10 @@ async function run(options: Options): Promise<void> {
     trainerTtlMs: options.trainerTtl,
     lostAfterMs: options.lostAfter,
     logLevel: options.logLevel,
+    signal: ending.signal,
   });
   sayReady({ grpc: running.grpcAddress, http: running.httpAddress });
-  await untilAskedToEnd();
+  // `done` fails when the ledger cannot be read: then it has closed by itself, and the reason is the answer.
+  await Promise.race([asked, running.done]);
   await running.close();
 }

@@ -13,7 +13,7 @@ import { note, print, printJson, warn } from '../output.js';
 import { deliverReport } from '../report-files.js';
 import type { SweepFile } from '../sweep-file.js';
 import { type SweepView, hasEnded } from '../sweep-view.js';
-import { watchToEnd } from '../watching.js';
+import { isAway, watchToEnd } from '../watching.js';
 import type { UpOptions } from './services.js';
 
 export interface SweepRunOptions {
@@ -62,11 +62,21 @@ async function untilTrainersJoined(
   const deadline = performance.now() + TRAINERS_WITHIN_MS;
   let alive = 0;
   while (alive < wanted && performance.now() < deadline && !signal.aborted) {
-    const { trainers } = await coordinator.trainers();
-    alive = trainers.filter((trainer) => trainer.state === TrainerState.ALIVE).length;
+    alive = await aliveTrainers(coordinator);
     if (alive < wanted) await sleep(100);
   }
   if (alive < wanted && !signal.aborted) warn(`${alive} of ${wanted} trainers have joined so far`);
+}
+
+/** 0 while the coordinator has not yet won its term. */
+async function aliveTrainers(coordinator: Coordinator): Promise<number> {
+  try {
+    const { trainers } = await coordinator.trainers();
+    return trainers.filter((trainer) => trainer.state === TrainerState.ALIVE).length;
+  } catch (error) {
+    if (isAway(error)) return 0;
+    throw error;
+  }
 }
 
 /** What this folder ran last: an interrupted `up SWEEP` typed again goes on instead of starting anew. */
