@@ -99,6 +99,8 @@ export const errorRegistry = {
   CHECKPOINT_INVALID: entry('INTERNAL', false, internal, 'The trial starts from its first epoch.'),
   DATASET_INVALID: entry('FAILED_PRECONDITION', false, environment, 'Run `npm start` or `wattsweep doctor` to fetch it again.'),
   ENGINE_MISSING: entry('FAILED_PRECONDITION', false, environment, 'Run `npm start` or `wattsweep doctor` to set it up.'),
+  REQUEST_INVALID: entry('INVALID_ARGUMENT', false, internal, 'The caller broke the contract in proto/wattsweep/v1; upgrade it.'),
+  SLOT_NOT_FOUND: entry('NOT_FOUND', true, internal, 'The coordinator looks at the trainer\'s record again and takes another slot.'),
 
   // This machine.
   PORT_IN_USE: entry('UNAVAILABLE', true, environment, 'Choose another port, or stop what listens there.'),
