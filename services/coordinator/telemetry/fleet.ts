@@ -2,7 +2,7 @@
 import { metrics } from '../../../proto/metrics.js';
 import type { State, TrainerState } from '../core/state.js';
 import type { LiveTelemetry } from './live.js';
-import { methodLabel } from './method.js';
+import { methodLabel } from './names.js';
 import type { Snapshot } from './registry.js';
 
 const zeroes: Readonly<Record<TrainerState['status'], number>> = { alive: 0, suspect: 0, lost: 0 };

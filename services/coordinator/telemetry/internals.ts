@@ -2,11 +2,12 @@
 import type { Registry } from 'prom-client';
 import { metrics } from '../../../proto/metrics.js';
 import type { Input } from '../core/inputs.js';
+import { namesOf } from './names.js';
 import { makeCounter, makeHistogram } from './registry.js';
 
-export type AppendResult = 'accepted' | 'fenced' | 'failed';
-export type CommandName = 'start_attempt' | 'stop_attempt' | 'list_attempts' | 'drain';
-export type CommandResult = 'ok' | 'refused' | 'failed';
+type AppendResult = 'accepted' | 'fenced' | 'failed';
+type CommandName = 'start_attempt' | 'stop_attempt' | 'list_attempts' | 'drain';
+type CommandResult = 'ok' | 'refused' | 'failed';
 
 export interface CoordinatorMetrics {
   /** One append of `events` events took `seconds`, from sending it to its acknowledgement or its failure. */
@@ -19,7 +20,21 @@ export interface CoordinatorMetrics {
   commanded(command: CommandName, result: CommandResult): void;
 }
 
-const appendResults: readonly AppendResult[] = ['accepted', 'fenced', 'failed'];
+const appendResults = namesOf<AppendResult>({ accepted: 1, fenced: 1, failed: 1 });
+const commandNames = namesOf<CommandName>({ start_attempt: 1, stop_attempt: 1, list_attempts: 1, drain: 1 });
+const commandResults = namesOf<CommandResult>({ ok: 1, refused: 1, failed: 1 });
+const inputTypes = namesOf<Input['type']>({
+  lead: 1,
+  submit: 1,
+  control: 1,
+  trainer_seen: 1,
+  trainer_silent: 1,
+  trainer_gone: 1,
+  attempts_listed: 1,
+  reported: 1,
+  start_refused: 1,
+  tick: 1,
+});
 
 export function createCoordinatorMetrics(registry: Registry): CoordinatorMetrics {
   const appends = makeCounter(registry, metrics.ledgerAppends);
@@ -28,7 +43,12 @@ export function createCoordinatorMetrics(registry: Registry): CoordinatorMetrics
   const inputs = makeCounter(registry, metrics.inputsDecided);
   const reports = makeCounter(registry, metrics.reportsConsumed);
   const commands = makeCounter(registry, metrics.commandsSent);
+  // Known series begin at 0, so that the first event is an increase.
   for (const result of appendResults) appends.inc({ result }, 0);
+  for (const input of inputTypes) inputs.inc({ input }, 0);
+  for (const command of commandNames) {
+    for (const result of commandResults) commands.inc({ command, result }, 0);
+  }
   return {
     appended(result, count, seconds) {
       appends.inc({ result });

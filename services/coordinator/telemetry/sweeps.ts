@@ -3,7 +3,7 @@ import { metrics } from '../../../proto/metrics.js';
 import type { AttemptEndClass, TrialState } from '../core/events.js';
 import type { State, SweepState, SweepStatus, TrialRecord } from '../core/state.js';
 import type { LiveTelemetry } from './live.js';
-import { methodLabel } from './method.js';
+import { methodLabel, namesOf } from './names.js';
 import type { Snapshot } from './registry.js';
 import type { SweepTally, Tallies } from './tally.js';
 
@@ -13,8 +13,8 @@ const FINISHED_SWEEP_MS = 3_600_000;
 const MAX_SWEEPS = 100;
 const MAX_TRIAL_SERIES = 1000;
 
-const sweepStates = keys<SweepStatus>({ running: 1, paused: 1, stopping: 1, completed: 1, stopped: 1 });
-const trialStates = keys<TrialState>({
+const sweepStates = namesOf<SweepStatus>({ running: 1, paused: 1, stopping: 1, completed: 1, stopped: 1 });
+const trialStates = namesOf<TrialState>({
   queued: 1,
   starting: 1,
   running: 1,
@@ -25,7 +25,7 @@ const trialStates = keys<TrialState>({
   failed: 1,
   cancelled: 1,
 });
-const endClasses = keys<AttemptEndClass>({
+const endClasses = namesOf<AttemptEndClass>({
   completed: 1,
   stopped: 1,
   diverged: 1,
@@ -179,9 +179,4 @@ function byLabel(joulesByMethod: ReadonlyMap<string, number>): ReadonlyMap<strin
     sums.set(label, (sums.get(label) ?? 0) + joules);
   }
   return sums;
-}
-
-/** The names of a closed set, complete by type. */
-function keys<T extends string>(all: Readonly<Record<T, 1>>): readonly string[] {
-  return Object.keys(all);
 }

@@ -317,7 +317,9 @@ describe('the exposition', () => {
     expect(sample(series, 'wattsweep_ledger_append_duration_seconds_count')).toBe(1);
     expect(sample(series, 'wattsweep_inputs_decided_total', { input: 'tick' })).toBe(1);
     expect(sample(series, 'wattsweep_reports_consumed_total')).toBe(5);
-    expect(sample(series, 'wattsweep_commands_total', { result: 'refused' })).toBe(1);
+    expect(sample(series, 'wattsweep_commands_total', { command: 'start_attempt', result: 'refused' })).toBe(
+      1,
+    );
   });
 
   test('counts messages that are no telemetry, and goes on', async () => {
