@@ -78,7 +78,7 @@ function reachedSentence(all: readonly Candidate[], fastest: Candidate, wording:
       all.length === 1
         ? `Only ${first} reaches ${goal}: in ${timeText(fastest)} (${epochs}).`
         : `${first} reaches ${goal} in the least time: ${timeText(fastest)} (${epochs}).${among}`;
-    return `${what} What energy that takes is not known: the power was not read.`;
+    return `${what} The energy is not known: the power was not read.`;
   }
   const partly = measured < all.length ? `, among the ${measured} of ${all.length} whose power was read` : '';
   if (all.length === 1) {

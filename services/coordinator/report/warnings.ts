@@ -135,7 +135,7 @@ export function buildWarnings(
     ...when(
       ruled > 0 && levels.length > 0,
       'stopped_count_as_not_reached',
-      `A rule stopped ${count(ruled, 'trial')}: they count as not reaching what they had not reached by then.`,
+      `A rule stopped ${count(ruled, 'trial')}; the levels that ${ruled === 1 ? 'it' : 'they'} had not reached by then count as not reached.`,
     ),
     ...when(
       endedAtTarget > 0 && beyondTarget.length > 0,

@@ -3,9 +3,13 @@ import type { Aggregate, Spread } from '../analysis/repeats.js';
 
 export const NOT_READ = '–';
 
-/** Four significant digits, thousands apart: `0.9298`, `44.63`, `2,337`. */
-export function quantity(value: number): string {
-  if (!Number.isFinite(value)) return String(value);
+/** A sum of decimals may lie a hair below the half that it is: 66.675 prints as 66.68, as on paper. */
+const HAIR = 1 + 1e-12;
+
+/** Four significant digits, thousands apart: `0.9298`, `44.63`, `2,337`. For sums, not for values to compare. */
+export function quantity(exact: number): string {
+  if (!Number.isFinite(exact)) return String(exact);
+  const value = exact * HAIR;
   const magnitude = Math.abs(value);
   if (magnitude >= 999.95) return Math.round(value).toLocaleString('en-US');
   if (magnitude === 0) return '0';
