@@ -119,18 +119,28 @@ export class NatsLink {
    * @throws NATS_UNREACHABLE when it is not known whether the message was written
    */
   async publish(subject: string, data: Uint8Array, options: PublishOptions): Promise<PublishOutcome> {
+    let stopWaiting: () => void = () => undefined;
+    // An acknowledgement does not survive the connection that it was to come by.
+    const reconnected = new Promise<never>((_, reject) => {
+      stopWaiting = this.onReconnect(() => reject(new Error('the connection broke')));
+    });
     try {
-      const ack = await this.jetstream.publish(subject, data, {
-        msgID: options.messageId,
-        timeout: options.timeoutMs ?? 5_000,
-        ...(options.expectedLastSeq === undefined
-          ? {}
-          : { expect: { lastSequence: options.expectedLastSeq } }),
-      });
+      const ack = await Promise.race([
+        this.jetstream.publish(subject, data, {
+          msgID: options.messageId,
+          timeout: options.timeoutMs ?? 5_000,
+          ...(options.expectedLastSeq === undefined
+            ? {}
+            : { expect: { lastSequence: options.expectedLastSeq } }),
+        }),
+        reconnected,
+      ]);
       return { ok: true, seq: ack.seq };
     } catch (error) {
       if (natsErrorCode(error) === 'wrong_sequence') return { ok: false };
       throw unreachable('NATS did not acknowledge a message', error);
+    } finally {
+      stopWaiting();
     }
   }
 
