@@ -6,6 +6,15 @@ import { attemptFiles } from '../layout.js';
 import type { AttemptKey } from '../protocol/runner.js';
 import { attemptId, attemptName, type AcceptedAttempt, type RunRecord } from './record.js';
 
+/** published.json */
+interface PublishedRecord {
+  readonly acknowledgedLine: number;
+  /** Last epoch by then. */
+  readonly epoch: number;
+  /** The end is acknowledged, too. */
+  readonly complete: boolean;
+}
+
 export class Attempt {
   readonly id: string;
   readonly key: AttemptKey;
@@ -23,10 +32,11 @@ export class Attempt {
     this.key = accepted.spec.key;
     this.id = attemptId(accepted.ledgerId, this.key);
     this.files = attemptFiles(dir);
-    const published = readJsonSync(this.files.published) as
-      { acknowledgedLine?: number; complete?: boolean } | undefined;
+    const published = readJsonSync(this.files.published) as Partial<PublishedRecord> | undefined;
     this.acknowledgedLine = published?.acknowledgedLine ?? 0;
+    this.epoch = published?.epoch ?? 0;
     this.published = published?.complete === true;
+    if (this.published) this.phase = AttemptPhase.ENDED;
   }
 
   /** True when the attempt is over and its last fact is acknowledged. */
@@ -55,6 +65,7 @@ export class Attempt {
     if (line <= this.acknowledgedLine) return;
     this.acknowledgedLine = line;
     this.published = complete;
-    writeJsonSync(this.files.published, { acknowledgedLine: line, complete });
+    const record: PublishedRecord = { acknowledgedLine: line, epoch: this.epoch, complete };
+    writeJsonSync(this.files.published, record);
   }
 }

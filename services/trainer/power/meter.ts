@@ -190,7 +190,17 @@ export class PowerMeter {
     return [...this.#tracks].flatMap(([id, { track, model }]) => {
       const reading = track.latest;
       if (reading === null) return [];
-      return [{ ...reading, model, joulesSinceStart: track.joulesSinceStart, method: this.methodOf(id) }];
+      const method = this.methodOf(id);
+      const watts = method === 'estimate' ? this.options.estimateWatts : reading.watts;
+      return [
+        {
+          ...reading,
+          watts: watts ?? track.wattsByCounter,
+          model,
+          joulesSinceStart: track.joulesSinceStart,
+          method,
+        },
+      ];
     });
   }
 

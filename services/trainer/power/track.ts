@@ -5,6 +5,8 @@ import type { Reading } from './source.js';
 /** Two readings further apart than this say nothing about the time between them, a counter's excepted. */
 const MAX_STEP_SECONDS = 2;
 
+const COUNTER_SPAN_MS = 1_000;
+
 const FINE_SAMPLES = 12_000;
 const COARSE_PERIOD_MS = 20_000;
 const COARSE_SAMPLES = 30_240;
@@ -26,6 +28,16 @@ export class DeviceTrack {
     if (this.#latest.reading.counterJoules !== null && this.#sum.counterGapSeconds === 0)
       return this.#sum.counterJoules;
     return this.#latest.reading.watts === null ? null : this.#sum.powerJoules;
+  }
+
+  /** Watts that the energy counter has shown over the last second or so, where there is no reading of power itself. */
+  get wattsByCounter(): number | null {
+    const newest = this.series.newestMs;
+    const to = this.series.at(newest);
+    const from = this.series.at(newest - COUNTER_SPAN_MS);
+    const gapSeconds = to.counterGapSeconds - from.counterGapSeconds;
+    if (this.#latest === null || this.#latest.reading.counterJoules === null || gapSeconds > 0) return null;
+    return (to.counterJoules - from.counterJoules) / (COUNTER_SPAN_MS / 1000);
   }
 
   push(atMs: number, reading: Reading): void {

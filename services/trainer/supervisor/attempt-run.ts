@@ -86,7 +86,8 @@ export class AttemptRun {
   }
 
   #command(line: string): void {
-    this.#child?.stdin?.write(`${line}\n`);
+    const input = this.#child?.stdin;
+    if (input?.writable === true) input.write(`${line}\n`);
   }
 
   async #run(): Promise<void> {
@@ -220,6 +221,8 @@ export class AttemptRun {
       };
       const asked = said.class === 'stopped' && this.#stop !== null ? this.#stop.endAs : said.class;
       this.#end = { line: { ...said, class: asked }, heard: now() };
+      // Without more input the runner exits. A later supervisor may give it the slot's next attempt instead.
+      this.#child?.stdin?.end();
       this.#after(EXIT_MS, () => this.#force());
       return;
     }

@@ -1,0 +1,279 @@
+/**
+ * All attempts of this box: accepts them, gives them to their slots, follows their spools, publishes their facts, and
+ * after a restart takes up every one that an earlier service had accepted.
+ *
+ * One attempt's life on the disk: record.ts, store.ts. What is said about it: facts.ts. Decisions are the coordinator's.
+ */
+import type { Logger } from 'pino';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WattsweepError } from '../../../proto/errors.js';
+import type { AttemptKey as WireKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
+import type { StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
+import { AttemptPhase, type StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import { bootId, killTree } from '../host/process.js';
+import type { Outgoing } from '../nats/report-publisher.js';
+import type { PowerMeter } from '../power/meter.js';
+import type { StopMode } from '../protocol/runner.js';
+import type { Slot } from '../slots/slot.js';
+import type { Attempt } from './attempt.js';
+import { AttemptFollower } from './follower.js';
+import { attemptId } from './record.js';
+import { acceptAttempt, checkedKey, type AcceptOptions } from './request.js';
+import { findCheckpoint } from './resume.js';
+import { AttemptStore } from './store.js';
+
+export interface AttemptsOptions extends AcceptOptions {
+  readonly meter: PowerMeter;
+  readonly publish: (outgoing: Outgoing) => void;
+  readonly onStep: (attemptId: string, step: StepProgress) => void;
+  /** An attempt that was accepted but not started is not started later than so long after. */
+  readonly lostAfterMs: number;
+  readonly log: Logger;
+}
+
+/** Ended attempts that a listing still names. */
+const REMEMBERED = 500;
+const POLL_MS = 20;
+
+export class Attempts {
+  readonly #store: AttemptStore;
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #followers = new Map<string, AttemptFollower>();
+  readonly #byDir = new Map<string, Attempt>();
+  #slots: readonly Slot[] = [];
+  #closed = false;
+
+  constructor(private readonly options: AttemptsOptions) {
+    this.#store = new AttemptStore(options.layout);
+  }
+
+  /** Every attempt that the box holds or remembers, in the order of their start. */
+  list(): readonly Attempt[] {
+    return [...this.#attempts.values()];
+  }
+
+  get running(): readonly Attempt[] {
+    return this.list().filter((attempt) => !attempt.over);
+  }
+
+  /** Takes up what earlier services have accepted. `slots` must be linked to the supervisors that live. */
+  async recover(slots: readonly Slot[], held: ReadonlyMap<Slot, string | null>): Promise<void> {
+    this.#slots = slots;
+    const found = this.#store.loadAll();
+    const known = new Set(found.filter((attempt) => attempt.published).slice(-REMEMBERED));
+    for (const attempt of found) if (!attempt.published || known.has(attempt)) this.#add(attempt);
+    for (const [slot, dir] of held) if (dir !== null) slot.holder = this.#byDir.get(dir) ?? null;
+    const open = this.list().filter((attempt) => !attempt.published);
+    for (const attempt of open) {
+      await this.#followers.get(attempt.id)?.notify();
+      const slot = slots.find(({ holder }) => holder === attempt);
+      if (slot !== undefined)
+        this.options.log.info({ attempt: attempt.name, slot: slot.info.slotId }, 'adopted a running attempt');
+      else if (!attempt.over) await this.#takeUp(attempt);
+    }
+  }
+
+  /** An attempt that no supervisor runs: start it if it never was, else say how it ended. */
+  async #takeUp(attempt: Attempt): Promise<void> {
+    const { accepted } = attempt;
+    const sameBoot = accepted.bootId === bootId();
+    const fresh = Date.now() - accepted.acceptedAtUnixMs < this.options.lostAfterMs;
+    const slot = this.#slots.find(({ info, holder }) => info.slotId === accepted.slotId && holder === null);
+    if (attempt.run === null && sameBoot && fresh && slot !== undefined) {
+      slot.holder = attempt;
+      this.#launch(slot, attempt);
+      return;
+    }
+    await this.#endOrphan(
+      attempt,
+      sameBoot && attempt.run !== null
+        ? {
+            class: 'crashed',
+            code: 'ATTEMPT_CRASHED',
+            message: 'The supervisor of the slot was killed while the attempt ran.',
+          }
+        : {
+            class: 'preempted',
+            code: '',
+            message: sameBoot
+              ? 'The service went away before the attempt began.'
+              : 'The box was restarted while the attempt ran.',
+          },
+    );
+  }
+
+  #add(attempt: Attempt): void {
+    this.#attempts.set(attempt.id, attempt);
+    this.#byDir.set(attempt.dir, attempt);
+    if (attempt.published) return;
+    this.#followers.set(
+      attempt.id,
+      new AttemptFollower(attempt, attempt.accepted.metered, this.options.meter, {
+        onReport: (report) => {
+          const { spoolLine, fact } = report;
+          this.options.publish({
+            id: `${attempt.id}:${String(spoolLine)}`,
+            report,
+            onAcknowledged: () => {
+              const complete = fact?.$case === 'ended';
+              attempt.acknowledge(spoolLine, complete);
+              if (complete) this.#followers.delete(attempt.id);
+            },
+          });
+        },
+        onStep: (step) => this.options.onStep(attempt.id, step),
+        onEnd: () => {
+          // Before the end is told: whoever hears of it may use the slot at once.
+          const slot = this.#slotOf(attempt);
+          if (slot !== undefined) slot.holder = null;
+          this.#forgetOld();
+          this.options.log.info({ attempt: attempt.name }, 'attempt ended');
+        },
+      }),
+    );
+  }
+
+  /** The disk remembers the older ones: a repeated start of theirs is still answered rightly. */
+  #forgetOld(): void {
+    const done = this.list().filter((attempt) => attempt.published);
+    for (const attempt of done.slice(0, Math.max(0, done.length - REMEMBERED))) {
+      this.#attempts.delete(attempt.id);
+      this.#byDir.delete(attempt.dir);
+    }
+  }
+
+  #slotOf(attempt: Attempt): Slot | undefined {
+    return this.#slots.find(({ holder }) => holder === attempt);
+  }
+
+  /**
+   * Accepts an attempt and starts it. Returns false when the box has it already. Throws what the request or the state of
+   * the box forbids: PARAMETER_REFUSED, RECIPE_NOT_OFFERED, SLOT_NOT_FOUND, SLOT_BUSY.
+   */
+  async start(request: StartAttemptRequest, ledgerId: string, draining: boolean): Promise<boolean> {
+    const key = checkedKey(request.key);
+    const id = attemptId(ledgerId, key);
+    if (this.#attempts.has(id) || this.#store.load(this.options.layout.attemptDir(ledgerId, key)) !== null)
+      return false;
+    if (draining) throw new WattsweepError('DRAINING', 'This trainer takes no new attempts.');
+    const slot = this.#slots.find(({ info }) => info.slotId === request.slotId);
+    if (slot?.offered !== true)
+      throw new WattsweepError('SLOT_NOT_FOUND', `This trainer has no slot '${request.slotId}'.`);
+    if (slot.reservedFor === id) return false;
+    if (slot.holder !== null || slot.reservedFor !== null)
+      throw new WattsweepError(
+        'SLOT_BUSY',
+        `Slot ${request.slotId} runs ${slot.holder?.name ?? 'another attempt'}.`,
+      );
+    slot.reservedFor = id;
+    try {
+      const resume = await findCheckpoint(this.options.layout, ledgerId, key, request.resumeFrom);
+      const accepted = acceptAttempt(request, ledgerId, slot.info, resume.path, this.options);
+      const attempt = await this.#store.create(accepted);
+      this.#add(attempt);
+      slot.holder = attempt;
+      this.options.log.info(
+        { attempt: attempt.name, slot: slot.info.slotId, resume: resume.reason },
+        'attempt accepted',
+      );
+      this.#launch(slot, attempt);
+      return true;
+    } finally {
+      slot.reservedFor = null;
+    }
+  }
+
+  #launch(slot: Slot, attempt: Attempt): void {
+    slot.start(attempt).catch(async (error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      await this.#endOrphan(attempt, { class: 'crashed', code: 'ATTEMPT_CRASHED', message: reason });
+    });
+  }
+
+  /** Asks an attempt to end. Returns false when it has ended, or is not known here. */
+  async stop(
+    wireKey: WireKey | undefined,
+    ledgerId: string,
+    mode: StopMode,
+    reason: string,
+  ): Promise<boolean> {
+    const attempt = this.#attempts.get(attemptId(ledgerId, checkedKey(wireKey)));
+    if (attempt === undefined || attempt.over) return false;
+    this.options.log.info({ attempt: attempt.name, mode, reason }, 'attempt is asked to stop');
+    await this.#stop(attempt, mode, 'stopped');
+    return true;
+  }
+
+  async #stop(attempt: Attempt, mode: StopMode, endAs: 'stopped' | 'preempted'): Promise<void> {
+    attempt.phase = AttemptPhase.STOPPING;
+    await this.#slotOf(attempt)?.stop(attempt, mode, endAs);
+  }
+
+  /** Asks every running attempt to checkpoint and end; their ends are told as the box's doing. */
+  async preemptAll(): Promise<void> {
+    await Promise.all(this.running.map((attempt) => this.#stop(attempt, 'pause', 'preempted')));
+  }
+
+  /** Resolves when no attempt runs, or after `timeoutMs`. */
+  async idle(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (this.running.length > 0 && performance.now() < deadline) await sleep(POLL_MS);
+  }
+
+  /** The slot's supervisor has news about the attempt in this folder. */
+  news(attemptDir: string): void {
+    const attempt = this.#byDir.get(attemptDir);
+    if (attempt === undefined || this.#closed) return;
+    this.#followers
+      .get(attempt.id)
+      ?.notify()
+      .catch((error: unknown) =>
+        this.options.log.error({ attempt: attempt.name, err: error }, 'the spool cannot be read'),
+      );
+  }
+
+  async refused(attemptDir: string, reason: string): Promise<void> {
+    const attempt = this.#byDir.get(attemptDir);
+    if (attempt !== undefined)
+      await this.#endOrphan(attempt, {
+        class: 'crashed',
+        code: 'INTERNAL',
+        message: `The slot's supervisor refused the attempt: ${reason}.`,
+      });
+  }
+
+  /** The supervisor of a slot has died. Its runner reads the end of its input and may be on its way out; it is not waited for. */
+  async supervisorGone(slot: Slot): Promise<void> {
+    const { holder } = slot;
+    this.options.log.error(
+      { slot: slot.info.slotId, attempt: holder?.name },
+      'the supervisor of the slot is gone',
+    );
+    if (holder !== null)
+      await this.#endOrphan(holder, {
+        class: 'crashed',
+        code: 'ATTEMPT_CRASHED',
+        message: 'The supervisor of the slot was killed while the attempt ran.',
+      });
+  }
+
+  /** Ends an attempt that nobody watches: kills what is left of it and writes its end, unless that stands there already. */
+  async #endOrphan(attempt: Attempt, end: Parameters<AttemptStore['writeEnd']>[1]): Promise<void> {
+    const { run, accepted } = attempt;
+    // After another boot, or long after, the group's number may be somebody else's: the token never is.
+    if (run !== null) await killTree({ group: 0, token: accepted.token });
+    const follower = this.#followers.get(attempt.id);
+    await follower?.notify();
+    if (attempt.over) {
+      if (!attempt.hasExited) this.#store.writeExit(attempt, end.class, Date.now());
+      return;
+    }
+    this.#store.writeEnd(attempt, end);
+    await follower?.notify();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#followers.values()].map((follower) => follower.close()));
+  }
+}

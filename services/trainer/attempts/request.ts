@@ -1,0 +1,114 @@
+/** From a StartAttempt request to what is written on the disk: checked as far as the service can, the rest is the recipe's. */
+import { randomBytes } from 'node:crypto';
+import { WattsweepError } from '../../../proto/errors.js';
+import type { AttemptKey as WireKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
+import type { StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import { isToken } from '../../../proto/subjects.js';
+import { bootId } from '../host/process.js';
+import { attemptFiles, type TrainerLayout } from '../layout.js';
+import type { AttemptKey, Parameters } from '../protocol/runner.js';
+import { slotEnvironment, type SlotInfo } from '../slots/inventory.js';
+import { fillCommand } from './command-template.js';
+import type { AcceptedAttempt } from './record.js';
+
+/** Name of the recipe that runs any program. */
+export const COMMAND_RECIPE = 'command';
+
+/** What the box allows and gives. */
+export interface AcceptOptions {
+  readonly layout: TrainerLayout;
+  readonly trainerId: string;
+  /** Recipes that this box offers. */
+  readonly recipes: readonly string[];
+  readonly allowCommands: readonly string[];
+  readonly runnerCommand: readonly string[];
+  readonly stopGraceMs: number;
+}
+
+/** Part of the grace that a program of the command recipe gets, so that its runner can still say how it ended. */
+const PROGRAM_GRACE = 0.8;
+
+/** Throws REQUEST_INVALID for a key that cannot name an attempt. */
+export function checkedKey(key: WireKey | undefined): AttemptKey {
+  if (key === undefined || !isToken(key.sweepId) || !isToken(key.trialId) || key.attempt < 1)
+    throw new WattsweepError(
+      'REQUEST_INVALID',
+      'The command names no attempt: sweep, trial and a number from 1.',
+    );
+  return { sweepId: key.sweepId, trialId: key.trialId, attempt: key.attempt };
+}
+
+/** Throws RECIPE_NOT_OFFERED when this box does not run that, or PARAMETER_REFUSED for parameters that are no object. */
+export function acceptAttempt(
+  request: StartAttemptRequest,
+  ledgerId: string,
+  slot: SlotInfo,
+  resumeFrom: string | null,
+  options: AcceptOptions,
+): AcceptedAttempt {
+  const { layout } = options;
+  const key = checkedKey(request.key);
+  const parameters = parseParameters(request.parametersJson);
+  checkRecipe(request, options);
+  const dir = layout.attemptDir(ledgerId, key);
+  const token = randomBytes(16).toString('hex');
+  return {
+    version: 1,
+    ledgerId,
+    slotId: slot.slotId,
+    metered: slot.metered,
+    acceptedAtUnixMs: Date.now(),
+    bootId: bootId(),
+    runnerCommand: options.runnerCommand,
+    environment: {
+      ...slotEnvironment(slot),
+      WATTSWEEP_TRAINER: options.trainerId,
+      WATTSWEEP_SWEEP: key.sweepId,
+      WATTSWEEP_ATTEMPT: String(key.attempt),
+      WATTSWEEP_STOP_GRACE_MS: String(Math.floor(options.stopGraceMs * PROGRAM_GRACE)),
+    },
+    token: `WATTSWEEP_ATTEMPT_TOKEN=${token}`,
+    spec: {
+      key,
+      recipe: request.recipe,
+      command: fillCommand(request.command, parameters, request),
+      parameters,
+      maxEpochs: request.maxEpochs,
+      seed: request.seed,
+      objective: request.objectiveMetric,
+      device: slot.device,
+      workDir: attemptFiles(dir).work,
+      checkpointDir: layout.checkpointDir(ledgerId, key),
+      resumeFrom,
+    },
+  };
+}
+
+function parseParameters(json: string): Parameters {
+  let value: unknown;
+  try {
+    value = JSON.parse(json === '' ? '{}' : json);
+  } catch {
+    value = null;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new WattsweepError('PARAMETER_REFUSED', 'The parameters of the trial are no JSON object.');
+  return value as Parameters;
+}
+
+function checkRecipe(request: StartAttemptRequest, { recipes, allowCommands }: AcceptOptions): void {
+  if (request.recipe === COMMAND_RECIPE) {
+    const program = request.command[0] ?? '';
+    // The name as the sweep writes it: allowing `python` allows what PATH calls so, and no file of that name elsewhere.
+    if (!allowCommands.includes(program))
+      throw new WattsweepError('RECIPE_NOT_OFFERED', `This box does not run the program '${program}'.`, {
+        advice: `Opt in on the box with --allow-command ${program === '' ? 'PROGRAM' : program}.`,
+      });
+    return;
+  }
+  if (!recipes.includes(request.recipe))
+    throw new WattsweepError(
+      'RECIPE_NOT_OFFERED',
+      `This box has no recipe '${request.recipe}'; it has ${recipes.join(', ')}.`,
+    );
+}

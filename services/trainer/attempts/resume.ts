@@ -1,0 +1,60 @@
+/** Finds the checkpoint from which an attempt goes on, among those that lie on this box. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { attemptFiles, type TrainerLayout } from '../layout.js';
+import type { AttemptKey } from '../protocol/runner.js';
+import { SpoolReader } from './spool-reader.js';
+
+export interface ResumePoint {
+  /** Folder of the checkpoint, or null: the trial begins anew. */
+  readonly path: string | null;
+  /** Why, for the log. */
+  readonly reason: string;
+}
+
+/**
+ * `wanted` is `ATTEMPT/EPOCH`: the newest epoch that the ledger has. A newer checkpoint is not taken, because the epochs
+ * between would be missing from the ledger for good.
+ */
+export async function findCheckpoint(
+  layout: TrainerLayout,
+  ledgerId: string,
+  key: AttemptKey,
+  wanted: string,
+): Promise<ResumePoint> {
+  if (wanted === '') return { path: null, reason: 'a fresh start' };
+  const epoch = Number(/^\d+\/(\d+)$/.exec(wanted)?.[1] ?? NaN);
+  const folder = layout.checkpointDir(ledgerId, key);
+  if (!existsSync(folder) || readdirSync(folder).length === 0)
+    return { path: null, reason: `no checkpoint of ${wanted} on this box: from the first epoch` };
+  const written = await checkpointsOf(layout, ledgerId, key);
+  // A program of the command recipe keeps its own order in the folder and does not say what it wrote.
+  if (written.size === 0) return { path: folder, reason: 'the checkpoint folder of the trial' };
+  const usable = [...written]
+    .filter(([path, at]) => at <= epoch && existsSync(path))
+    .sort((a, b) => b[1] - a[1])[0];
+  return usable === undefined
+    ? {
+        path: null,
+        reason: `the checkpoints on this box are not of ${wanted} or before: from the first epoch`,
+      }
+    : { path: usable[0], reason: `checkpoint of epoch ${String(usable[1])}` };
+}
+
+/** Checkpoints that earlier attempts reported, with their epochs. */
+async function checkpointsOf(
+  layout: TrainerLayout,
+  ledgerId: string,
+  key: AttemptKey,
+): Promise<ReadonlyMap<string, number>> {
+  const written = new Map<string, number>();
+  for (let attempt = 1; attempt < key.attempt; attempt++) {
+    const reader = new SpoolReader(
+      attemptFiles(join(layout.attemptDir(ledgerId, { ...key, attempt }))).spool,
+    );
+    for (const { record } of await reader.read())
+      if (record?.line.type === 'checkpoint') written.set(record.line.path, record.line.epoch);
+    await reader.close();
+  }
+  return written;
+}

@@ -1,0 +1,64 @@
+/** TrainerService: checks the fence, then hands the command on. */
+import type { Logger } from 'pino';
+import { WattsweepError } from '../../../proto/errors.js';
+import {
+  StopMode as WireStopMode,
+  type TrainerRecord,
+  type TrainerServiceServer,
+} from '../../../proto/gen/wattsweep/v1/trainer.js';
+import type { Attempts } from '../attempts/attempts.js';
+import type { StopMode } from '../protocol/runner.js';
+import type { FenceStore } from './fence.js';
+import { unary } from './server.js';
+
+export interface CommandContext {
+  readonly fence: FenceStore;
+  readonly attempts: Attempts;
+  readonly record: () => TrainerRecord;
+  readonly isDraining: () => boolean;
+  /** Takes no new attempts from now on; ends the running ones if asked to. */
+  readonly drain: (stopRunning: boolean) => Promise<void>;
+  readonly log: Logger;
+}
+
+const STOP_MODES: ReadonlyMap<WireStopMode, StopMode> = new Map([
+  [WireStopMode.STOP, 'stop'],
+  [WireStopMode.PAUSE, 'pause'],
+  [WireStopMode.CANCEL, 'cancel'],
+]);
+
+export function trainerService(context: CommandContext): TrainerServiceServer {
+  const { fence, attempts, log } = context;
+  return {
+    describe: unary(log, () => Promise.resolve({ record: context.record() })),
+    startAttempt: unary(log, async (request) => {
+      const ledgerId = await fence.admit(request.fence);
+      return { created: await attempts.start(request, ledgerId, context.isDraining()) };
+    }),
+    stopAttempt: unary(log, async (request) => {
+      const ledgerId = await fence.admit(request.fence);
+      const mode = STOP_MODES.get(request.mode);
+      if (mode === undefined)
+        throw new WattsweepError('REQUEST_INVALID', 'The command does not say how to stop.');
+      return { wasRunning: await attempts.stop(request.key, ledgerId, mode, request.reason) };
+    }),
+    listAttempts: unary(log, async (request) => {
+      await fence.admit(request.fence);
+      return {
+        attempts: attempts.list().map((attempt) => ({
+          key: attempt.key,
+          slotId: attempt.accepted.slotId,
+          phase: attempt.phase,
+          epoch: attempt.epoch,
+          ledgerId: attempt.accepted.ledgerId,
+        })),
+      };
+    }),
+    drain: unary(log, async (request) => {
+      // An operator on the box drains without a fence; a coordinator's word must be of the present one.
+      if (request.fence !== undefined) await fence.admit(request.fence);
+      await context.drain(request.stopRunning);
+      return { running: attempts.running.length };
+    }),
+  };
+}

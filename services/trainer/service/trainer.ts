@@ -1,0 +1,295 @@
+/**
+ * The trainer service: one a box. It takes commands over gRPC, runs attempts under the supervisors of its slots, meters
+ * their energy and publishes their facts. It decides nothing and never loads TensorFlow; the runner, a child of a
+ * child, does. Stopping or killing it does not stop training: the next one adopts what runs.
+ */
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino, type Logger } from 'pino';
+import type { WattsweepError } from '../../../proto/errors.js';
+import type { DeviceSample } from '../../../proto/gen/wattsweep/v1/facts.js';
+import type { TrainerRecord } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import { recipes } from '../../../proto/recipes.js';
+import { TRAINERS_BUCKET } from '../../../proto/subjects.js';
+import { Attempts } from '../attempts/attempts.js';
+import { COMMAND_RECIPE } from '../attempts/request.js';
+import { trainerLayout } from '../layout.js';
+import { NatsLink } from '../nats/link.js';
+import { Registration } from '../nats/registration.js';
+import { ReportPublisher } from '../nats/report-publisher.js';
+import { TelemetryPublisher } from '../nats/telemetry-publisher.js';
+import { resolveOptions, type ResolvedTrainerOptions, type TrainerOptions } from '../options.js';
+import { PowerMeter } from '../power/meter.js';
+import type { SlotInfo } from '../slots/inventory.js';
+import { Slot } from '../slots/slot.js';
+import { inspectBox, type Box } from './box.js';
+import { trainerService } from './commands.js';
+import { FenceStore } from './fence.js';
+import { takeFolder, type Instance } from './instance.js';
+import { serve } from './server.js';
+
+export interface RunningTrainer {
+  readonly trainerId: string;
+  /** `host:port`, as coordinators reach it. */
+  readonly grpcAddress: string;
+  /** Resolves when the service has closed: with the reason when it gave up by itself, else with null. */
+  readonly closed: Promise<WattsweepError | null>;
+  /**
+   * Ends the service. With `drain`, attempts checkpoint and end as preempted first; without, they go on and the next
+   * service adopts them.
+   */
+  close(options: { readonly drain: boolean }): Promise<void>;
+}
+
+/** Time for the last facts to reach NATS at the end. */
+const FLUSH_MS = 5_000;
+const QUICK_FLUSH_MS = 500;
+/** Beyond the grace: SIGTERM, SIGKILL and the look whether all are gone. */
+const KILL_MS = 4_000;
+
+/**
+ * Starts the service; resolves when it is registered and takes commands. It waits for NATS and for the coordinator's
+ * buckets as long as that takes; attempts of an earlier service are adopted before.
+ *
+ * Throws USAGE for wrong options, ALREADY_RUNNING when the folder or the name is taken, PORT_IN_USE, UNAUTHENTICATED.
+ */
+export async function startTrainer(given: TrainerOptions): Promise<RunningTrainer> {
+  const options = resolveOptions(given);
+  const log = pino({ level: options.logLevel, base: { trainer: options.trainerId } }, pino.destination(2));
+  const layout = trainerLayout(options.dataDir, options.trainerId);
+  const instance = takeFolder(layout);
+  const undo: (() => void | Promise<void>)[] = [() => instance.release()];
+  try {
+    const box = await inspectBox(options, log);
+    const meter = new PowerMeter({
+      sources: box.sources,
+      periodMs: options.meterPeriodMs,
+      noSourceReason: box.noGpuReason,
+      estimateWatts: options.estimateWatts,
+      onProblem: (device, reason) => log.warn({ device, reason }, 'power cannot be read'),
+    });
+    undo.push(() => meter.close());
+    const offeredRecipes = [...recipes.keys()].filter((name) => name !== COMMAND_RECIPE);
+
+    // NATS may be away: facts wait in the publisher, and training goes on.
+    let nats: NatsLink | null = null;
+    const publish = async (subject: string, data: Uint8Array, messageId: string): Promise<void> => {
+      if (nats === null) throw new Error('not connected yet');
+      await nats.publish(subject, data, messageId);
+    };
+    const publisher = new ReportPublisher({ trainerId: options.trainerId, publish, log });
+    undo.push(() => publisher.close());
+    const telemetry = new TelemetryPublisher({
+      trainerId: options.trainerId,
+      instanceId: instance.instanceId,
+      devices: () => deviceSamples(meter, slots),
+      publish,
+      log,
+    });
+    undo.push(() => telemetry.close());
+    const attempts = new Attempts({
+      layout,
+      trainerId: options.trainerId,
+      recipes: offeredRecipes,
+      allowCommands: options.allowCommands,
+      runnerCommand: options.runnerCommand,
+      stopGraceMs: options.stopGraceMs,
+      lostAfterMs: options.lostAfterMs,
+      meter,
+      publish: (outgoing) => publisher.push(outgoing),
+      onStep: (attemptId, step) => telemetry.push(attemptId, step),
+      log,
+    });
+    const makeSlot = (info: SlotInfo, offered = true): Slot =>
+      new Slot(
+        info,
+        {
+          slotDir: layout.slotDir(info.slotId),
+          supervisorCommand: options.supervisorCommand,
+          lostAfterMs: options.lostAfterMs,
+          stopGraceMs: options.stopGraceMs,
+        },
+        {
+          onNews: (dir) => attempts.news(dir),
+          onRefused: (dir, reason) => void attempts.refused(dir, reason).catch(unexpected(log)),
+          onGone: (slot) => void attempts.supervisorGone(slot).catch(unexpected(log)),
+        },
+        offered,
+      );
+    const slots = [
+      ...box.slots.map((info) => makeSlot(info)),
+      ...formerSlots(layout.slotsDir, box).map((info) => makeSlot(info, false)),
+    ];
+    undo.push(() => slots.forEach((slot) => slot.close()));
+    const held = new Map(await Promise.all(slots.map(async (slot) => [slot, await slot.adopt()] as const)));
+    await attempts.recover(slots, held);
+    undo.push(() => attempts.close());
+
+    let draining = false;
+    let registration: Registration | null = null;
+    const drain = async (stopRunning: boolean): Promise<void> => {
+      draining = true;
+      await registration?.renew();
+      if (stopRunning) await attempts.preemptAll();
+    };
+    const startedAtUnixMs = Date.now();
+    const describe = (): TrainerRecord => ({
+      ...describeBox(box, meter, options, instance),
+      address,
+      recipes: options.allowCommands.length > 0 ? [...offeredRecipes, COMMAND_RECIPE] : offeredRecipes,
+      draining,
+      startedAtUnixMs,
+    });
+    const fence = new FenceStore(layout.fenceFile);
+    const server = await serve(
+      trainerService({ fence, attempts, record: describe, isDraining: () => draining, drain, log }),
+      { host: options.listenHost, port: options.grpcPort, token: options.token },
+    );
+    undo.push(() => server.close());
+    const address = `${advertisedHost(options)}:${String(server.port)}`;
+
+    nats = await NatsLink.connect({
+      url: options.natsUrl,
+      token: options.token,
+      name: `trainer ${options.trainerId}`,
+      log,
+    });
+    const link = nats;
+    undo.push(() => link.close());
+    let closing: Promise<void> | null = null;
+    let tellClosed: (reason: WattsweepError | null) => void = () => undefined;
+    const closed = new Promise<WattsweepError | null>((resolve) => (tellClosed = resolve));
+    const close = (how: { readonly drain: boolean }, reason: WattsweepError | null = null): Promise<void> => {
+      closing ??= (async () => {
+        if (how.drain) {
+          await drain(true);
+          await attempts.idle(options.stopGraceMs + KILL_MS);
+        }
+        await publisher.flush(how.drain ? FLUSH_MS : QUICK_FLUSH_MS);
+        await registration?.close();
+        await unwind(undo, log);
+        log.info({ drain: how.drain, running: attempts.running.length }, 'trainer closed');
+        tellClosed(reason);
+      })();
+      return closing;
+    };
+    registration = await Registration.open(await link.bucket(TRAINERS_BUCKET, log), {
+      trainerId: options.trainerId,
+      ttlMs: options.trainerTtlMs,
+      record: describe,
+      predecessor: instance.predecessor,
+      log,
+      onClash: (error) => {
+        log.fatal(error.message);
+        void close({ drain: false }, error).catch(unexpected(log));
+      },
+    });
+    server.setServing(true);
+    log.info(
+      { address, slots: box.slots.map(({ slotId }) => slotId), power: describe().powerMethod },
+      'trainer is ready',
+    );
+    return { trainerId: options.trainerId, grpcAddress: address, closed, close: (how) => close(how) };
+  } catch (error) {
+    await unwind(undo, log);
+    throw error;
+  }
+}
+
+/** Undoes the last first; an error of one does not keep the others. */
+async function unwind(undo: readonly (() => void | Promise<void>)[], log: Logger): Promise<void> {
+  for (const action of [...undo].reverse()) await Promise.resolve(action()).catch(unexpected(log));
+}
+
+const unexpected =
+  (log: Logger) =>
+  (error: unknown): void =>
+    log.error({ err: error }, 'unexpected error');
+
+/** Slots with a folder that the box does not have any more: an attempt may still run there. */
+function formerSlots(slotsDir: string, box: Box): readonly SlotInfo[] {
+  if (!existsSync(slotsDir)) return [];
+  const present = new Set(box.slots.map(({ slotId }) => slotId));
+  return readdirSync(slotsDir)
+    .filter((slotId) => !present.has(slotId))
+    .map((slotId) => ({
+      slotId,
+      device: { kind: 'cpu', uuids: [], model: '', threads: 1 },
+      memoryBytes: null,
+      metered: [],
+    }));
+}
+
+type BoxRecord = Omit<TrainerRecord, 'address' | 'recipes' | 'draining' | 'startedAtUnixMs'>;
+
+function describeBox(
+  box: Box,
+  meter: PowerMeter,
+  options: ResolvedTrainerOptions,
+  instance: Instance,
+): BoxRecord {
+  const metered = box.slots[0]?.metered[0]?.id;
+  return {
+    trainerId: options.trainerId,
+    slots: box.slots.map(({ slotId, device, memoryBytes }) => ({
+      slotId,
+      deviceKind: device.kind,
+      deviceModel: device.model,
+      deviceUuids: [...device.uuids],
+      memoryBytes: memoryBytes ?? undefined,
+      threads: device.threads,
+    })),
+    labels: options.labels,
+    software: {
+      wattsweep: packageVersion(),
+      node: process.versions.node,
+      ...(box.driver === null ? {} : { driver: box.driver }),
+    },
+    powerMethod: metered === undefined ? '' : meter.methodOf(metered),
+    instanceId: instance.instanceId,
+  };
+}
+
+function deviceSamples(meter: PowerMeter, slots: readonly Slot[]): DeviceSample[] {
+  return meter.now().map((device) => {
+    const holders = slots.filter(
+      ({ holder, info }) => holder !== null && info.metered.some(({ id }) => id === device.device),
+    );
+    // A device that several attempts share belongs to none of them.
+    const holder = holders.length === 1 ? holders[0]?.holder : undefined;
+    return {
+      device: device.device,
+      model: device.model,
+      watts: device.watts ?? undefined,
+      joules: device.joulesSinceStart ?? undefined,
+      method: device.method,
+      utilization: device.utilization ?? undefined,
+      memoryUsedBytes: device.memoryUsedBytes ?? undefined,
+      temperatureCelsius: device.temperatureCelsius ?? undefined,
+      key: holder?.key,
+    };
+  });
+}
+
+function advertisedHost({ advertiseHost, listenHost }: ResolvedTrainerOptions): string {
+  if (advertiseHost !== null) return bracketed(advertiseHost);
+  if (listenHost !== '0.0.0.0' && listenHost !== '::') return bracketed(listenHost);
+  const outer = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ internal, family }) => !internal && family === 'IPv4');
+  return outer?.address ?? '127.0.0.1';
+}
+
+const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
+/** Version in the package.json above this file. */
+function packageVersion(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    const file = join(folder, 'package.json');
+    if (existsSync(file))
+      return (JSON.parse(readFileSync(file, 'utf8')) as { version?: string }).version ?? '';
+    if (folder === dirname(folder)) return '';
+  }
+}

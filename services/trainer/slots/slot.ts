@@ -1,0 +1,86 @@
+/** A slot at work: its supervisor, started when first needed, and the attempt that holds it. */
+import type { Attempt } from '../attempts/attempt.js';
+import type { StopMode } from '../protocol/runner.js';
+import type { SupervisorMessage } from '../supervisor/messages.js';
+import type { SlotInfo } from './inventory.js';
+import { SupervisorLink, type LinkEvents, type LinkOptions } from './supervisor-link.js';
+
+export interface SlotEvents {
+  /** News about an attempt here. */
+  readonly onNews: (attemptDir: string) => void;
+  /** The supervisor will not run the attempt. */
+  readonly onRefused: (attemptDir: string, reason: string) => void;
+  /** The supervisor died; whatever held the slot has nobody that watches it. */
+  readonly onGone: (slot: Slot) => void;
+}
+
+export class Slot {
+  /** The attempt that holds the slot; set before it is started, cleared when its end is known. */
+  holder: Attempt | null = null;
+  /** Id of the attempt that is being written to the disk for this slot. */
+  reservedFor: string | null = null;
+  #link: SupervisorLink | null = null;
+  /** Commands reach the supervisor in the order in which they were given. */
+  #commands: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(
+    readonly info: SlotInfo,
+    private readonly options: LinkOptions,
+    private readonly events: SlotEvents,
+    /** False for a slot that the box does not have any more, where an attempt of earlier still runs. */
+    readonly offered: boolean = true,
+  ) {}
+
+  /** Links to a supervisor that an earlier service started. Returns the folder of the attempt that it runs, or null. */
+  async adopt(): Promise<string | null> {
+    this.#link = await SupervisorLink.adopt(this.options, this.#linkEvents());
+    return this.#link?.heldAtStart ?? null;
+  }
+
+  /** Throws when no supervisor can be started. */
+  start(attempt: Attempt): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#link ??= await SupervisorLink.open(this.options, this.#linkEvents());
+      if (!this.isClosed()) this.#link.send({ type: 'start', attemptDir: attempt.dir });
+    });
+  }
+
+  stop(attempt: Attempt, mode: StopMode, endAs: 'stopped' | 'preempted'): Promise<void> {
+    return this.#enqueue(() => {
+      this.#link?.send({ type: 'stop', attemptDir: attempt.dir, mode, endAs });
+      return Promise.resolve();
+    });
+  }
+
+  #enqueue(command: () => Promise<void>): Promise<void> {
+    const done = this.#commands.then(command);
+    this.#commands = done.catch(() => undefined);
+    return done;
+  }
+
+  #linkEvents(): LinkEvents {
+    return {
+      onMessage: (message: SupervisorMessage) => {
+        if (message.type === 'refused') this.events.onRefused(message.attemptDir, message.reason);
+        else if (message.attemptDir !== null) this.events.onNews(message.attemptDir);
+        else if (this.holder !== null) this.events.onNews(this.holder.dir);
+      },
+      onGone: () => {
+        this.#link = null;
+        if (!this.#closed) this.events.onGone(this);
+      },
+    };
+  }
+
+  private isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Lets go of the supervisor. An idle one exits; one with an attempt lives on and waits for the next service. */
+  close(): void {
+    this.#closed = true;
+    if (this.holder === null) this.#link?.send({ type: 'retire' });
+    this.#link?.close();
+  }
+}
