@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -14,7 +15,6 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { WattsweepError } from '../../../proto/errors.js';
@@ -22,6 +22,8 @@ import { WattsweepError } from '../../../proto/errors.js';
 const HEADER = 'checkpoint.json';
 const CONTENT = 'state.bin';
 const NAME = /^epoch-(\d+)-step-(\d+)$/;
+/** The last one, and the one before: a trial may have to go on from the last epoch that was heard of elsewhere. */
+const KEPT = 2;
 
 const header = z.object({
   format: z.literal('wattsweep-checkpoint'),
@@ -48,7 +50,7 @@ export interface Checkpoint {
 }
 
 /**
- * Writes a checkpoint into `folder` and removes the older ones there.
+ * Writes a checkpoint into `folder` and removes older ones there, but for the one before.
  *
  * @returns The path of the new checkpoint.
  */
@@ -80,9 +82,8 @@ export function writeCheckpoint(folder: string, checkpoint: Checkpoint): string 
   rmSync(path, { recursive: true, force: true });
   renameSync(unfinished, path);
   syncFolder(folder);
-  for (const entry of readdirSync(folder)) {
-    if (NAME.test(entry) && entry !== name) rmSync(join(folder, entry), { recursive: true, force: true });
-  }
+  for (const old of checkpointsIn(folder).slice(0, -KEPT))
+    rmSync(join(folder, old), { recursive: true, force: true });
   return path;
 }
 
@@ -130,13 +131,14 @@ export function readCheckpoint(
   return { network, epoch, step, progress, vectors };
 }
 
+/** Names of the complete checkpoints in a folder, oldest first. */
+const checkpointsIn = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((entry) => NAME.test(entry))
+    .toSorted();
+
 function newestIn(folder: string): string {
-  const newest = existsSync(folder)
-    ? readdirSync(folder)
-        .filter((entry) => NAME.test(entry))
-        .toSorted()
-        .at(-1)
-    : undefined;
+  const newest = existsSync(folder) ? checkpointsIn(folder).at(-1) : undefined;
   if (newest === undefined) throw new WattsweepError('CHECKPOINT_INVALID', `${folder} holds no checkpoint`);
   return join(folder, newest);
 }

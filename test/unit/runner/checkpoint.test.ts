@@ -25,12 +25,13 @@ describe('a checkpoint', () => {
     }
   });
 
-  it('replaces older ones and what a killed process left half-done', () => {
+  it('keeps the one before, and removes older ones and what a killed process left half-done', () => {
     const parent = folder();
     writeCheckpoint(parent, checkpoint);
     mkdirSync(join(parent, '.epoch-0003-step-00000009.unfinished'));
+    writeCheckpoint(parent, { ...checkpoint, step: 9 });
     const path = writeCheckpoint(parent, { ...checkpoint, epoch: 3, step: 10 });
-    expect(readdirSync(parent)).toEqual(['epoch-0003-step-00000010']);
+    expect(readdirSync(parent)).toEqual(['epoch-0002-step-00000009', 'epoch-0003-step-00000010']);
     expect(readCheckpoint(parent, expected).step).toBe(10);
     expect(path).toBe(join(parent, 'epoch-0003-step-00000010'));
   });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { LineSplitter } from '../../../services/trainer/runner/recipes/command/lines.js';
 import { parseReport } from '../../../services/trainer/runner/recipes/command/report.js';
 
 describe("a program's report", () => {
@@ -22,22 +21,4 @@ describe("a program's report", () => {
   it.each(['Epoch 1/10', '', '[1]', 'loss {"epoch":1}'])('is none, but log: %j', (line) =>
     expect(parseReport(line)).toBe('log'),
   );
-});
-
-describe('the line splitter', () => {
-  const split = (chunks: string[], max = 10): (string | null)[] => {
-    const lines: (string | null)[] = [];
-    const splitter = new LineSplitter(max, (line) => lines.push(line));
-    for (const chunk of chunks) splitter.push(Buffer.from(chunk));
-    splitter.end();
-    return lines;
-  };
-
-  it('joins chunks, takes CRLF and a last line without its end', () => {
-    expect(split(['a', 'b\nc', 'd\r\n', '\nx'])).toEqual(['ab', 'cd', '', 'x']);
-  });
-
-  it('drops a line that is too long, and only that one', () => {
-    expect(split(['12345', '678901', '2\nok\n', '12345678901'])).toEqual([null, 'ok', null]);
-  });
 });

@@ -7,10 +7,10 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { LineSplitter } from '../../../host/lines.js';
 import type { AttemptSpec } from '../../../protocol/runner.js';
 import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
 import { completed } from '../recipe.js';
-import { LineSplitter } from './lines.js';
 import { parseReport } from './report.js';
 
 /** From the request to stop to the kill of the whole process group. */
@@ -31,7 +31,7 @@ export const runCommand: RunRecipe = async (attempt, context) => {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const reports = new Reports(context);
-  const lines = new LineSplitter(MAX_LINE_BYTES, (line) => reports.take(line));
+  const lines = new LineSplitter((line) => reports.take(line), MAX_LINE_BYTES);
   child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null } | Error>((resolve) => {
     child.on('error', resolve);
@@ -61,7 +61,9 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   });
   const exit = await exited;
   clearTimeout(killer);
-  lines.end();
+  // A last line may lack its end.
+  lines.push(Buffer.from('\n'));
+  reports.ignored += lines.dropped;
   kill('SIGKILL');
   return ending(program, exit, asked, reports);
 };
@@ -94,7 +96,7 @@ const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 class Reports {
   /** Reports taken. */
   count = 0;
-  /** Lines that begin like a report and are none. */
+  /** Lines that begin like a report and are none, or are too long. */
   ignored = 0;
   #epoch = 0;
   #beginMs = monotonicMs();
@@ -104,13 +106,13 @@ class Reports {
     this.#context = context;
   }
 
-  take(line: string | null): void {
-    const report = line === null ? 'malformed' : parseReport(line);
+  take(line: string): void {
+    const report = parseReport(line);
     if (report === 'log') {
-      process.stdout.write(`${line ?? ''}\n`);
+      process.stdout.write(`${line}\n`);
     } else if (report === 'malformed' || report.epoch <= this.#epoch) {
       this.ignored++;
-      process.stdout.write(`ignored: ${(line ?? 'a line that is too long').slice(0, 200)}\n`);
+      process.stdout.write(`ignored: ${line.slice(0, 200)}\n`);
     } else {
       this.count++;
       this.#epoch = report.epoch;

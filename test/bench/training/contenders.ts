@@ -1,0 +1,176 @@
+/**
+ * Who trains the same ResNet v2 on the same synthetic batch, with Adam and L2, on the same TensorFlow library. A further
+ * peer is one more entry of `contenders`.
+ */
+import type { Engine } from '../../../services/trainer/runner/engine.js';
+import type { Tensor, TensorFlow } from '../../../services/trainer/runner/graph/binding.js';
+import { compile } from '../../../services/trainer/runner/graph/compile.js';
+import type { Precision } from '../../../services/trainer/runner/graph/precision.js';
+import type {
+  Architecture,
+  ConvLayer,
+} from '../../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
+import { resnetV2 } from '../../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
+import {
+  initialParameters,
+  initialStatistics,
+} from '../../../services/trainer/runner/recipes/resnet-cifar10/initializers.js';
+import { stepScalars } from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
+import {
+  trainSignature,
+  variablesOf,
+} from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
+
+export interface Cell {
+  readonly depth: number;
+  readonly batch: number;
+}
+
+export interface Prepared {
+  /** One optimizer step; returns the batch's loss, so that the device has finished. */
+  step(): Promise<number> | number;
+  dispose(): void;
+}
+
+export interface Contender {
+  readonly name: string;
+  prepare(engine: Engine, cell: Cell): Prepared;
+}
+
+const LEARNING_RATE = 1e-3;
+const L2 = 1e-4;
+const optimizer = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0 } as const;
+const settings = (precision: Precision) => ({ optimizer, l2: L2, bnMomentum: 0.99, precision });
+
+const imagesOf = (batch: number): Float32Array =>
+  Float32Array.from({ length: batch * 3072 }, (_, i) => Math.sin(i * 12.9898) / 2);
+const labelsOf = (batch: number): Int32Array => Int32Array.from({ length: batch }, (_, i) => i % 10);
+
+function initial(architecture: Architecture): Record<string, Float32Array> {
+  const { mean, variance } = initialStatistics(architecture);
+  const zeros = (): Float32Array => new Float32Array(architecture.trainable);
+  const parameters = initialParameters(architecture, 1);
+  return { parameters, m: zeros(), v: zeros(), movingMean: mean, movingVariance: variance };
+}
+
+const scalarsOf = (step: number): { rate: Float32Array; decay: Float32Array } => {
+  const [rate, decay] = stepScalars(optimizer, LEARNING_RATE, step);
+  return { rate: Float32Array.of(rate), decay: Float32Array.of(decay) };
+};
+
+/** Our step as one TensorFlow graph. */
+const graph = (precision: Precision): Contender => ({
+  name: `graph ${precision}`,
+  prepare: ({ tf }, { depth, batch }) => {
+    const architecture = resnetV2(depth);
+    const own = settings(precision);
+    const program = compile(tf, {
+      variables: variablesOf(architecture, own),
+      signatures: { train: trainSignature(tf, architecture, own, batch) },
+      precision,
+    });
+    program.write(initial(architecture));
+    const feeds = { images: imagesOf(batch), labels: labelsOf(batch) };
+    let step = 0;
+    return {
+      step: () =>
+        (program.run('train', { ...feeds, ...scalarsOf(++step) })['crossEntropySum']?.[0] ?? NaN) / batch,
+      dispose: () => program.dispose(),
+    };
+  },
+});
+
+/** The same step, each operation run on its own. */
+const eager: Contender = {
+  name: 'eager, fused operations',
+  prepare: ({ tf }, { depth, batch }) => {
+    const architecture = resnetV2(depth);
+    const signature = trainSignature(tf, architecture, settings('float32'), batch);
+    let state = tensorsOf(tf, initial(architecture));
+    const images = tf.tensor(imagesOf(batch), [batch, 32, 32, 3]);
+    const labels = tf.tensor1d(labelsOf(batch), 'int32');
+    let step = 0;
+    return {
+      step: () => {
+        const { rate, decay } = scalarsOf(++step);
+        let loss = NaN;
+        const next = tf.tidy(() => {
+          const scalars = { rate: tf.scalar(rate[0] ?? 0), decay: tf.scalar(decay[0] ?? 0) };
+          const result = signature.step(state, { images, labels, ...scalars });
+          loss = (result.fetches?.['crossEntropySum']?.dataSync()[0] ?? NaN) / batch;
+          tf.dispose([...Object.values(result.fetches ?? {})]);
+          return { ...result.state };
+        });
+        tf.dispose(Object.values(state));
+        state = next;
+        return loss;
+      },
+      dispose: () => tf.dispose([...Object.values(state), images, labels]),
+    };
+  },
+};
+
+const tensorsOf = (tf: TensorFlow, values: Readonly<Record<string, Float32Array>>): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(values).map(([name, vector]) => [name, tf.tensor1d(vector)]));
+
+/** The peer: the same network in tfjs' own layers, as its users train it. */
+const layers: Contender = {
+  name: 'tfjs-layers',
+  prepare: ({ tf }, { depth, batch }) => {
+    const model = layersModel(tf, resnetV2(depth));
+    model.compile({
+      optimizer: tf.train.adam(LEARNING_RATE, 0.9, 0.999, 1e-7),
+      loss: 'categoricalCrossentropy',
+    });
+    const x = tf.tensor(imagesOf(batch), [batch, 32, 32, 3]);
+    const y = tf.oneHot(tf.tensor1d(labelsOf(batch), 'int32'), 10);
+    return {
+      step: async () => {
+        const loss = await model.trainOnBatch(x, y);
+        return Array.isArray(loss) ? NaN : loss;
+      },
+      dispose: () => {
+        model.dispose();
+        tf.dispose([x, y]);
+      },
+    };
+  },
+};
+
+type Symbolic = ReturnType<TensorFlow['input']>;
+
+function layersModel(tf: TensorFlow, { stem, units, head }: Architecture): ReturnType<TensorFlow['model']> {
+  const conv = (x: Symbolic, { kernel, stride, outChannels }: ConvLayer): Symbolic =>
+    tf.layers
+      .conv2d({
+        filters: outChannels,
+        kernelSize: kernel,
+        strides: stride,
+        padding: 'same',
+        kernelInitializer: 'heNormal',
+        kernelRegularizer: tf.regularizers.l2({ l2: L2 }),
+      })
+      .apply(x) as Symbolic;
+  const normRelu = (x: Symbolic): Symbolic =>
+    tf.layers
+      .reLU()
+      .apply(tf.layers.batchNormalization({ momentum: 0.99, epsilon: 1e-3 }).apply(x)) as Symbolic;
+  const input = tf.input({ shape: [32, 32, 3] });
+  let x = normRelu(conv(input, stem.convolution));
+  for (const { norms, convolutions, shortcut } of units) {
+    let y = x;
+    convolutions.forEach((layer, index) => (y = conv(norms[index] ? normRelu(y) : y, layer)));
+    x = tf.layers.add().apply([shortcut ? conv(x, shortcut) : x, y]) as Symbolic;
+  }
+  const pooled = tf.layers.averagePooling2d({ poolSize: [8, 8] }).apply(normRelu(x)) as Symbolic;
+  const flat = tf.layers.flatten().apply(pooled) as Symbolic;
+  const dense = tf.layers.dense({
+    units: head.dense.outFeatures,
+    activation: 'softmax',
+    kernelInitializer: 'heNormal',
+  });
+  return tf.model({ inputs: input, outputs: dense.apply(flat) as Symbolic });
+}
+
+/** The first is the peer that the others are compared with. */
+export const contenders: readonly Contender[] = [layers, eager, graph('float32'), graph('bfloat16')];
