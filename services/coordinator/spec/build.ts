@@ -187,11 +187,11 @@ function readFixed(
     const path = ['fixed', name];
     checkName(name, path, recipe, problems);
     const value = asParameter(raw);
-    if (isExpression(value))
-      problems.warn(path, 'this is text here; an expression stands under `sweep` or in a case');
     const descriptor =
       recipe !== null && Object.hasOwn(recipe.parameters, name) ? recipe.parameters[name] : undefined;
-    doubt(value, path, descriptor, problems);
+    if (isExpression(value)) {
+      problems.warn(path, 'this is text here; an expression stands under `sweep` or in a case');
+    } else doubt(value, path, descriptor, problems);
     return [name, value] as const;
   });
   return Object.fromEntries(entries);

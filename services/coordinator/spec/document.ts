@@ -9,6 +9,8 @@ import {
   LineCounter,
   Parser,
   parseDocument,
+  visit,
+  type Alias,
   type CST,
   type Document,
   type Node,
@@ -91,15 +93,31 @@ export class SweepDocument {
 
   /** @param text within {@link MAX_FILE_BYTES} and not {@link oversize} */
   constructor(text: string) {
-    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, stringKeys: false });
+    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, stringKeys: true });
     this.faults = [...this.document.errors, ...this.document.warnings].map((fault) => ({
-      message: fault.message,
+      message: fault.code === 'NON_STRING_KEY' ? 'a key must be text, not a list or a map' : fault.message,
       span: { begin: fault.pos[0], end: fault.pos[1] },
       mild: fault.code === 'DUPLICATE_KEY',
     }));
   }
 
-  /** The content as plain JavaScript values. @throws ReferenceError when aliases multiply beyond measure */
+  /** The first alias that no anchor stands before, or null. */
+  danglingAlias(): { readonly name: string; readonly span: Span | null } | null {
+    const anchors = new Set<string>();
+    let found: Alias | null = null;
+    visit(this.document, (_key, node) => {
+      if (isAlias(node) && !anchors.has(node.source)) {
+        found = node;
+        return visit.BREAK;
+      }
+      if (isNode(node) && !isAlias(node) && node.anchor !== undefined) anchors.add(node.anchor);
+      return undefined;
+    });
+    const alias = found as Alias | null;
+    return alias === null ? null : { name: alias.source, span: spanOf(alias) };
+  }
+
+  /** The content as plain JavaScript values. @throws ReferenceError for a dangling alias, or too many of aliases */
   toValue(): unknown {
     return this.document.toJS({ maxAliasCount: MAX_ALIASES });
   }

@@ -70,17 +70,7 @@ function readContent(
     const fault = document.override(override);
     if (fault !== null) problems.addOverride(override, fault.message);
   }
-  let value: unknown;
-  try {
-    value = document.toValue();
-  } catch (error) {
-    problems.addAt(
-      'SPEC_TOO_LARGE',
-      `aliases multiply too much: ${error instanceof Error ? error.message : ''}`,
-      null,
-    );
-    problems.throwIfAny();
-  }
+  const value = valueOf(document, problems);
   const before = problems.count;
   checkPlain(value, problems);
   if (problems.count > before) problems.throwIfAny();
@@ -95,4 +85,23 @@ function readContent(
   } else return { ...value };
   problems.throwIfAny();
   return {};
+}
+
+function valueOf(document: SweepDocument, problems: Problems): unknown {
+  try {
+    return document.toValue();
+  } catch (error) {
+    const dangling = document.danglingAlias();
+    if (dangling === null) {
+      const why = error instanceof Error ? error.message : '';
+      problems.addAt('SPEC_TOO_LARGE', `aliases multiply too much: ${why}`, null);
+    } else
+      problems.addAt(
+        'SPEC_SYNTAX',
+        `no anchor \`&${dangling.name}\` stands before this alias`,
+        dangling.span,
+      );
+    problems.throwIfAny();
+    throw error;
+  }
 }

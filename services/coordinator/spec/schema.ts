@@ -136,6 +136,7 @@ export const sweepFileSchema = z.strictObject({
     .describe('Parameters that vary: a list, a range, an "= expression", or a constant.'),
   cases: z
     .array(axesSchema)
+    .min(1)
     .max(1000)
     .optional()
     .describe('Branches: the grid is sweep x (all of the first case + all of the second + ...).'),

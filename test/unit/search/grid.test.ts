@@ -156,7 +156,7 @@ describe('grid', () => {
     const begin = performance.now();
     expect(searchSize(spec)).toBe(1e12);
     expect(Object.keys(pointAt(spec, 0))).toHaveLength(13);
-    expect(performance.now() - begin).toBeLessThan(200);
+    expect(performance.now() - begin).toBeLessThan(1000);
     expect(process.memoryUsage().heapUsed - heap).toBeLessThan(20e6);
     const seen = new Set(
       Array.from({ length: 1000 }, (_, position) => pointHash(spec, pointAt(spec, position * 1e9))),

@@ -42,7 +42,7 @@ export interface Overlap {
 }
 
 /** Comparisons of a combination with an earlier branch, of all branches together. */
-const MAX_COMPARISONS = 500_000;
+const MAX_COMPARISONS = 200_000;
 
 /** Axes of more values are not searched for common ones: they are taken to overlap. */
 const MAX_COMPARED_VALUES = 10_000;
