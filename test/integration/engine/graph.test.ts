@@ -127,6 +127,33 @@ describe('a compiled step', () => {
     program.dispose();
   });
 
+  it('moves the statistics to the batch mean and the biased variance, as Keras 3', () => {
+    const state = initial();
+    const own = { ...settings, bnMomentum: 0 };
+    const program = compile(tf, {
+      variables: variablesOf(architecture, own),
+      signatures: { train: trainSignature(tf, architecture, own, 4) },
+    });
+    program.write(state);
+    const feeds = feedsOf(4);
+    program.run('train', { ...feeds, rate: Float32Array.of(0), decay: Float32Array.of(0) });
+    const { movingMean, movingVariance } = program.read();
+    const [mean, variance] = tf.tidy(() => {
+      const kernel = tf.tensor4d(state['parameters']!.slice(0, 432), [3, 3, 3, 16]);
+      const { mean, variance } = tf.moments(
+        tf.conv2d(tf.tensor4d(feeds.images, [4, 32, 32, 3]), kernel, 1, 'same'),
+        [0, 1, 2],
+      );
+      return [mean.dataSync(), variance.dataSync()] as const;
+    });
+    for (let channel = 0; channel < 16; channel++) {
+      expect(movingMean![channel]).toBeCloseTo(mean[channel]!, 5);
+      // The unbiased one is larger by 1/4095 of it.
+      expect(movingVariance![channel]! / variance[channel]!).toBeCloseTo(1, 4);
+    }
+    program.dispose();
+  });
+
   it('has the gradient of the penalised loss: finite differences agree', () => {
     const signature = trainSignature(
       tf,

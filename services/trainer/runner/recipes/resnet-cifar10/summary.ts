@@ -1,0 +1,76 @@
+/** What a setting of the recipe means, before anything is spent: layers, counts, steps, learning rates. Pure. */
+import type { Parameters } from '../../../protocol/runner.js';
+import type { ParameterLayer } from './architecture.js';
+import { CLASSES, parameterCount, resnetV2, stepsPerEpoch } from './architecture.js';
+import type { ScheduleRow } from './schedule.js';
+import { scheduleTable, segments } from './schedule.js';
+import { parseSettings } from './settings.js';
+
+export interface LayerRow {
+  readonly name: string;
+  readonly kind: ParameterLayer['kind'];
+  /** Without the batch: [side, side, channels] or [features]. */
+  readonly output: readonly number[];
+  readonly parameters: number;
+}
+
+export interface RecipeSummary {
+  readonly layers: readonly LayerRow[];
+  readonly trainable: number;
+  readonly nonTrainable: number;
+  /** Multiply-accumulates of one image's forward pass. */
+  readonly forwardMacs: number;
+  readonly stepsPerEpoch: number;
+  readonly totalSteps: number;
+  /** Learning rates: at the steps asked for, else where each stretch of constant rate begins. */
+  readonly schedule: readonly ScheduleRow[];
+}
+
+function outputOf(layer: ParameterLayer): readonly number[] {
+  switch (layer.kind) {
+    case 'conv':
+      return [layer.side, layer.side, layer.outChannels];
+    case 'batch-norm':
+      return [layer.side, layer.side, layer.channels];
+    case 'dense':
+      return [CLASSES];
+  }
+}
+
+/**
+ * The summary of `parameters`, with defaults for what is not given.
+ *
+ * @param steps 1-based steps to tabulate.
+ * @throws WattsweepError PARAMETER_REFUSED, as a trainer would.
+ */
+export function summarize(
+  parameters: Parameters,
+  maxEpochs: number,
+  steps?: readonly number[],
+): RecipeSummary {
+  const settings = parseSettings(parameters, maxEpochs);
+  const architecture = resnetV2(settings.depth);
+  const epochSteps = stepsPerEpoch(settings.trainImages, settings.batchSize);
+  const totalSteps = epochSteps * maxEpochs;
+  const context = {
+    schedule: settings.schedule,
+    lrPeak: settings.lrPeak,
+    maxEpochs,
+    stepsPerEpoch: epochSteps,
+  };
+  const begins = segments(context).map(({ fromStep }) => fromStep);
+  return {
+    layers: architecture.layers.map((layer) => ({
+      name: layer.name,
+      kind: layer.kind,
+      output: outputOf(layer),
+      parameters: parameterCount(layer),
+    })),
+    trainable: architecture.trainable,
+    nonTrainable: architecture.nonTrainable,
+    forwardMacs: architecture.forwardMacs,
+    stepsPerEpoch: epochSteps,
+    totalSteps,
+    schedule: scheduleTable(context, steps ?? begins.filter((step) => step <= totalSteps)),
+  };
+}
