@@ -125,7 +125,8 @@ export function answer(
     name: (cell) => (models.size > 1 ? `${cell.label} on ${cell.device}` : cell.label),
     rivals: cells.length,
   });
-  const soFar = inProgress ? 'So far: ' : '';
+  const say = (text: string): string =>
+    inProgress ? `So far, ${text.replace(/^(No|Only|The) /, (word) => word.toLowerCase())}` : text;
   const nobody: Answer = {
     text: '',
     level: null,
@@ -137,7 +138,7 @@ export function answer(
     const bad = trials.filter((trial) => trial.state === 'diverged' || trial.state === 'failed');
     const states = [...new Set(bad.map((trial) => trial.state))];
     const why = bad.length > 0 ? `: ${count(bad.length, 'trial')} ${listText(states)}` : '';
-    return { ...nobody, text: `${soFar}No trial has a value of ${metric}${inProgress ? ' yet' : ''}${why}.` };
+    return { ...nobody, text: say(`No trial has a value of ${metric}${inProgress ? ' yet' : ''}${why}.`) };
   }
   const bestText = `${best.label} came closest with ${objectiveText(best.best.value)} at epoch ${best.best.epoch}`;
 
@@ -146,7 +147,9 @@ export function answer(
   if (wanted === null) {
     return {
       ...nobody,
-      text: `${soFar}The best ${metric} is ${objectiveText(best.best.value)}, by ${best.label} at epoch ${best.best.epoch}.`,
+      text: say(
+        `The best ${metric} is ${objectiveText(best.best.value)}, by ${best.label} at epoch ${best.best.epoch}.`,
+      ),
     };
   }
   const reachedAt = (
@@ -163,7 +166,7 @@ export function answer(
     const sentence = reachedSentence(found.all, found.fastest, wordingOf(level));
     return {
       ...nobody,
-      text: `${prefix}${sentence}`,
+      text: prefix === '' ? say(sentence) : `${prefix}${sentence}`,
       level,
       fastestCellId: found.fastest.cell.cellId,
       cheapestCellId: least(found.all, 'joules')?.cell.cellId ?? null,
@@ -171,11 +174,11 @@ export function answer(
   };
 
   const start = levels.indexOf(wanted);
-  const atWanted = settle(start, soFar);
+  const atWanted = settle(start, '');
   if (atWanted !== null) return atWanted;
   const hit = touched(best, wanted);
   const touch = hit === null ? '' : `, which touched it at epoch ${hit} but did not hold it`;
-  const none = `${soFar}No trial ${inProgress ? 'has reached' : 'reached'} ${wordingOf(wanted).goal}; ${bestText}${touch}. `;
+  const none = `${say(`No trial ${inProgress ? 'has reached' : 'reached'} ${wordingOf(wanted).goal}`)}; ${bestText}${touch}. `;
   for (let place = start - 1; place >= 0; place--) {
     const lower = settle(place, none);
     if (lower !== null) return lower;

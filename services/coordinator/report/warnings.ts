@@ -114,7 +114,7 @@ export function buildWarnings(
     ...when(
       inProgress,
       'in_progress',
-      `The sweep has not ended: ${count(sweep.openTrials, 'trial')} still open. Everything below may change.`,
+      `The sweep has not ended${sweep.openTrials > 0 ? `, ${count(sweep.openTrials, 'trial')} still open` : ''}: everything here may change.`,
     ),
     ...powerWarnings(sweep, trials),
     ...when(

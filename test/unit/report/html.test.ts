@@ -101,5 +101,5 @@ it('escapes by construction', () =>
 
 it('has a page before the first epoch', () =>
   expect(renderHtml(buildReport(sweepState({ trials: [], status: 'running' }), { now: BEGIN }))).toContain(
-    'No trial has a value of val_accuracy yet.',
+    'So far, no trial has a value of val_accuracy yet.',
   ));

@@ -88,7 +88,7 @@ function facts(report: Report): readonly (readonly [string, string])[] {
   const { metric, goal, target } = sweep.objective;
   return [
     ['Sweep', `${STATUS[sweep.status]}${sweep.reason === '' ? '' : ` (${sweep.reason})`}, ${when}`],
-    ['Trials', `${sweep.trials.total} (${listText(states)})${untried}`],
+    ['Trials', `${sweep.trials.total}${states.length > 0 ? ` (${listText(states)})` : ''}${untried}`],
     [
       'Objective',
       `${goal} ${metric}${target === null ? '' : `, target ${target}`}; recipe ${sweep.recipe}, at most ${count(sweep.maxEpochs, 'epoch')}; stopping rule ${sweep.stopping}`,
@@ -128,7 +128,10 @@ function levelSections(report: Report): readonly Section[] {
   return [
     {
       title: 'Epochs until each level',
-      blocks: [{ kind: 'table', name: 'epochs until each level', table: levelTable(report, 'epochs') }],
+      blocks: [
+        { kind: 'table', name: 'epochs until each level', table: levelTable(report, 'epochs') },
+        ...more(SHOWN_ROWS, report.cells.length),
+      ],
     },
     {
       title: energy ? 'Time and energy to each level' : 'Time to each level',
@@ -188,6 +191,7 @@ export function toDocument(report: Report): ReportDocument {
               blocks: [
                 { kind: 'plots', plots: ['curves', 'closeup', 'tradeoff'] },
                 { kind: 'table', name: 'settings', table: settingsTable(report) },
+                ...more(SHOWN_ROWS, report.cells.length),
                 ...powerText(report),
               ] as const,
             },

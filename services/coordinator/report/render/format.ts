@@ -64,7 +64,7 @@ export function secondsText(seconds: number): string {
 /** A single energy, e.g. `44.63 Wh`; an estimate says so. */
 export function joulesText(joules: number, estimated = false): string {
   const unit = energyUnit([joules]);
-  return `${inUnit(joules, unit)} ${unit.symbol}${estimated ? ' (estimate)' : ''}`;
+  return `${estimated ? 'an estimated ' : ''}${inUnit(joules, unit)} ${unit.symbol}`;
 }
 
 /** Mean with its spread where there is one: `0.9298 ± 0.0006`. */

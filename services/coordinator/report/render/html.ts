@@ -1,6 +1,6 @@
 /** The report as one HTML file that asks the network for nothing: no script, no font, no image from elsewhere. */
 import type { Report } from '../types.js';
-import { toDocument, type Block, type Section } from './document.js';
+import { toDocument, type Block, type PlotName, type Section } from './document.js';
 import { momentText } from './format.js';
 import { Markup, markup, nothing } from './markup.js';
 import { barPlots } from './plots/bars.js';
@@ -34,6 +34,27 @@ function renderTable(name: string, { columns, rows }: Table): Markup {
   return markup`<div class="scroll" tabindex="0" role="region" aria-label="${name}"><table><thead><tr>${head}</tr></thead>\n<tbody>\n${body}</tbody></table></div>\n`;
 }
 
+function renderPlots(report: Report, series: Series, plots: readonly PlotName[]): Markup {
+  const figures = plots.flatMap((plot): readonly Markup[] => {
+    switch (plot) {
+      case 'curves':
+        return [curvesPlot(report, series, 'whole')];
+      case 'closeup':
+        return [curvesPlot(report, series, 'close')];
+      case 'tradeoff':
+        return [tradeoffPlot(report, series)];
+      case 'bars':
+        return barPlots(report, series);
+    }
+  });
+  const drawn = figures.filter((plot) => plot.text !== '');
+  if (plots.includes('bars')) return markup`<div class="plots small">${drawn}</div>\n`;
+  // Two columns: beside the last of three there is room for the legend, else it goes below.
+  return drawn.length % 2 === 1
+    ? markup`<div class="plots">${drawn}${series.legend}</div>\n`
+    : markup`<div class="plots">${drawn}</div>\n<div class="below">${series.legend}</div>\n`;
+}
+
 function renderBlock(report: Report, series: Series, block: Block): Markup {
   switch (block.kind) {
     case 'text':
@@ -43,9 +64,7 @@ function renderBlock(report: Report, series: Series, block: Block): Markup {
     case 'table':
       return renderTable(block.name, block.table);
     case 'plots':
-      return block.plots.includes('bars')
-        ? markup`<div class="plots small">${barPlots(report, series)}</div>\n`
-        : markup`<div class="plots">${curvesPlot(report, series, 'whole')}${curvesPlot(report, series, 'close')}${tradeoffPlot(report, series)}${series.legend}</div>\n`;
+      return renderPlots(report, series, block.plots);
   }
 }
 

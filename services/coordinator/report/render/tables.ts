@@ -28,7 +28,7 @@ export interface Table {
   readonly rows: readonly (readonly TableCell[])[];
 }
 
-/** Rows of the leaderboard and of the stops that Markdown and HTML show; the JSON has them all. */
+/** Rows of a table that Markdown and HTML show; the JSON has them all. */
 export const SHOWN_ROWS = 50;
 
 interface Column<Row> {
@@ -79,10 +79,20 @@ export const powerMethodsOf = (report: Report): readonly string[] => [
   ...new Set(report.cells.flatMap((cell) => cell.powerMethods)),
 ];
 
+/** The cells that tables show, in their order: of too many those of the best trials. */
+function shownCells(report: Report): readonly Cell[] {
+  if (report.cells.length <= SHOWN_ROWS) return report.cells;
+  const ranks = new Map(report.trials.map((trial, i) => [trial.trialId, i]));
+  const rankOf = (cell: Cell): number =>
+    Math.min(...cell.trialIds.map((trialId) => ranks.get(trialId) ?? Infinity));
+  const best = [...report.cells].sort((a, b) => rankOf(a) - rankOf(b)).slice(0, SHOWN_ROWS);
+  return report.cells.filter((cell) => best.includes(cell));
+}
+
 /** Best value and what an epoch cost, one row a setting and device model. */
 export function settingsTable(report: Report): Table {
   const { goal, metric } = report.sweep.objective;
-  const { cells } = report;
+  const cells = shownCells(report);
   const energy = hasEnergy(report);
   const unit = energyUnit(present(cells.map((cell) => cell.joules)));
   const sign = goal === 'maximize' ? -1 : 1;
@@ -165,7 +175,7 @@ export function levelTable(report: Report, axis: LevelAxis): Table {
   const unit = levelUnit(report, axis);
   const text = (value: number): string => (unit === null ? epochText(value) : inUnit(value, unit));
   const at = (cell: Cell, place: number): Aggregate | undefined => cell.levels[place]?.[axis];
-  return makeTable(report.cells, [
+  return makeTable(shownCells(report), [
     { title: 'setting', text: (cell) => cell.label },
     { title: 'device', show: severalDevices(report), text: (cell) => cell.device },
     ...report.sweep.levels.map((level, place): Column<Cell> => ({

@@ -46,7 +46,7 @@ interface Window {
 
 function whole(report: Report, trials: readonly TrialSummary[]): Window {
   const longest = Math.max(2, ...trials.map((trial) => trial.epochs));
-  return { x: [longest > 10 ? 0 : 1, longest], y: valueRange(report, trials) };
+  return { x: [0, longest], y: valueRange(report, trials) };
 }
 
 /** The part where the levels are; null when nobody got there or the whole shows it as well. */
@@ -139,7 +139,7 @@ export function curvesPlot(report: Report, series: Series, part: 'whole' | 'clos
       : `● ran to its end, × stopped, △ diverged or failed${hidden > 0 ? `; the best ${trials.length} of ${withValues.length} trials` : ''}`,
     picture(`${title}, one line a trial; the tables below hold the numbers.`, [
       markup`<clipPath id="${clip}"><rect x="${LEFT}" y="${TOP}" width="${RIGHT - LEFT}" height="${BOTTOM - TOP}"/></clipPath>`,
-      axes(x, y, { x: 'epoch', y: metric }),
+      axes(x, y, { x: 'epoch', y: metric, wholeX: true }),
       ...rungs(report, x),
       ...levels(report, y),
       ...lines,

@@ -31,18 +31,25 @@ export function rangeNearLevels(report: Report): readonly [number, number] | nul
     : [best - 0.12 * span, easiest + 0.4 * span];
 }
 
-/** Ticks with labels and a light grid, x below and y to the left. */
-export function axes(x: Scale, y: Scale, titles: { readonly x: string; readonly y: string }): Markup {
+/** Ticks with labels and a light grid, x below and y to the left; `wholeX` for what comes in whole numbers. */
+export function axes(
+  x: Scale,
+  y: Scale,
+  titles: { readonly x: string; readonly y: string; readonly wholeX?: boolean },
+): Markup {
   const xText = x.tickFormat(6);
   const yText = y.tickFormat(6);
-  const labelled = x.ticks(6).filter((tick) => xText(tick) !== '');
+  const labelled = x
+    .ticks(6)
+    .filter((tick) => xText(tick) !== '' && (titles.wholeX !== true || Number.isInteger(tick)));
+  const label = (tick: number): string => (titles.wholeX === true ? String(tick) : xText(tick));
   return markup`<g aria-hidden="true">${y
     .ticks(6)
     .map(
       (tick) =>
         markup`<line class="grid" x1="${LEFT}" x2="${RIGHT}" y1="${at(y(tick))}" y2="${at(y(tick))}"/><text class="end" x="${LEFT - 7}" y="${at(y(tick) + 4)}">${yText(tick)}</text>`,
     )}<path class="axis" d="M${LEFT} ${BOTTOM}H${RIGHT}"/>${labelled.map(
-    (tick) => markup`<text class="middle" x="${at(x(tick))}" y="${BOTTOM + 18}">${xText(tick)}</text>`,
+    (tick) => markup`<text class="middle" x="${at(x(tick))}" y="${BOTTOM + 18}">${label(tick)}</text>`,
   )}<text class="end" x="${RIGHT}" y="${HEIGHT - 4}">${titles.x}</text><text x="4" y="12">${titles.y}</text></g>`;
 }
 

@@ -14,6 +14,9 @@ interface Point {
   readonly value: number;
 }
 
+/** Dots drawn, those of the best trials. */
+const MAX_DOTS = 500;
+
 /** A span of costs wider than this is drawn on a logarithmic axis. */
 const LOG_FROM_RATIO = 30;
 
@@ -27,7 +30,10 @@ export function tradeoffPlot(report: Report, series: Series): Markup {
       ? []
       : [{ trial, spent, value: trial.best.value }];
   });
-  const shown = near === null ? paid : paid.filter((p) => p.value >= near[0] && p.value <= near[1]);
+  const shown = (near === null ? paid : paid.filter((p) => p.value >= near[0] && p.value <= near[1])).slice(
+    0,
+    MAX_DOTS,
+  );
   if (shown.length === 0) return nothing;
   const unit = (cost === 'joules' ? energyUnit : timeUnit)(shown.map((p) => p.spent));
   const points: readonly Point[] = shown.map((p) => ({
@@ -66,7 +72,7 @@ export function tradeoffPlot(report: Report, series: Series): Markup {
   const what = cost === 'joules' ? 'energy' : 'time';
   const estimated = cost === 'joules' && points.some((p) => p.trial.estimated) ? '; partly an estimate' : '';
   const left = paid.length - shown.length;
-  const out = left > 0 ? `; ${count(left, 'trial')} far from the levels left out` : '';
+  const out = left > 0 ? `; ${count(left, 'trial')} far behind left out` : '';
   return figure(
     `Best ${metric} against the ${what} it took`,
     `${goal === 'maximize' ? 'up' : 'down'} and to the left is better; the line is what nothing beats in both, with places in the leaderboard${out}${estimated}`,
