@@ -203,7 +203,7 @@ export const metrics = {
     'wattsweep_slots',
     'none',
     ['trainer', 'state'],
-    'Slots of trainers that are not lost: `busy` or `free`.',
+    'Slots of trainers that are not lost: `busy`, `free`, or `withheld` while the trainer drains or is suspect.',
   ),
   deviceInfo: gauge(
     'wattsweep_device_info',

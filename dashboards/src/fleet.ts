@@ -11,7 +11,8 @@ export const withFleet = (dashboard: DashboardBuilder): DashboardBuilder =>
     .withPanel(
       stacked({
         title: 'Slots',
-        description: 'Slots of trainers that are not lost, by whether an attempt holds them.',
+        description:
+          'Slots of trainers that are not lost, by whether an attempt holds them. Withheld: the trainer drains or is suspect.',
         unit: units.Short,
       }).withTarget(overTime(sumBy(['state'], select(metrics.slots)), '{{state}}')),
     )

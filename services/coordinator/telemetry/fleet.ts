@@ -13,8 +13,11 @@ export function addFleet(snapshot: Snapshot, state: State, live: LiveTelemetry, 
     byState[trainer.status] += 1;
     if (trainer.status === 'lost') continue;
     const busy = trainer.info.slots.filter(({ slotId }) => trainer.holders.has(slotId)).length;
+    const rest = trainer.info.slots.length - busy;
+    const offered = trainer.status === 'alive' && !trainer.info.draining;
     snapshot.add(metrics.slots, { trainer: trainerId, state: 'busy' }, busy);
-    snapshot.add(metrics.slots, { trainer: trainerId, state: 'free' }, trainer.info.slots.length - busy);
+    snapshot.add(metrics.slots, { trainer: trainerId, state: 'free' }, offered ? rest : 0);
+    snapshot.add(metrics.slots, { trainer: trainerId, state: 'withheld' }, offered ? 0 : rest);
     const receivedAtMs = live.receivedAtMs(trainerId);
     if (receivedAtMs !== undefined) {
       snapshot.add(metrics.telemetryReceived, { trainer: trainerId }, receivedAtMs / 1000);

@@ -206,6 +206,39 @@ describe('what was not read', () => {
   });
 });
 
+describe('the fleet', () => {
+  const slots = async (scrape: () => Promise<readonly Series[]>, trainerId: string) => {
+    const series = await scrape();
+    return ['busy', 'free', 'withheld'].map((state) =>
+      sample(series, 'wattsweep_slots', { trainer: trainerId, state }),
+    );
+  };
+
+  test('has slots that are busy, free, or withheld by a trainer that drains or is silent', async () => {
+    const world = new World();
+    world.join(trainer('box', 5));
+    world.submit(sweepSpec());
+    const { scrape } = await start(world);
+    expect(await slots(scrape, 'box')).toEqual([3, 2, 0]);
+    world.join(trainer('box', 5, { draining: true }));
+    expect(await slots(scrape, 'box')).toEqual([3, 0, 2]);
+    world.join(trainer('box', 5));
+    world.feed({ type: 'trainer_silent', trainerId: 'box', at: world.now });
+    expect(await slots(scrape, 'box')).toEqual([3, 0, 2]);
+    expect(sample(await scrape(), 'wattsweep_trainers', { state: 'suspect' })).toBe(1);
+  });
+
+  test('shows of a lost trainer that it is lost, and nothing else', async () => {
+    const { world, scrape, publish } = await start();
+    await publish({ trainerId: 'box', devices: [{ ...device, watts: 100, method: 'nvml-power' }] });
+    world.feed({ type: 'trainer_silent', trainerId: 'box', at: world.now });
+    world.feed({ type: 'trainer_gone', trainerId: 'box', at: world.now });
+    const series = await scrape();
+    expect(sample(series, 'wattsweep_trainers', { state: 'lost' })).toBe(1);
+    expect(series.filter(({ labels }) => labels['trainer'] === 'box')).toEqual([]);
+  });
+});
+
 describe('sums', () => {
   test('count each epoch once, from scrape to scrape and after leadership came back', async () => {
     const { world, scrape, leadership } = await start();
