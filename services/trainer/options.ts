@@ -38,6 +38,8 @@ export interface TrainerOptions {
   readonly labels?: Readonly<Record<string, string>>;
   /** CPU threads of an attempt. @default the cores, shared among the CPU slots (or GPUs) */
   readonly threadsPerSlot?: number | null;
+  /** Several trainers on one box: which part of its GPUs and processors this one has, from 0. @default all of it */
+  readonly part?: { readonly index: number; readonly of: number };
   /** Time between two samples of the power meter. @default 100 */
   readonly meterPeriodMs?: number;
   /** pino level. @default 'info' */
@@ -93,6 +95,10 @@ const schema = z.strictObject({
   stopGraceMs: durationMs(0).default(DEFAULTS.stopGraceMs),
   labels: z.record(z.string(), z.string()).default({}),
   threadsPerSlot: z.number().int().min(1).nullable().default(null),
+  part: z
+    .strictObject({ index: z.number().int().min(0), of: z.number().int().min(1) })
+    .refine(({ index, of }) => index < of, 'index must be below of')
+    .default({ index: 0, of: 1 }),
   meterPeriodMs: durationMs(10).default(DEFAULTS.meterPeriodMs),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   runnerCommand: z.array(z.string().min(1)).min(1).optional(),

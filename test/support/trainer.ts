@@ -15,7 +15,16 @@ import {
   type NatsConnection,
 } from 'nats';
 import { ReportBatch, TelemetryBatch, type Report } from '../../proto/gen/wattsweep/v1/facts.js';
-import { TrainerServiceClient, type StartAttemptRequest } from '../../proto/gen/wattsweep/v1/trainer.js';
+import {
+  TrainerServiceClient,
+  type DescribeResponse,
+  type DrainResponse,
+  type ListAttemptsResponse,
+  type StartAttemptRequest,
+  type StartAttemptResponse,
+  type StopAttemptResponse,
+  type StopMode,
+} from '../../proto/gen/wattsweep/v1/trainer.js';
 import { CODE_METADATA } from '../../proto/metadata.js';
 import {
   REPORTS_STREAM,
@@ -190,11 +199,13 @@ export function trainerClient(address: string, token?: string) {
     ...more,
   });
   return {
-    describe: () => call((done) => client.describe({}, metadata, done)),
+    describe: () => call<DescribeResponse>((done) => client.describe({}, metadata, done)),
     start: (trialId: string, parameters: object, more: Partial<StartAttemptRequest> = {}) =>
-      call((done) => client.startAttempt(request(trialId, parameters, more), metadata, done)),
-    stop: (trialId: string, mode: number, more: { attempt?: number; term?: number } = {}) =>
-      call((done) =>
+      call<StartAttemptResponse>((done) =>
+        client.startAttempt(request(trialId, parameters, more), metadata, done),
+      ),
+    stop: (trialId: string, mode: StopMode, more: { attempt?: number; term?: number } = {}) =>
+      call<StopAttemptResponse>((done) =>
         client.stopAttempt(
           {
             fence: { ...fence, term: more.term ?? 1 },
@@ -206,9 +217,12 @@ export function trainerClient(address: string, token?: string) {
           done,
         ),
       ),
-    list: (term = 1) => call((done) => client.listAttempts({ fence: { ...fence, term } }, metadata, done)),
+    list: (term = 1) =>
+      call<ListAttemptsResponse>((done) =>
+        client.listAttempts({ fence: { ...fence, term } }, metadata, done),
+      ),
     drain: (stopRunning: boolean) =>
-      call((done) => client.drain({ fence: undefined, stopRunning }, metadata, done)),
+      call<DrainResponse>((done) => client.drain({ fence: undefined, stopRunning }, metadata, done)),
     close: () => client.close(),
   };
 }

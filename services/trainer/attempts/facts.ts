@@ -16,6 +16,8 @@ export interface FactContext {
   readonly key: AttemptKey;
   readonly metered: readonly MeteredDevice[];
   readonly meter: PowerMeter;
+  /** False when the box was restarted since: its monotonic clock began anew, and no window means anything. */
+  readonly sameBoot: boolean;
   /** When the runner was started; null when nobody wrote it down. */
   readonly startedMonotonicMs: number | null;
   /** End of the previous epoch, or the word that the attempt had begun. */
@@ -68,6 +70,13 @@ const noEnergy = (reason: string): Energy => ({
   absentReason: reason,
 });
 
+/** Energy of a stretch, once the meter has seen its end. */
+async function energyOf(context: FactContext, stretch: TimeWindow): Promise<Energy> {
+  if (!context.sameBoot) return noEnergy('the box was restarted since');
+  await context.meter.sampledUntil(stretch.endMonotonicMs);
+  return context.meter.energyBetween(context.metered, stretch);
+}
+
 export const started = (line: Line<'started'>, record: SpoolRecord, context: FactContext): Report['fact'] => {
   const device = (line.device as unknown as Fields | undefined) ?? {};
   return {
@@ -96,7 +105,6 @@ export async function epoch(
   record: SpoolRecord,
   context: FactContext,
 ): Promise<Report['fact']> {
-  const { meter, metered } = context;
   const named = { train: window(line.trainWindow), evaluation: window(line.evaluationWindow) };
   // A program that names no windows: all since its last word was training, as far as one can tell.
   const since = context.previousMonotonicMs ?? context.startedMonotonicMs;
@@ -113,7 +121,6 @@ export async function epoch(
           beginMonotonicMs: train.beginMonotonicMs,
           endMonotonicMs: evaluation?.endMonotonicMs ?? train.endMonotonicMs,
         };
-  if (whole !== null) await meter.sampledUntil(Math.min(whole.endMonotonicMs, record.monotonicMs));
   const value: EpochReport = {
     key: context.key,
     epoch: count(line.epoch),
@@ -124,13 +131,11 @@ export async function epoch(
     dataWaitSeconds: finite(line.dataWaitSeconds),
     samplesPerSecond: finite(line.samplesPerSecond),
     trainEnergy:
-      train === null
-        ? noEnergy('the program named no time of training')
-        : meter.energyBetween(metered, train),
+      train === null ? noEnergy('the program named no time of training') : await energyOf(context, train),
     evaluationEnergy:
       evaluation === null
         ? noEnergy('the program does not tell evaluation from training')
-        : meter.energyBetween(metered, evaluation),
+        : await energyOf(context, evaluation),
     gpuUtilization: whole === null ? undefined : (gpuUtilization(context, whole) ?? undefined),
     atUnixMs: record.atUnixMs,
   };
@@ -138,7 +143,7 @@ export async function epoch(
 }
 
 const gpuUtilization = (context: FactContext, whole: TimeWindow): number | null =>
-  context.metered.every(({ id }) => id.startsWith('GPU-') || id.startsWith('MIG-'))
+  context.sameBoot && context.metered.every(({ id }) => id.startsWith('GPU-') || id.startsWith('MIG-'))
     ? context.meter.utilizationBetween(context.metered, whole)
     : null;
 
@@ -148,12 +153,11 @@ export async function ended(
   record: SpoolRecord,
   context: FactContext,
 ): Promise<Report['fact']> {
-  const { meter, metered, startedMonotonicMs } = context;
+  const { startedMonotonicMs } = context;
   const whole =
     startedMonotonicMs === null
       ? null
       : { beginMonotonicMs: startedMonotonicMs, endMonotonicMs: record.monotonicMs };
-  await meter.sampledUntil(record.monotonicMs);
   return {
     $case: 'ended',
     value: {
@@ -162,7 +166,7 @@ export async function ended(
       code: text(line.code),
       message: text(line.message),
       seconds: whole === null ? 0 : Math.max(0, (whole.endMonotonicMs - whole.beginMonotonicMs) / 1000),
-      energy: whole === null ? noEnergy('the attempt did not run') : meter.energyBetween(metered, whole),
+      energy: whole === null ? noEnergy('the attempt did not run') : await energyOf(context, whole),
       atUnixMs: record.atUnixMs,
     },
   };

@@ -4,6 +4,7 @@
  */
 import type { Report, StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { AttemptPhase } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import { bootId } from '../host/process.js';
 import type { MeteredDevice, PowerMeter } from '../power/meter.js';
 import type { Attempt } from './attempt.js';
 import { ended, epoch, started, step, type FactContext } from './facts.js';
@@ -55,6 +56,7 @@ export class AttemptFollower {
       key: attempt.key,
       metered,
       meter,
+      sameBoot: attempt.accepted.bootId === bootId(),
       startedMonotonicMs: attempt.run?.startedMonotonicMs ?? null,
       previousMonotonicMs: this.#previousMonotonicMs,
     });

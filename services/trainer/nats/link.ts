@@ -2,7 +2,15 @@
  * The trainer's connection to NATS, and the only folder of the trainer that imports the client library. It connects
  * when NATS comes, reconnects for ever, and gives what the rest needs: acknowledged publishes and one KV bucket.
  */
-import { connect, ErrorCode, NatsError, type JetStreamClient, type KV, type NatsConnection } from 'nats';
+import {
+  connect,
+  ErrorCode,
+  Events,
+  NatsError,
+  type JetStreamClient,
+  type KV,
+  type NatsConnection,
+} from 'nats';
 import type { Logger } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WattsweepError } from '../../../proto/errors.js';
@@ -24,10 +32,22 @@ const isUnauthorized = (error: unknown): boolean =>
   error instanceof NatsError && error.code === ErrorCode.AuthorizationViolation.valueOf();
 
 export class NatsLink {
+  /** Publishes under way; told when the connection breaks, which the client itself notices by time-out only. */
+  readonly #underWay = new Set<(error: Error) => void>();
+
   private constructor(
     private readonly connection: NatsConnection,
     private readonly jetstream: JetStreamClient,
-  ) {}
+  ) {
+    void this.#watch();
+  }
+
+  async #watch(): Promise<void> {
+    for await (const { type } of this.connection.status()) {
+      if (type !== Events.Disconnect) continue;
+      for (const fail of this.#underWay) fail(new Error('the connection to NATS broke'));
+    }
+  }
 
   /** Waits until a server answers. Throws UNAUTHENTICATED when it refuses the token. */
   static async connect(options: NatsOptions): Promise<NatsLink> {
@@ -65,7 +85,14 @@ export class NatsLink {
 
   /** Resolves when the server has the message on its disk (or had it before). Throws when it did not say so. */
   async publish(subject: string, data: Uint8Array, messageId: string): Promise<void> {
-    await this.jetstream.publish(subject, data, { msgID: messageId });
+    let fail: (error: Error) => void = () => undefined;
+    const broken = new Promise<never>((_resolve, reject) => (fail = reject));
+    this.#underWay.add(fail);
+    try {
+      await Promise.race([this.jetstream.publish(subject, data, { msgID: messageId }), broken]);
+    } finally {
+      this.#underWay.delete(fail);
+    }
   }
 
   /** The bucket, once the coordinator has made it. */

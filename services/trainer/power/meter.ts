@@ -38,6 +38,8 @@ export interface DeviceNow extends Reading {
 const DEFAULT_PERIOD_MS = 100;
 /** Memory, temperature and load change slowly and cost more to read. */
 const SLOW_PERIOD_MS = 1_000;
+/** Clocks of two processes are one, but their readings pass each other on the way. */
+const FUTURE_MS = 1_000;
 /** A stretch counts as measured when no more than this part of it is missing; the rest is scaled up. */
 const MAX_GAP = 0.01;
 
@@ -64,7 +66,6 @@ export class PowerMeter {
           this.#tracks.set(device.id, { track: new DeviceTrack(), source, model: device.model });
     this.sample();
     this.#timer = setInterval(() => this.sample(), options.periodMs ?? DEFAULT_PERIOD_MS);
-    this.#timer.unref();
   }
 
   /** Reads every device once. The timer does it; tests with a clock of their own do it themselves. */
@@ -102,9 +103,12 @@ export class PowerMeter {
     this.options.onProblem?.(device, reason);
   }
 
-  /** Resolves once there is a sample at or after `atMs`, so that a stretch which ends there can be read in full. */
+  /**
+   * Resolves once there is a sample at or after `atMs`, so that a stretch which ends there can be read in full. A time
+   * that is still to come is not waited for: it is not of this clock.
+   */
   sampledUntil(atMs: number): Promise<void> {
-    if (this.#closed || this.#lastMs >= atMs) return Promise.resolve();
+    if (this.#closed || this.#lastMs >= atMs || atMs > this.#clock() + FUTURE_MS) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push({ untilMs: atMs, resolve }));
   }
 

@@ -22,7 +22,7 @@ import { ReportPublisher } from '../nats/report-publisher.js';
 import { TelemetryPublisher } from '../nats/telemetry-publisher.js';
 import { resolveOptions, type ResolvedTrainerOptions, type TrainerOptions } from '../options.js';
 import { PowerMeter } from '../power/meter.js';
-import type { SlotInfo } from '../slots/inventory.js';
+import { foreignDevices, type SlotInfo } from '../slots/inventory.js';
 import { Slot } from '../slots/slot.js';
 import { inspectBox, type Box } from './box.js';
 import { trainerService } from './commands.js';
@@ -71,6 +71,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       onProblem: (device, reason) => log.warn({ device, reason }, 'power cannot be read'),
     });
     undo.push(() => meter.close());
+    const foreign = foreignDevices(box.gpus, options.part);
     const offeredRecipes = [...recipes.keys()].filter((name) => name !== COMMAND_RECIPE);
 
     // NATS may be away: facts wait in the publisher, and training goes on.
@@ -84,7 +85,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     const telemetry = new TelemetryPublisher({
       trainerId: options.trainerId,
       instanceId: instance.instanceId,
-      devices: () => deviceSamples(meter, slots),
+      devices: () => deviceSamples(meter, slots, foreign),
       publish,
       log,
     });
@@ -252,8 +253,13 @@ function describeBox(
   };
 }
 
-function deviceSamples(meter: PowerMeter, slots: readonly Slot[]): DeviceSample[] {
-  return meter.now().map((device) => {
+function deviceSamples(
+  meter: PowerMeter,
+  slots: readonly Slot[],
+  foreign: ReadonlySet<string>,
+): DeviceSample[] {
+  const own = meter.now().filter(({ device }) => !foreign.has(device));
+  return own.map((device) => {
     const holders = slots.filter(
       ({ holder, info }) => holder !== null && info.metered.some(({ id }) => id === device.device),
     );

@@ -30,16 +30,31 @@ export interface SlotPlan {
   readonly threadsPerSlot: number | null;
   /** @default the cores that this process may use */
   readonly cores?: number;
+  /** Several trainers on one box: this one has the GPUs `index`, `index + of`, ... and that part of the processors. */
+  readonly part?: { readonly index: number; readonly of: number };
+}
+
+type Part = NonNullable<SlotPlan['part']>;
+const WHOLE: Part = { index: 0, of: 1 };
+
+const isOwn = (index: number, part: Part): boolean => index % part.of === part.index;
+
+/** Devices that the other trainers of this box report: told twice, their watts would be added up twice. */
+export function foreignDevices(gpus: readonly GpuInfo[], part: Part = WHOLE): ReadonlySet<string> {
+  const foreign = gpus.filter((_gpu, index) => !isOwn(index, part)).map(({ id }) => id);
+  return new Set(part.index === 0 ? foreign : [...foreign, CPU_DEVICE]);
 }
 
 /** One slot a GPU; else CPU slots that share the cores. */
 export function planSlots(gpus: readonly GpuInfo[], plan: SlotPlan): readonly SlotInfo[] {
-  const cores = plan.cores ?? availableParallelism();
-  const gpuSlots = plan.slots === 'auto' && gpus.length > 0;
-  const count = gpuSlots ? gpus.length : plan.slots === 'auto' ? 1 : plan.slots.cpu;
+  const part = plan.part ?? WHOLE;
+  const cores = (plan.cores ?? availableParallelism()) / part.of;
+  const own = gpus.map((gpu, index) => ({ gpu, index })).filter(({ index }) => isOwn(index, part));
+  const gpuSlots = plan.slots === 'auto' && own.length > 0;
+  const count = gpuSlots ? own.length : plan.slots === 'auto' ? 1 : plan.slots.cpu;
   const threads = plan.threadsPerSlot ?? Math.max(1, Math.floor(cores / count));
   if (gpuSlots)
-    return gpus.map((gpu, index) => ({
+    return own.map(({ gpu, index }) => ({
       slotId: `gpu${String(index)}`,
       device: { kind: 'gpu', uuids: [gpu.id], model: gpu.model, threads },
       memoryBytes: gpu.memoryBytes,
@@ -51,7 +66,7 @@ export function planSlots(gpus: readonly GpuInfo[], plan: SlotPlan): readonly Sl
     device: { kind: 'cpu', uuids: [], model, threads },
     memoryBytes: null,
     // The counters are the package's. Slots that run side by side must not each count the whole of it.
-    metered: [{ id: CPU_DEVICE, share: 1 / count }],
+    metered: [{ id: CPU_DEVICE, share: 1 / (count * part.of) }],
   }));
 }
 

@@ -1,0 +1,258 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NatsConnection } from 'nats';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
+import type { Report } from '../../../proto/gen/wattsweep/v1/facts.js';
+import { AttemptPhase, StopMode } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import { isAlive } from '../../../services/trainer/host/process.js';
+import { buildFakeNvml } from '../../support/fake-nvml.js';
+import { startNats, type TestNats } from '../../support/nats.js';
+import {
+  connectNats,
+  createStreams,
+  fakeRunner,
+  publishedReports,
+  startServiceProcess,
+  trainerClient,
+  trainerPrograms,
+  type ServiceProcess,
+} from '../../support/trainer.js';
+
+const TTL_MS = 800;
+
+describe('attempts outlive what is around them', () => {
+  let nats: TestNats;
+  let connection: NatsConnection;
+  let dataDir: string;
+  let service: ServiceProcess;
+  let client: ReturnType<typeof trainerClient>;
+
+  const start = async (options: object = {}, env: Readonly<Record<string, string>> = {}): Promise<void> => {
+    const { supervisor } = await trainerPrograms();
+    service = await startServiceProcess(
+      {
+        natsUrl: nats.url,
+        trainerId: 'box',
+        dataDir,
+        slots: { cpu: 2 },
+        trainerTtlMs: TTL_MS,
+        lostAfterMs: 20_000,
+        stopGraceMs: 500,
+        meterPeriodMs: 20,
+        logLevel: 'info',
+        runnerCommand: fakeRunner,
+        supervisorCommand: [process.execPath, supervisor],
+        ...options,
+      },
+      env,
+    );
+    client = trainerClient(service.grpcAddress);
+  };
+  /** Facts of a trial, each named once by its spool line however often it was published. */
+  const factsOf = async (trialId: string): Promise<Report[]> => {
+    const facts = new Map<number, Report>();
+    for (const report of await publishedReports(connection))
+      if (report.fact?.value.key?.trialId === trialId && !facts.has(report.spoolLine))
+        facts.set(report.spoolLine, report);
+    return [...facts.values()].sort((a, b) => a.spoolLine - b.spoolLine);
+  };
+  const epochsOf = async (trialId: string): Promise<number[]> =>
+    (await factsOf(trialId)).flatMap(({ fact }) => (fact?.$case === 'epoch' ? [fact.value.epoch] : []));
+  const endOf = async (trialId: string) => {
+    const find = async () =>
+      (await factsOf(trialId)).flatMap(({ fact }) => (fact?.$case === 'ended' ? [fact.value] : []));
+    await expect.poll(async () => (await find()).length, { timeout: 15_000, interval: 50 }).toBe(1);
+    return (await find())[0]!;
+  };
+  const atLeast = (trialId: string, epochs: number) =>
+    expect
+      .poll(async () => (await epochsOf(trialId)).length, { timeout: 10_000, interval: 20 })
+      .toBeGreaterThanOrEqual(epochs);
+  const attemptDir = (trialId: string): string =>
+    join(dataDir, 'trainers', 'box', 'attempts', 'ledger-1', 'sweep', trialId, '1');
+  const runnerOf = (trialId: string) =>
+    JSON.parse(readFileSync(join(attemptDir(trialId), 'run.json'), 'utf8')) as {
+      pid: number;
+      startTicks: number;
+    };
+  const slotFile = (slot: string) =>
+    JSON.parse(readFileSync(join(dataDir, 'trainers', 'box', 'slots', slot, 'slot.json'), 'utf8')) as {
+      pid: number;
+      startTicks: number;
+    };
+  const from1 = (count: number): number[] => Array.from({ length: count }, (_unused, index) => index + 1);
+
+  beforeEach(async () => {
+    nats = await startNats();
+    connection = await connectNats(nats.url);
+    await createStreams(connection, TTL_MS);
+    dataDir = await mkdtemp(join(tmpdir(), 'wattsweep-trainer-'));
+  });
+  afterEach(async () => {
+    client.close();
+    if (service.child.exitCode === null && service.child.signalCode === null) {
+      const exited = new Promise((resolve) => service.child.once('exit', resolve));
+      service.child.kill('SIGTERM');
+      await exited;
+    }
+    await connection.close();
+    await nats.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  it('a killed service: children go on, the next one adopts them, every epoch arrives', async () => {
+    await start();
+    await client.start('t1', { epochs: 10_000, epochMs: 40 }, { slotId: 'cpu0' });
+    await client.start('t2', { epochs: 30, epochMs: 40 }, { slotId: 'cpu1' });
+    await atLeast('t1', 5);
+    await atLeast('t2', 5);
+    const runner = runnerOf('t1');
+    await service.kill();
+    // The second attempt ends while nobody is there.
+    await expect.poll(() => existsSync(join(attemptDir('t2'), 'exit.json')), { timeout: 10_000 }).toBe(true);
+    expect(isAlive(runner)).toBe(true);
+    client.close();
+    await start();
+    expect(isAlive(runner)).toBe(true);
+    expect(await client.start('t3', {}, { slotId: 'cpu0' })).toMatchObject({ code: 'SLOT_BUSY' });
+    expect(await client.start('t3', { epochs: 1 }, { slotId: 'cpu1' })).toEqual({ ok: { created: true } });
+    await endOf('t3');
+    await client.stop('t1', StopMode.STOP);
+    expect((await endOf('t1')).class).toBe(AttemptEndClass.STOPPED);
+    expect((await endOf('t2')).class).toBe(AttemptEndClass.COMPLETED);
+    expect(await epochsOf('t1')).toEqual(from1((await epochsOf('t1')).length));
+    expect((await epochsOf('t1')).length).toBeGreaterThan(10);
+    expect(await epochsOf('t2')).toEqual(from1(30));
+    // Nothing that was acknowledged is published again.
+    const raw = (await publishedReports(connection)).filter(({ fact }) => fact?.value.key?.trialId === 't1');
+    expect(raw.length - (await factsOf('t1')).length).toBeLessThanOrEqual(2);
+  });
+
+  it('a restarted NATS: facts wait and arrive', async () => {
+    await start();
+    await client.start('t1', { epochs: 30, epochMs: 40 }, { slotId: 'cpu0' });
+    await atLeast('t1', 3);
+    await nats.kill();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    nats = await startNats({ dataDir: nats.dir, port: nats.port });
+    expect((await endOf('t1')).class).toBe(AttemptEndClass.COMPLETED);
+    expect(await epochsOf('t1')).toEqual(from1(30));
+  });
+
+  it('a service that stays away: the supervisor ends the attempt after a checkpoint, and exits', async () => {
+    await start({ lostAfterMs: 600 });
+    await client.start('t1', { epochs: 10_000, epochMs: 20 }, { slotId: 'cpu0' });
+    await atLeast('t1', 2);
+    const supervisor = slotFile('cpu0');
+    await service.kill();
+    await expect.poll(() => isAlive(supervisor), { timeout: 5_000 }).toBe(false);
+    expect(isAlive(runnerOf('t1'))).toBe(false);
+    client.close();
+    await start({ lostAfterMs: 600 });
+    expect((await endOf('t1')).class).toBe(AttemptEndClass.PREEMPTED);
+    expect((await epochsOf('t1')).length).toBeGreaterThan(2);
+    expect((await factsOf('t1')).map(({ fact }) => fact?.$case)).toContain('ended');
+  });
+
+  it('a frozen service: after it goes on, nothing is lost', async () => {
+    await start({ lostAfterMs: 5_000 });
+    await client.start('t1', { epochs: 60, epochMs: 40 }, { slotId: 'cpu0' });
+    await atLeast('t1', 2);
+    service.child.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, 2 * TTL_MS));
+    service.child.kill('SIGCONT');
+    expect((await endOf('t1')).class).toBe(AttemptEndClass.COMPLETED);
+    expect(await epochsOf('t1')).toEqual(from1(60));
+    expect(await client.describe()).toHaveProperty('ok');
+  });
+
+  it('a killed supervisor: the attempt has crashed, its runner is gone, the slot is free', async () => {
+    await start();
+    await client.start('t1', { epochs: 10_000, epochMs: 20 }, { slotId: 'cpu0' });
+    await atLeast('t1', 1);
+    const runner = runnerOf('t1');
+    process.kill(slotFile('cpu0').pid, 'SIGKILL');
+    expect(await endOf('t1')).toMatchObject({
+      class: AttemptEndClass.CRASHED,
+      message: 'The supervisor of the slot was killed while the attempt ran.',
+    });
+    expect(isAlive(runner)).toBe(false);
+    expect(await client.start('t2', { epochs: 1 }, { slotId: 'cpu0' })).toEqual({ ok: { created: true } });
+    expect((await endOf('t2')).class).toBe(AttemptEndClass.COMPLETED);
+  });
+
+  it('service and supervisor killed together: the next service says how it ended', async () => {
+    await start();
+    await client.start('t1', { epochs: 10_000, epochMs: 20 }, { slotId: 'cpu0' });
+    await atLeast('t1', 1);
+    const runner = runnerOf('t1');
+    await service.kill();
+    process.kill(slotFile('cpu0').pid, 'SIGKILL');
+    client.close();
+    await start();
+    expect((await endOf('t1')).class).toBe(AttemptEndClass.CRASHED);
+    expect(isAlive(runner)).toBe(false);
+    const listed = await client.list();
+    expect(listed).toMatchObject({ ok: { attempts: [{ phase: AttemptPhase.ENDED, slotId: 'cpu0' }] } });
+  });
+
+  it('meters GPUs: joules of epochs and attempts within 1 %, each attempt with its own GPU', async () => {
+    const fake = await buildFakeNvml({ watts: [100, 250] });
+    await start({ slots: 'auto' }, fake.env);
+    const described = await client.describe();
+    expect(described).toMatchObject({
+      ok: {
+        record: {
+          powerMethod: 'nvml-counter',
+          slots: [
+            {
+              slotId: 'gpu0',
+              deviceKind: 'gpu',
+              deviceUuids: [fake.gpus[0]!.uuid],
+              memoryBytes: 16 * 2 ** 30,
+            },
+            { slotId: 'gpu1', deviceUuids: [fake.gpus[1]!.uuid] },
+          ],
+        },
+      },
+    });
+    await client.start('t1', { epochs: 3, epochMs: 400 }, { slotId: 'gpu0' });
+    await client.start('t2', { epochs: 3, epochMs: 400 }, { slotId: 'gpu1' });
+    for (const [trialId, watts, gpu] of [
+      ['t1', 100, 0],
+      ['t2', 250, 1],
+    ] as const) {
+      const end = await endOf(trialId);
+      expect(end.energy!.joules! / (watts * end.seconds)).toBeCloseTo(1, 2);
+      for (const { fact } of await factsOf(trialId)) {
+        if (fact?.$case !== 'epoch') continue;
+        const { trainEnergy, evaluationEnergy, trainSeconds, evaluationSeconds, gpuUtilization } = fact.value;
+        expect(trainEnergy!.joules! / (watts * trainSeconds!)).toBeCloseTo(1, 2);
+        expect(evaluationEnergy!.meanWatts! / watts).toBeCloseTo(1, 2);
+        expect(evaluationSeconds).toBeGreaterThan(0);
+        expect(trainEnergy!.method).toBe('nvml-counter');
+        expect(gpuUtilization).toBeCloseTo(0.9, 3);
+      }
+      const { environment } = JSON.parse(
+        readFileSync(join(attemptDir(trialId), 'work', 'spec.json'), 'utf8'),
+      ) as { environment: Record<string, string> };
+      expect(environment.CUDA_VISIBLE_DEVICES).toBe(fake.gpus[gpu]!.uuid);
+    }
+    await fake.remove();
+  });
+
+  it('SIGTERM drains: attempts end as preempted, the supervisors leave', async () => {
+    await start();
+    await client.start('t1', { epochs: 10_000, epochMs: 20 }, { slotId: 'cpu0' });
+    await atLeast('t1', 1);
+    const supervisor = slotFile('cpu0');
+    const exited = new Promise<number | null>((resolve) => service.child.once('exit', resolve));
+    service.child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+    expect((await endOf('t1')).class).toBe(AttemptEndClass.PREEMPTED);
+    await expect.poll(() => isAlive(supervisor), { timeout: 3_000 }).toBe(false);
+  });
+});
