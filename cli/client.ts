@@ -18,6 +18,7 @@ import {
 import { ADVICE_METADATA, AUTHORIZATION_METADATA, CODE_METADATA } from '../proto/metadata.js';
 import { DEFAULT_PORTS, type ServerOptions, dataDir } from './options.js';
 import { readUpRecord } from './up/record.js';
+import { givenToken } from './up/token.js';
 
 const ANSWER_WITHIN_MS = 10_000;
 /** A report of a thousand trials is a large document. */
@@ -35,7 +36,7 @@ export function resolveServer(options: ServerOptions, env: NodeJS.ProcessEnv = p
   const record = readUpRecord(dataDir(options));
   const address = named ?? (record?.grpcAddress || null) ?? `127.0.0.1:${DEFAULT_PORTS.grpc}`;
   const recorded = record?.grpcAddress === address ? record.token : null;
-  return { address, token: options.token ?? env['WATTSWEEP_TOKEN'] ?? recorded };
+  return { address, token: givenToken(options.token, env) ?? recorded };
 }
 
 type Unary<Request, Response> = (

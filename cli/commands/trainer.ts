@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
   DEFAULT_DATA_DIR,
   DEFAULT_PORTS,
@@ -19,6 +19,7 @@ interface Options {
   readonly id?: string;
   readonly cpuSlots?: number;
   readonly threads?: number;
+  readonly part: { readonly index: number; readonly of: number };
   readonly allowCommand: readonly string[];
   readonly label: Readonly<Record<string, string>>;
   readonly estimateWatts?: number;
@@ -26,6 +27,13 @@ interface Options {
   readonly lostAfter: number;
   readonly stopGrace: number;
   readonly logLevel: string;
+}
+
+function parsePart(text: string): Options['part'] {
+  const [i, n] = /^(\d+)\/(\d+)$/.exec(text)?.slice(1).map(Number) ?? [];
+  if (i === undefined || n === undefined || i < 1 || i > n)
+    throw new InvalidArgumentError('Must be i/n with i from 1 to n, e.g. 1/2.');
+  return { index: i - 1, of: n };
 }
 
 export function register(program: Command): void {
@@ -42,6 +50,11 @@ export function register(program: Command): void {
     .option('--id <name>', 'name of this trainer, stable over restarts (default: the host)')
     .option('--cpu-slots <n>', 'so many slots on the CPU, whatever GPUs there are', parseCount)
     .option('--threads <n>', 'CPU threads a slot', parseCount)
+    .addOption(
+      new Option('--part <i/n>', 'take the i-th of n parts of this box, where n trainers share it')
+        .argParser(parsePart)
+        .default({ index: 0, of: 1 }, '1/1'),
+    )
     .addOption(repeatedOption('--allow-command <program>', 'let sweeps run this program'))
     .option('--label <key=value>', 'label for placement; may stand several times', collectLabel, {})
     .option(
@@ -79,6 +92,7 @@ async function run(options: Options): Promise<void> {
     listenHost,
     slots: options.cpuSlots === undefined ? 'auto' : { cpu: options.cpuSlots },
     threadsPerSlot: options.threads ?? null,
+    part: options.part,
     allowCommands: options.allowCommand,
     labels: options.label,
     estimateWatts: options.estimateWatts ?? null,
@@ -88,6 +102,8 @@ async function run(options: Options): Promise<void> {
     logLevel: options.logLevel,
   });
   sayReady({ trainerId: running.trainerId, grpc: running.grpcAddress });
-  const how = await untilAskedToEnd();
+  const how = await Promise.race([untilAskedToEnd(), running.closed]);
+  // It closed by itself: another trainer has its name, or its folder.
+  if (how instanceof Error) throw how;
   await running.close({ drain: how === 'drain' });
 }

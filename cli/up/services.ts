@@ -18,7 +18,8 @@ export interface UpOptions {
   readonly listenHost: string;
   readonly ports: { readonly nats: number; readonly grpc: number; readonly http: number };
   readonly token: string | null;
-  readonly trainers: readonly { readonly id: string; readonly threads: number }[];
+  /** `part` of `threads` cores and of the GPUs, as `1/2`. */
+  readonly trainers: readonly { readonly id: string; readonly threads: number; readonly part: string }[];
   readonly allowCommands: readonly string[];
   readonly estimateWatts: number | null;
   readonly trainerTtlMs: number;
@@ -120,6 +121,7 @@ export function trainerService(
             ...['--listen', options.listenHost],
             ...['--data', options.dataDir],
             ...['--threads', String(trainer.threads)],
+            ...['--part', trainer.part],
             ...options.allowCommands.flatMap((program) => ['--allow-command', program]),
             ...(options.estimateWatts === null ? [] : ['--estimate-watts', String(options.estimateWatts)]),
             ...['--trainer-ttl', duration(options.trainerTtlMs)],

@@ -14,12 +14,16 @@ export function isLoopback(host: string): boolean {
   return bare === 'localhost' || bare === '::1' || /^127\.\d+\.\d+\.\d+$/.test(bare);
 }
 
+/** By flag, else by environment. An empty one is none: it would open the box to everybody. */
+export const givenToken = (flag: string | undefined, env: NodeJS.ProcessEnv = process.env): string | null =>
+  (flag ?? env['WATTSWEEP_TOKEN']) || null;
+
 /**
  * The token that a single service shall use.
  * @throws UNAUTHENTICATED when it would listen beyond loopback without one.
  */
 export function requireToken(listenHost: string, flag: string | undefined): string | null {
-  const token = flag ?? process.env['WATTSWEEP_TOKEN'] ?? null;
+  const token = givenToken(flag);
   if (token === null && !isLoopback(listenHost)) {
     throw new WattsweepError('UNAUTHENTICATED', `listening on ${listenHost} needs a join token`, {
       advice: 'Give --token or WATTSWEEP_TOKEN; `wattsweep up --listen` makes one.',

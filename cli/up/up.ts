@@ -16,7 +16,7 @@ import { lockDataDir, readUpRecord } from './record.js';
 import type { UpOptions } from './services.js';
 import { Stack } from './stack.js';
 import { runSweep } from './sweep-run.js';
-import { hostPort, isLoopback, keptToken, reachableHost } from './token.js';
+import { givenToken, hostPort, isLoopback, keptToken, reachableHost } from './token.js';
 
 export async function up(sweepPath: string | null, flags: UpFlags): Promise<void> {
   // A mistake in the file must show before anything starts.
@@ -46,13 +46,13 @@ async function ensurePieces(sweep: SweepFile | null): Promise<void> {
 function completeOptions(folder: string, flags: UpFlags): UpOptions {
   const names = trainerNames(defaultName(), flags.trainers);
   const threads = threadsPerTrainer(cpus().length, flags.trainers);
-  const given = flags.token ?? process.env['WATTSWEEP_TOKEN'] ?? null;
+  const given = givenToken(flags.token);
   return {
     dataDir: folder,
     listenHost: flags.listen,
     ports: { nats: flags.natsPort, grpc: flags.grpcPort, http: flags.httpPort },
     token: given ?? (isLoopback(flags.listen) ? null : keptToken(folder)),
-    trainers: names.map((id, i) => ({ id, threads: threads[i] ?? 1 })),
+    trainers: names.map((id, i) => ({ id, threads: threads[i] ?? 1, part: `${i + 1}/${names.length}` })),
     allowCommands: flags.allowCommand,
     estimateWatts: flags.estimateWatts ?? null,
     trainerTtlMs: flags.trainerTtl,

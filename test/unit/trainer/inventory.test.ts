@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { foreignDevices, planSlots } from '../../../services/trainer/slots/inventory.js';
+
+const gpus = ['a', 'b', 'c'].map((id) => ({ id, model: 'GPU', memoryBytes: null }));
+const plan = { slots: 'auto', threadsPerSlot: null, cores: 8 } as const;
+
+describe('slots', () => {
+  it('are one a GPU, else one on the CPU', () => {
+    expect(planSlots(gpus, plan).map(({ slotId }) => slotId)).toEqual(['gpu0', 'gpu1', 'gpu2']);
+    expect(planSlots([], plan)).toMatchObject([{ slotId: 'cpu', device: { kind: 'cpu', threads: 8 } }]);
+  });
+
+  it('of several CPU slots share the cores, and the energy of the one counter that there is', () => {
+    const slots = planSlots([], { ...plan, slots: { cpu: 4 } });
+    expect(slots.map(({ device }) => device.threads)).toEqual([2, 2, 2, 2]);
+    expect(slots.flatMap(({ metered }) => metered.map(({ share }) => share))).toEqual([
+      0.25, 0.25, 0.25, 0.25,
+    ]);
+  });
+});
+
+describe('trainers that share a box', () => {
+  const parts = [0, 1].map((index) => ({ index, of: 2 }));
+
+  it('have each GPU once, under the same name as alone', () => {
+    const slots = parts.map((part) => planSlots(gpus, { ...plan, part }).map(({ slotId }) => slotId));
+    expect(slots).toEqual([['gpu0', 'gpu2'], ['gpu1']]);
+  });
+
+  it('divide the cores and the energy of the processors', () => {
+    for (const part of parts) {
+      expect(planSlots([], { ...plan, part })).toMatchObject([
+        { device: { threads: 4 }, metered: [{ id: 'cpu', share: 0.5 }] },
+      ]);
+    }
+  });
+
+  it('report each device once', () => {
+    expect(parts.map((part) => [...foreignDevices(gpus, part)])).toEqual([['b'], ['a', 'c', 'cpu']]);
+    expect([...foreignDevices(gpus)]).toEqual([]);
+  });
+});
