@@ -96,13 +96,26 @@ export class FakeTrainer {
   async publish(reports: readonly Report[]): Promise<void> {
     const { trainerId, copies } = this.#options;
     const data = ReportBatch.encode({ trainerId, reports }).finish();
-    for (let i = 0; i < copies && !this.#dead; i += 1) {
-      await this.#nats.jetstream().publish(reportsSubject(trainerId), data, { msgID: randomUUID() });
+    for (let i = 0; i < copies; i += 1) {
+      const msgID = randomUUID();
+      const send = (): Promise<unknown> =>
+        this.#nats.jetstream().publish(reportsSubject(trainerId), data, { msgID, timeout: 500 });
+      while (
+        !this.#dead &&
+        !(await send().then(
+          () => true,
+          () => false,
+        ))
+      );
     }
   }
 
   async #start(): Promise<void> {
-    this.#nats = await connect({ servers: this.#options.natsUrl });
+    this.#nats = await connect({
+      servers: this.#options.natsUrl,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 100,
+    });
     this.#bucket = await this.#nats.jetstream().views.kv(TRAINERS_BUCKET, { bindOnly: true });
     this.#server.addService(TrainerServiceService, this.#service());
     const port = await new Promise<number>((resolve, reject) =>

@@ -14,6 +14,7 @@ import {
 import type { Action, Input, State } from '../core/index.js';
 import { TrainerClients, type Answer, type Call } from './clients.js';
 import { toListedAttempt } from './convert.js';
+import { keyOf, StartsUnderway } from './underway.js';
 
 type CommandName = Action['type'];
 
@@ -39,6 +40,7 @@ const STOP_MODES = { stop: StopMode.STOP, pause: StopMode.PAUSE, cancel: StopMod
 export class Commander {
   readonly #options: CommanderOptions;
   readonly #clients: TrainerClients;
+  readonly #underway: StartsUnderway;
   /** The last command of each attempt: the next one of the same attempt waits for it. */
   readonly #tails = new Map<string, Promise<void>>();
   /** Trainers that are being asked, and whether they shall be asked once more afterwards. */
@@ -47,18 +49,21 @@ export class Commander {
   constructor(options: CommanderOptions) {
     this.#options = options;
     this.#clients = new TrainerClients(options.token);
+    this.#underway = new StartsUnderway(options.state());
     options.signal.addEventListener('abort', () => this.#clients.close(), { once: true });
   }
 
   /** Begins to carry out actions, in order for each attempt. Returns at once. */
   perform(actions: readonly Action[]): void {
+    if (actions.length === 0) return;
     for (const action of actions) {
       if (this.#options.signal.aborted) return;
       if (action.type === 'list_attempts') {
         this.#list(action.trainerId);
         continue;
       }
-      const key = `${action.sweepId}/${action.trialId}#${action.attempt}`;
+      const key = keyOf(action);
+      if (action.type === 'start_attempt') this.#underway.begin(action);
       const before = this.#tails.get(key) ?? Promise.resolve();
       const tail = before.then(() =>
         action.type === 'start_attempt' ? this.#start(action) : this.#stop(action),
@@ -70,6 +75,7 @@ export class Commander {
           if (this.#tails.get(key) === tail) this.#tails.delete(key);
         });
     }
+    this.#underway.keepOnly(this.#options.state());
     const addresses = [...this.#options.state().trainers.values()].map((trainer) => trainer.info.address);
     this.#clients.keepOnly(new Set(addresses));
   }
@@ -98,6 +104,7 @@ export class Commander {
       (client, metadata, options, done) =>
         client.startAttempt({ ...request, fence: this.#fence() }, metadata, options, done),
     );
+    this.#underway.settle(action);
     if (answer?.kind !== 'refused' || !wanted()) return;
     const { code, retryable, message } = answer;
     this.#options.log.warn({ sweepId, trialId, attempt, trainerId: action.trainerId, code }, message);
@@ -151,27 +158,31 @@ export class Commander {
 
   async #listOnce(trainerId: string): Promise<void> {
     let askedAt = 0;
+    let unknowable = this.#underway.before();
     const answer = await this.#command<ListAttemptsResponse>(
       'list_attempts',
       trainerId,
       () => true,
       (client, metadata, options, done) => {
         askedAt = this.#options.now();
+        unknowable = this.#underway.before();
         return client.listAttempts({ fence: this.#fence() }, metadata, options, done);
       },
     );
     if (answer?.kind !== 'ok') return;
-    const attempts = answer.response.attempts.flatMap((status) => toListedAttempt(status) ?? []);
-    const { ledgerId } = this.#options.state();
-    const strangers = attempts.filter(
-      (attempt) => attempt.ledgerId !== ledgerId && attempt.phase !== 'ended',
-    );
+    const state = this.#options.state();
+    const { ledgerId } = state;
+    const held = answer.response.attempts.flatMap((status) => toListedAttempt(status) ?? []);
+    const heldKeys = new Set(held.map(keyOf));
+    const coming = unknowable(state, trainerId).filter((attempt) => !heldKeys.has(keyOf(attempt)));
+    const strangers = held.filter((attempt) => attempt.ledgerId !== ledgerId && attempt.phase !== 'ended');
     if (strangers.length > 0) {
       this.#options.log.warn(
         { trainerId, strangers },
         'the trainer runs attempts that this ledger never heard of',
       );
     }
+    const attempts = [...held, ...coming];
     this.#options.offer({ type: 'attempts_listed', trainerId, attempts, askedAt, at: this.#options.now() });
   }
 

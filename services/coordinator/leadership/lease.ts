@@ -5,7 +5,6 @@
  * it, or when no renewal got through for a whole TTL.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WattsweepError } from '../../../proto/errors.js';
 import type { Bucket } from '../nats/index.js';
 
 /** What stands in the lease, for those who follow. */
@@ -26,6 +25,8 @@ export interface LeaseOptions {
 }
 
 const KEY = 'coordinator';
+/** When NATS is away, the lease runs out by itself. */
+const RELEASE_WITHIN_MS = 1_000;
 
 export class Lease {
   readonly #options: LeaseOptions;
@@ -79,7 +80,9 @@ export class Lease {
     await this.#renewing;
     const held = !this.#lost.signal.aborted;
     this.#lost.abort();
-    if (held) await this.#options.bucket.remove(KEY, this.#revision).catch(() => undefined);
+    if (!held) return;
+    const removed = this.#options.bucket.remove(KEY, this.#revision).catch(() => undefined);
+    await Promise.race([removed, sleep(RELEASE_WITHIN_MS, undefined, { ref: false })]);
   }
 
   async #renew(): Promise<void> {
@@ -128,9 +131,8 @@ export class Lease {
       if (decode(entry.value)?.holder !== self.holder) return 'beaten';
       this.#revision = entry.revision;
       return 'failed';
-    } catch (error) {
-      if (error instanceof WattsweepError) return 'failed';
-      throw error;
+    } catch {
+      return 'failed';
     }
   }
 }

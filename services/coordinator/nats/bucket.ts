@@ -66,7 +66,7 @@ class NatsBucket implements Bucket {
 
   async get(key: string): Promise<BucketEntry | null> {
     try {
-      const entry = await this.#kv.get(key);
+      const entry = await this.#link.answered(this.#kv.get(key));
       if (entry?.operation !== 'PUT') return null;
       return { key, value: entry.value, revision: entry.revision };
     } catch (error) {
@@ -77,7 +77,7 @@ class NatsBucket implements Bucket {
   async *watch(signal: AbortSignal): AsyncGenerator<BucketChange> {
     while (!signal.aborted && !this.#link.connection.isClosed()) {
       try {
-        const changes = await this.#kv.watch();
+        const changes = await this.#link.answered(this.#kv.watch());
         const stop = (): void => {
           changes.stop();
         };
@@ -102,7 +102,7 @@ class NatsBucket implements Bucket {
 
   async #write(written: Promise<number>): Promise<Written> {
     try {
-      return await written;
+      return await this.#link.answered(written);
     } catch (error) {
       if (natsErrorCode(error) === 'wrong_sequence') return null;
       throw unreachable(`the bucket ${this.#name} does not answer`, error);

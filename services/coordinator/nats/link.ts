@@ -114,40 +114,44 @@ export class NatsLink {
     return () => this.#reconnectListeners.delete(listener);
   }
 
+  /** The answer to a request, or a failure as soon as the connection that it was to come by has been replaced. */
+  async answered<T>(request: Promise<T>): Promise<T> {
+    let stopWaiting: () => void = () => undefined;
+    const broken = new Promise<never>((_, reject) => {
+      stopWaiting = this.onReconnect(() => reject(new Error('the connection broke')));
+    });
+    try {
+      return await Promise.race([request, broken]);
+    } finally {
+      stopWaiting();
+    }
+  }
+
   /**
    * Publishes to a stream and waits for the server's word.
    * @throws NATS_UNREACHABLE when it is not known whether the message was written
    */
   async publish(subject: string, data: Uint8Array, options: PublishOptions): Promise<PublishOutcome> {
-    let stopWaiting: () => void = () => undefined;
-    // An acknowledgement does not survive the connection that it was to come by.
-    const reconnected = new Promise<never>((_, reject) => {
-      stopWaiting = this.onReconnect(() => reject(new Error('the connection broke')));
-    });
     try {
-      const ack = await Promise.race([
-        this.jetstream.publish(subject, data, {
-          msgID: options.messageId,
-          timeout: options.timeoutMs ?? 5_000,
-          ...(options.expectedLastSeq === undefined
-            ? {}
-            : { expect: { lastSequence: options.expectedLastSeq } }),
-        }),
-        reconnected,
-      ]);
+      const sent = this.jetstream.publish(subject, data, {
+        msgID: options.messageId,
+        timeout: options.timeoutMs ?? 5_000,
+        ...(options.expectedLastSeq === undefined
+          ? {}
+          : { expect: { lastSequence: options.expectedLastSeq } }),
+      });
+      const ack = await this.answered(sent);
       return { ok: true, seq: ack.seq };
     } catch (error) {
       if (natsErrorCode(error) === 'wrong_sequence') return { ok: false };
       throw unreachable('NATS did not acknowledge a message', error);
-    } finally {
-      stopWaiting();
     }
   }
 
   /** @throws NATS_UNREACHABLE */
   async bounds(stream: string): Promise<StreamBounds> {
     try {
-      const { state } = await this.manager.streams.info(stream);
+      const { state } = await this.answered(this.manager.streams.info(stream));
       return { firstSeq: Math.max(1, state.first_seq), lastSeq: state.last_seq };
     } catch (error) {
       throw unreachable(`the stream ${stream} does not answer`, error);
@@ -156,7 +160,7 @@ export class NatsLink {
 
   /** Removes messages below `seq`. @throws NATS_UNREACHABLE */
   async purgeBelow(stream: string, seq: number): Promise<void> {
-    await this.manager.streams.purge(stream, { seq }).catch((error: unknown) => {
+    await this.answered(this.manager.streams.purge(stream, { seq })).catch((error: unknown) => {
       throw unreachable(`the stream ${stream} could not be trimmed`, error);
     });
   }
@@ -169,8 +173,10 @@ export class NatsLink {
     let next = fromSeq;
     while (!signal.aborted && !this.connection.isClosed()) {
       try {
-        const consumer = await this.jetstream.consumers.get(stream, { opt_start_seq: next });
-        const messages = await consumer.consume({ max_messages: PULL_MESSAGES, expires: PULL_EXPIRES_MS });
+        const consumer = await this.answered(this.jetstream.consumers.get(stream, { opt_start_seq: next }));
+        const messages = await this.answered(
+          consumer.consume({ max_messages: PULL_MESSAGES, expires: PULL_EXPIRES_MS }),
+        );
         const stop = (): void => void messages.close();
         signal.addEventListener('abort', stop, { once: true });
         // A consumer that lived in the server's memory is gone after a restart: start a new one at once.

@@ -111,6 +111,11 @@ export class Client {
   }
 }
 
+export function close(...clients: readonly Client[]): Promise<void> {
+  for (const client of clients) client.close();
+  return Promise.resolve();
+}
+
 const options = (): { deadline: number } => ({ deadline: Date.now() + 10_000 });
 
 /** The error code that came with a failed call. */

@@ -1,0 +1,164 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { SweepState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import { LEADER_BUCKET } from '../../../proto/subjects.js';
+import { startCoordinator, type RunningCoordinator } from '../../../services/coordinator/index.js';
+import { Lease } from '../../../services/coordinator/leadership/lease.js';
+import { JetStreamLog, loadLedger } from '../../../services/coordinator/ledger/index.js';
+import {
+  ensureStreams,
+  NatsLink,
+  openBucket,
+  type Bucket,
+} from '../../../services/coordinator/nats/index.js';
+import { FakeTrainer } from '../../support/fake-trainer.js';
+import { startNats, type TestNats } from '../../support/nats.js';
+import { startTcpProxy } from '../../support/tcp-proxy.js';
+import { Client, close, coordinatorOptions, failure, readiness, startLeader, SWEEP, until } from './world.js';
+
+let nats: TestNats;
+const cleanups: (() => Promise<unknown>)[] = [];
+const later = (cleanup: () => Promise<unknown>): void => void cleanups.push(cleanup);
+
+beforeAll(async () => {
+  nats = await startNats();
+});
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+afterAll(() => nats.stop());
+
+const leads = async (running: RunningCoordinator): Promise<boolean> =>
+  (await readiness(running)).role === 'leading';
+
+describe('the lease', () => {
+  const TTL_MS = 900;
+  let link: NatsLink;
+  let bucket: Bucket;
+  beforeAll(async () => {
+    link = await NatsLink.connect({ url: nats.url, token: null, name: 'test' });
+    await ensureStreams(link, { leaseTtlMs: TTL_MS, trainerTtlMs: 1_000, replicas: 1 });
+    bucket = await openBucket(link, LEADER_BUCKET);
+  });
+  afterAll(() => link.close());
+
+  const options = (holder: string, over: Bucket = bucket) => ({
+    bucket: over,
+    self: { holder, coordinatorId: holder, grpcAddress: 'a:1' },
+    ttlMs: TTL_MS,
+  });
+
+  test('has one holder at a time, is renewed beyond its TTL, and free at once when given back', async () => {
+    const one = await Lease.tryAcquire(options('one'));
+    expect(await Lease.tryAcquire(options('two'))).toBeNull();
+    await new Promise((resolve) => setTimeout(resolve, 1.6 * TTL_MS));
+    expect(one?.lost.aborted).toBe(false);
+    expect(await Lease.tryAcquire(options('two'))).toBeNull();
+    expect((await Lease.holder(bucket))?.coordinatorId).toBe('one');
+    await one?.release();
+    const two = await Lease.tryAcquire(options('two'));
+    expect(two).not.toBeNull();
+    // A late release of the old holder changes nothing.
+    await one?.release();
+    expect((await Lease.holder(bucket))?.coordinatorId).toBe('two');
+    await two?.release();
+  });
+
+  test('is lost at once when somebody else holds it', async () => {
+    const one = await Lease.tryAcquire(options('one'));
+    const entry = await bucket.get('coordinator');
+    await bucket.remove('coordinator', entry?.revision ?? 0);
+    const two = await Lease.tryAcquire(options('two'));
+    await until(() => one?.lost.aborted === true, TTL_MS);
+    await one?.release();
+    expect((await Lease.holder(bucket))?.coordinatorId).toBe('two');
+    await two?.release();
+  });
+
+  test('survives an expiry that nobody used', async () => {
+    const one = await Lease.tryAcquire(options('one'));
+    const entry = await bucket.get('coordinator');
+    await bucket.remove('coordinator', entry?.revision ?? 0);
+    await new Promise((resolve) => setTimeout(resolve, TTL_MS / 2));
+    expect(one?.lost.aborted).toBe(false);
+    expect((await Lease.holder(bucket))?.coordinatorId).toBe('one');
+    await one?.release();
+  });
+
+  test('survives a lost acknowledgement of a renewal, and is lost when none gets through for a TTL', async () => {
+    let mode: 'ok' | 'lost' | 'away' = 'ok';
+    const faulty: Bucket = {
+      create: (...args) => (mode === 'away' ? Promise.reject(new Error('away')) : bucket.create(...args)),
+      update: async (...args) => {
+        if (mode === 'away') throw Object.assign(new Error('away'));
+        const written = await bucket.update(...args);
+        return mode === 'lost' ? null : written;
+      },
+      remove: (...args) => bucket.remove(...args),
+      get: (key) => bucket.get(key),
+      watch: (signal) => bucket.watch(signal),
+    };
+    const one = await Lease.tryAcquire(options('one', faulty));
+    mode = 'lost';
+    await new Promise((resolve) => setTimeout(resolve, TTL_MS / 2));
+    mode = 'ok';
+    await new Promise((resolve) => setTimeout(resolve, TTL_MS));
+    expect(one?.lost.aborted).toBe(false);
+    mode = 'away';
+    await until(() => one?.lost.aborted === true, 1.5 * TTL_MS);
+    mode = 'ok';
+    await one?.release();
+  });
+});
+
+test('the follower answers NOT_LEADER and names the leader; it leads at once when the leader closes', async () => {
+  const one = await startLeader(nats.url);
+  later(() => one.close());
+  const two = await startCoordinator(coordinatorOptions(nats.url, { coordinatorId: 'two' }));
+  later(() => two.close());
+  const client = new Client(two.grpcAddress);
+  later(() => close(client));
+  expect(await failure(client.submit(SWEEP))).toBe('NOT_LEADER');
+  await expect(client.sweep()).rejects.toThrow(/one at 127\.0\.0\.1/);
+  const { term } = await readiness(one);
+  await one.close();
+  await until(() => leads(two), 1_500);
+  expect((await readiness(two)).term).toBe(term + 1);
+});
+
+test('a leader that is cut off is replaced within two leases, and changes nothing when it comes back', async () => {
+  const proxy = await startTcpProxy({ port: nats.port });
+  later(() => proxy.close());
+  const trainer = await FakeTrainer.start({ natsUrl: nats.url, trainerId: 'box', slots: 2, epochMs: 60 });
+  later(() => trainer.vanish());
+  const one = await startLeader(`nats://127.0.0.1:${proxy.port}`);
+  later(() => one.close());
+  const two = await startCoordinator(coordinatorOptions(nats.url, { coordinatorId: 'two' }));
+  later(() => two.close());
+  const [first, second] = [new Client(one.grpcAddress), new Client(two.grpcAddress)];
+  later(() => close(first, second));
+
+  const { sweepId } = await first.submit(SWEEP);
+  await until(() => trainer.started.length >= 2);
+  proxy.cut();
+  const cutAt = performance.now();
+  const late = first.submit(SWEEP).catch((error: unknown) => error);
+  await until(() => leads(two), 2 * 900);
+  const takeOverMs = performance.now() - cutAt;
+  const messages = await second.watch(sweepId);
+  proxy.mend();
+  expect(await late).toBeInstanceOf(Error);
+  await until(async () => !(await leads(one)));
+
+  const { sweep, trials } = await second.sweep(sweepId);
+  expect(sweep?.state).toBe(SweepState.COMPLETED);
+  expect(messages.at(-1)?.sweep?.state).toBe(SweepState.COMPLETED);
+  for (const trial of trials) expect(trial).toMatchObject({ epoch: 3, attempts: 1 });
+  expect(trainer.started).toHaveLength(6);
+  expect(takeOverMs).toBeLessThan(1_800);
+  const { sweeps } = await second.call<{ sweeps: readonly unknown[] }>((client, metadata, done) =>
+    client.listSweeps({}, metadata, done),
+  );
+  const link = await NatsLink.connect({ url: nats.url, token: null, name: 'test' });
+  later(() => link.close());
+  expect((await loadLedger(new JetStreamLog(link))).state.sweeps.size).toBe(sweeps.length);
+});
