@@ -95,7 +95,7 @@ function readAsha(
       code: 'SPEC_VALUE',
       path,
       message,
-      expected: oneOf(names),
+      expected: names.length === 0 ? 'a parameter under `fixed`, `sweep` or `cases`' : oneOf(names),
       suggestion: nearest(name, names),
     });
   }
