@@ -36,7 +36,10 @@ import {
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-export const fakeRunner: readonly string[] = [process.execPath, `${root}test/support/fake-runner.mjs`];
+export const fakeRunner: readonly string[] = [
+  process.execPath,
+  fileURLToPath(new URL('./fake-runner.mjs', import.meta.url)),
+];
 
 let programs: Promise<{ readonly supervisor: string; readonly service: string }> | null = null;
 
