@@ -168,8 +168,6 @@ export const sweepFileSchema = z.strictObject({
     .describe('Trials at the same time. Default: as many as there are slots.'),
 });
 
-export type SweepFile = z.output<typeof sweepFileSchema>;
-
 /** Every key optional: for what is left of a file after the parts with errors were taken out. */
 export const partialSweepFileSchema = sweepFileSchema.partial();
 export type PartialSweepFile = z.output<typeof partialSweepFileSchema>;
