@@ -14,6 +14,7 @@ import { Coordinator } from '../../../cli/client.js';
 import { SweepState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { startCoordinator, type RunningCoordinator } from '../../../services/coordinator/index.js';
 import { startTrainer, type RunningTrainer } from '../../../services/trainer/index.js';
+import { parseExposition, sample } from '../../support/exposition.js';
 import { buildFakeNvml, type FakeNvml } from '../../support/fake-nvml.js';
 import { startNats, type TestNats } from '../../support/nats.js';
 import { startPrometheus, type QueryResult, type TestPrometheus } from '../../support/prometheus.js';
@@ -181,5 +182,22 @@ describe('a sweep under a real Prometheus', () => {
     expect(ended[0]?.values).toEqual([4]);
     const [joules] = await prometheus.query('sum(wattsweep_sweep_spent_energy_joules_total)');
     expect(joules?.values[0]).toBeCloseTo(sweep?.joules ?? NaN, 3);
+  });
+
+  test('a GPU that nothing can read any more has no watts, and keeps what can be read', async () => {
+    const [, second] = nvml.gpus;
+    await nvml.set(1, { power: false, counter: false });
+    await vi.waitFor(
+      async () => {
+        const series = parseExposition(
+          await (await fetch(`http://${coordinator.httpAddress}/metrics`)).text(),
+        );
+        const device = { device: second?.uuid ?? '' };
+        expect(sample(series, 'wattsweep_device_power_watts', device)).toBeUndefined();
+        expect(sample(series, 'wattsweep_device_energy_joules_total', device)).toBeUndefined();
+        expect(sample(series, 'wattsweep_device_temperature_celsius', device)).toBe(60);
+      },
+      { timeout: 10_000, interval: 250 },
+    );
   });
 });
