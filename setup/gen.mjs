@@ -44,7 +44,11 @@ function generators(root) {
   const bin = join(root, 'node_modules', '.bin');
   const files = listFiles(root).sort();
   const contracts = files.filter((path) => basename(path) === 'buf.gen.yaml').map((path) => dirname(path));
-  const scripts = files.filter((path) => path.endsWith('.gen.ts'));
+  // The recipes' declarations come first: the sweep file's schema is made from them.
+  const isDeclaration = (/** @type {string} */ path) => Number(path.endsWith('descriptors.gen.ts'));
+  const scripts = files
+    .filter((path) => path.endsWith('.gen.ts'))
+    .sort((a, b) => isDeclaration(b) - isDeclaration(a));
   return [
     ...contracts.map((cwd) => ({
       name: `buf in ${relative(root, cwd)}`,
