@@ -61,6 +61,7 @@ async function measure(cell: Cell): Promise<number[][]> {
 }
 
 const table = new Table({
+  style: { head: [], border: [], compact: true },
   head: ['network', 'batch', 'contender', 'ms a step', 'times tfjs-layers', 'spread'],
 });
 for (const cell of cells) {
