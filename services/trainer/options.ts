@@ -40,7 +40,7 @@ export interface TrainerOptions {
   readonly threadsPerSlot?: number | null;
   /** Several trainers on one box: which part of its GPUs and processors this one has, from 0. @default all of it */
   readonly part?: { readonly index: number; readonly of: number };
-  /** Time between two samples of the power meter. @default 100 */
+  /** Time between two samples of the power meter. @default 200 */
   readonly meterPeriodMs?: number;
   /** pino level. @default 'info' */
   readonly logLevel?: string;
@@ -61,7 +61,7 @@ const DEFAULTS = {
   trainerTtlMs: 10_000,
   lostAfterMs: 90_000,
   stopGraceMs: 30_000,
-  meterPeriodMs: 100,
+  meterPeriodMs: 200,
 } as const;
 
 const token = (what: string) =>

@@ -70,10 +70,10 @@ const noEnergy = (reason: string): Energy => ({
   absentReason: reason,
 });
 
-/** Energy of a stretch, once the meter has seen its end. */
-async function energyOf(context: FactContext, stretch: TimeWindow): Promise<Energy> {
+/** Energy of a stretch that ended just now, or a while ago. */
+function energyOf(context: FactContext, stretch: TimeWindow): Energy {
   if (!context.sameBoot) return noEnergy('the box was restarted since');
-  await context.meter.sampledUntil(stretch.endMonotonicMs);
+  context.meter.sampleAfter(stretch.endMonotonicMs);
   return context.meter.energyBetween(context.metered, stretch);
 }
 
@@ -99,12 +99,8 @@ export const started = (line: Line<'started'>, record: SpoolRecord, context: Fac
   };
 };
 
-/** The epoch with its energy. Waits for the meter's sample behind the epoch's end. */
-export async function epoch(
-  line: Line<'epoch'>,
-  record: SpoolRecord,
-  context: FactContext,
-): Promise<Report['fact']> {
+/** The epoch with its energy. */
+export function epoch(line: Line<'epoch'>, record: SpoolRecord, context: FactContext): Report['fact'] {
   const named = { train: window(line.trainWindow), evaluation: window(line.evaluationWindow) };
   // A program that names no windows: all since its last word was training, as far as one can tell.
   const since = context.previousMonotonicMs ?? context.startedMonotonicMs;
@@ -131,11 +127,11 @@ export async function epoch(
     dataWaitSeconds: finite(line.dataWaitSeconds),
     samplesPerSecond: finite(line.samplesPerSecond),
     trainEnergy:
-      train === null ? noEnergy('the program named no time of training') : await energyOf(context, train),
+      train === null ? noEnergy('the program named no time of training') : energyOf(context, train),
     evaluationEnergy:
       evaluation === null
         ? noEnergy('the program does not tell evaluation from training')
-        : await energyOf(context, evaluation),
+        : energyOf(context, evaluation),
     gpuUtilization: whole === null ? undefined : (gpuUtilization(context, whole) ?? undefined),
     atUnixMs: record.atUnixMs,
   };
@@ -148,11 +144,7 @@ const gpuUtilization = (context: FactContext, whole: TimeWindow): number | null 
     : null;
 
 /** The end with the energy of the whole attempt. */
-export async function ended(
-  line: Line<'end'>,
-  record: SpoolRecord,
-  context: FactContext,
-): Promise<Report['fact']> {
+export function ended(line: Line<'end'>, record: SpoolRecord, context: FactContext): Report['fact'] {
   const { startedMonotonicMs } = context;
   const whole =
     startedMonotonicMs === null
@@ -166,7 +158,7 @@ export async function ended(
       code: text(line.code),
       message: text(line.message),
       seconds: whole === null ? 0 : Math.max(0, (whole.endMonotonicMs - whole.beginMonotonicMs) / 1000),
-      energy: whole === null ? noEnergy('the attempt did not run') : await energyOf(context, whole),
+      energy: whole === null ? noEnergy('the attempt did not run') : energyOf(context, whole),
       atUnixMs: record.atUnixMs,
     },
   };

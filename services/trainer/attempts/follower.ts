@@ -40,14 +40,14 @@ export class AttemptFollower {
       this.#pending = true;
       this.#reading = this.#reading.then(async () => {
         this.#pending = false;
-        for (const record of await this.#reader.read()) await this.#take(record);
+        for (const record of await this.#reader.read()) this.#take(record);
         if (this.attempt.over) await this.close();
       });
     }
     return this.#reading;
   }
 
-  async #take({ number, record }: NumberedRecord): Promise<void> {
+  #take({ number, record }: NumberedRecord): void {
     if (record === null) return;
     const { attempt, meter, metered } = this;
     const known = number <= attempt.acknowledgedLine;
@@ -71,14 +71,14 @@ export class AttemptFollower {
         if (!known) this.events.onStep(step(line, attempt.key));
         break;
       case 'epoch':
-        if (!known) give(await epoch(line, record, context()));
+        if (!known) give(epoch(line, record, context()));
         attempt.epoch = line.epoch;
         this.#previousMonotonicMs = record.monotonicMs;
         break;
       case 'checkpoint':
         break;
       case 'end': {
-        const fact = known ? null : await ended(line, record, context());
+        const fact = known ? null : ended(line, record, context());
         attempt.phase = AttemptPhase.ENDED;
         this.events.onEnd();
         if (fact !== null) give(fact);

@@ -16,7 +16,7 @@ export interface MeteredDevice {
 
 export interface MeterOptions {
   readonly sources: readonly PowerSource[];
-  /** @default 100 */
+  /** @default 200 */
   readonly periodMs?: number;
   /** Why no source reads anything, for the absent readings. */
   readonly noSourceReason: string;
@@ -35,11 +35,9 @@ export interface DeviceNow extends Reading {
   readonly method: PowerMethod | '';
 }
 
-const DEFAULT_PERIOD_MS = 100;
+const DEFAULT_PERIOD_MS = 200;
 /** Memory, temperature and load change slowly and cost more to read. */
 const SLOW_PERIOD_MS = 1_000;
-/** Clocks of two processes are one, but their readings pass each other on the way. */
-const FUTURE_MS = 1_000;
 /** A stretch counts as measured when no more than this part of it is missing; the rest is scaled up. */
 const MAX_GAP = 0.01;
 
@@ -49,7 +47,6 @@ export class PowerMeter {
     { readonly track: DeviceTrack; readonly source: PowerSource; readonly model: string }
   >();
   readonly #said = new Set<string>();
-  readonly #waiting: { readonly untilMs: number; readonly resolve: () => void }[] = [];
   readonly #clock: () => number;
   readonly #timer: NodeJS.Timeout;
   readonly #startedMs: number;
@@ -89,12 +86,6 @@ export class PowerMeter {
     }
     this.#lastMs = this.#clock();
     if (slowToo) this.#lastSlowMs = this.#lastMs;
-    for (let index = this.#waiting.length - 1; index >= 0; index--) {
-      const waiter = this.#waiting[index];
-      if (waiter === undefined || waiter.untilMs > this.#lastMs) continue;
-      this.#waiting.splice(index, 1);
-      waiter.resolve();
-    }
   }
 
   #sayOnce(device: string, reason: string): void {
@@ -103,13 +94,9 @@ export class PowerMeter {
     this.options.onProblem?.(device, reason);
   }
 
-  /**
-   * Resolves once there is a sample at or after `atMs`, so that a stretch which ends there can be read in full. A time
-   * that is still to come is not waited for: it is not of this clock.
-   */
-  sampledUntil(atMs: number): Promise<void> {
-    if (this.#closed || this.#lastMs >= atMs || atMs > this.#clock() + FUTURE_MS) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ untilMs: atMs, resolve }));
+  /** Samples now unless there is a sample at or after `atMs`, so that a stretch which ends there can be read in full. */
+  sampleAfter(atMs: number): void {
+    if (this.#lastMs < atMs) this.sample();
   }
 
   /** What would read the device now; empty when nothing does. */
@@ -212,7 +199,6 @@ export class PowerMeter {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
-    for (const waiter of this.#waiting.splice(0)) waiter.resolve();
     for (const source of this.options.sources) source.close();
   }
 }

@@ -127,7 +127,7 @@ export class ProcessorSource implements PowerSource {
   readonly counterMethod: 'rapl' | 'hwmon';
   readonly powerMethod: 'rapl' | 'hwmon';
   readonly devices = [{ id: CPU_DEVICE, model: cpuModel() }];
-  #busy: { readonly busyMs: number; readonly totalMs: number } | null = null;
+  #ticks: { readonly busy: number; readonly total: number } | null = null;
   #slow: Pick<Reading, 'utilization' | 'memoryUsedBytes'> = { utilization: null, memoryUsedBytes: null };
 
   constructor(private readonly power: ProcessorPower | null = raplPower() ?? hwmonPower()) {
@@ -147,19 +147,22 @@ export class ProcessorSource implements PowerSource {
     ];
   }
 
-  /** Share of all cores' time since the last call that was not idle. */
+  /** Share of all cores' time since the last call that was not idle; null where there is no /proc. */
   #load(): number | null {
-    let busyMs = 0;
-    let totalMs = 0;
-    for (const { times } of cpus()) {
-      const busy = times.user + times.nice + times.sys + times.irq;
-      busyMs += busy;
-      totalMs += busy + times.idle;
-    }
-    const before = this.#busy;
-    this.#busy = { busyMs, totalMs };
-    if (before === null || totalMs <= before.totalMs) return null;
-    return (busyMs - before.busyMs) / (totalMs - before.totalMs);
+    const ticks = /^cpu +(.*)$/m
+      .exec(text('/proc/stat') ?? '')?.[1]
+      ?.split(' ')
+      .map(Number);
+    if (ticks === undefined) return null;
+    // user nice system idle iowait irq softirq steal; guest time stands in user already. (proc(5))
+    const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] = ticks;
+    const busy = user + nice + system + irq + softirq + steal;
+    const now = { busy, total: busy + idle + iowait };
+    const before = this.#ticks;
+    this.#ticks = now;
+    return before === null || now.total <= before.total
+      ? null
+      : (now.busy - before.busy) / (now.total - before.total);
   }
 
   close(): void {

@@ -123,18 +123,30 @@ describe('the power meter', () => {
     expect(estimating.methodOf('cpu')).toBe('estimate');
   });
 
-  it('waits for the sample behind the end of a stretch', async () => {
-    const meter = meterOf({});
-    let done = false;
-    const waiting = meter.sampledUntil(500).then(() => (done = true));
+  it('samples at the end of a stretch that has just passed', () => {
+    const source = scripted();
+    source.reading = { watts: 100 };
+    const meter = meterOf({ sources: [source] });
     nowMs = 400;
-    meter.sample();
-    await Promise.resolve();
-    expect(done).toBe(false);
-    nowMs = 500;
-    meter.sample();
-    await waiting;
-    expect(done).toBe(true);
+    meter.sampleAfter(400);
+    expect(meter.energyBetween([{ id: 'gpu', share: 1 }], between(0, 400)).joules).toBeCloseTo(40);
+    // A sample that is there already is not made again.
+    nowMs = 450;
+    meter.sampleAfter(400);
+    expect(meter.energyBetween([{ id: 'gpu', share: 1 }], between(0, 450)).joules).toBeUndefined();
+    meter.close();
+  });
+
+  it('tells watts by the counter where power itself is not read', () => {
+    const source = scripted();
+    source.reading = { counterJoules: 0 };
+    const meter = meterOf({ sources: [source] });
+    for (let tenth = 1; tenth <= 20; tenth++) {
+      nowMs = tenth * 100;
+      source.reading = { counterJoules: tenth * 7 };
+      meter.sample();
+    }
+    expect(meter.now()[0]).toMatchObject({ watts: 70, method: 'nvml-counter', joulesSinceStart: 140 });
     meter.close();
   });
 });
@@ -254,7 +266,7 @@ describe('nvidia-smi', () => {
     await expect.poll(() => source.read()[0]!.watts, { timeout: 5_000 }).toBe(60);
     const begin = Number(process.hrtime.bigint()) / 1e6 + 50;
     await new Promise((resolve) => setTimeout(resolve, 450));
-    await meter.sampledUntil(begin + 300);
+    meter.sampleAfter(begin + 300);
     const energy = meter.energyBetween([{ id: 'GPU-1', share: 1 }], between(begin, begin + 300));
     expect(energy.joules).toBeCloseTo(18, 1);
     expect(energy.method).toBe('nvidia-smi');
