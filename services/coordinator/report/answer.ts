@@ -19,14 +19,25 @@ interface Candidate {
   readonly at: CellLevel;
 }
 
-/** Cells of which at least half of the repeats reached the level; if there are none, those of which any did. */
-function candidates(cells: readonly Cell[], place: number): readonly Candidate[] {
+interface Field {
+  /** Those that may win. */
+  readonly pool: readonly Candidate[];
+  /** How many cells reached the level at all. */
+  readonly reached: number;
+}
+
+/** Who may be the answer at a level: those that reached it for sure before others, and in most repeats before others. */
+function fieldAt(cells: readonly Cell[], place: number): Field {
   const reached = cells.flatMap((cell) => {
     const at = cell.levels[place];
     return at !== undefined && isReached(at.epochs) ? [{ cell, at }] : [];
   });
-  const mostly = reached.filter(({ at }) => at.epochs.reached * 2 >= at.epochs.n);
-  return mostly.length > 0 ? mostly : reached;
+  const prefer = (all: readonly Candidate[], is: (at: CellLevel) => boolean): readonly Candidate[] => {
+    const some = all.filter(({ at }) => is(at));
+    return some.length > 0 ? some : all;
+  };
+  const sure = prefer(reached, ({ epochs }) => epochs.unconfirmed === 0);
+  return { pool: prefer(sure, ({ epochs }) => epochs.reached * 2 >= epochs.n), reached: reached.length };
 }
 
 /** The candidate with the smallest value on an axis; ties go to the earlier one. Null when none was read. */
@@ -66,22 +77,23 @@ interface Wording {
   readonly rivals: number;
 }
 
-function reachedSentence(all: readonly Candidate[], fastest: Candidate, wording: Wording): string {
+function reachedSentence({ pool, reached }: Field, fastest: Candidate, wording: Wording): string {
   const { goal, name, rivals } = wording;
-  const cheapest = least(all, 'joules');
-  const measured = all.filter(({ at }) => isReached(at.joules)).length;
-  const among = all.length < rivals ? ` ${all.length} of ${count(rivals, 'setting')} reached it.` : '';
+  const cheapest = least(pool, 'joules');
+  const measured = pool.filter(({ at }) => isReached(at.joules)).length;
+  const among = reached < rivals ? ` ${reached} of ${count(rivals, 'setting')} reached it.` : '';
   const first = name(fastest.cell);
   const epochs = epochsText(fastest);
   if (cheapest === null) {
     const what =
-      all.length === 1
+      reached === 1
         ? `Only ${first} reaches ${goal}: in ${timeText(fastest)} (${epochs}).`
         : `${first} reaches ${goal} in the least time: ${timeText(fastest)} (${epochs}).${among}`;
     return `${what} The energy is not known: the power was not read.`;
   }
-  const partly = measured < all.length ? `, among the ${measured} of ${all.length} whose power was read` : '';
-  if (all.length === 1) {
+  const partly =
+    measured < pool.length ? `, among the ${measured} of ${pool.length} whose power was read` : '';
+  if (reached === 1) {
     return `Only ${first} reaches ${goal}: in ${timeText(fastest)}, for ${energyText(fastest)} (${epochs}).`;
   }
   if (cheapest.cell === fastest.cell) {
@@ -152,24 +164,22 @@ export function answer(
       ),
     };
   }
-  const reachedAt = (
-    place: number,
-  ): { readonly all: readonly Candidate[]; readonly fastest: Candidate } | null => {
-    const all = candidates(cells, place);
-    const fastest = least(all, 'seconds') ?? least(all, 'epochs');
-    return fastest === null ? null : { all, fastest };
+  const reachedAt = (place: number): { readonly field: Field; readonly fastest: Candidate } | null => {
+    const field = fieldAt(cells, place);
+    const fastest = least(field.pool, 'seconds') ?? least(field.pool, 'epochs');
+    return fastest === null ? null : { field, fastest };
   };
   const settle = (place: number, prefix: string): Answer | null => {
     const level = levels[place];
     const found = reachedAt(place);
     if (level === undefined || found === null) return null;
-    const sentence = reachedSentence(found.all, found.fastest, wordingOf(level));
+    const sentence = reachedSentence(found.field, found.fastest, wordingOf(level));
     return {
       ...nobody,
       text: prefix === '' ? say(sentence) : `${prefix}${sentence}`,
       level,
       fastestCellId: found.fastest.cell.cellId,
-      cheapestCellId: least(found.all, 'joules')?.cell.cellId ?? null,
+      cheapestCellId: least(found.field.pool, 'joules')?.cell.cellId ?? null,
     };
   };
 

@@ -378,6 +378,21 @@ it('reads the other way for a metric to minimize', () => {
   expect(report.answer.text).toMatch(/^Only a 1 reaches val_loss ≤ 0.4: in 30.00 s \(3 epochs\)/);
 });
 
+it('prefers a setting that holds the level to one that ended too soon to tell', () => {
+  const report = build({
+    spec: { levels: [0.9], objective: objective() },
+    trials: [
+      { parameters: { a: 1 }, values: [0.5, 0.91] },
+      { parameters: { a: 2 }, values: rising(3, 0.91, 8) },
+    ],
+  });
+  expect(report.answer.text).toMatch(/^a 2 reaches val_accuracy 0.9 in the least time: 30.00 s/);
+  expect(levelTable(report, 'epochs').rows.map((row) => row[1])).toEqual([
+    { text: '2?', strong: false },
+    { text: '3', strong: false },
+  ]);
+});
+
 describe('a sweep in progress', () => {
   const report = build({
     spec: { levels: [0.9], objective: objective() },

@@ -79,7 +79,7 @@ export function kaplanMeierMedian(observations: readonly LevelObservation[]): nu
     const tied = sorted.filter((o) => o.value === value);
     const events = tied.filter((o) => o.status !== 'censored').length;
     surviving *= (atRisk - events) / atRisk;
-    if (events > 0 && surviving <= HALF) return value;
+    if (surviving <= HALF) return value;
     atRisk -= tied.length;
     i += tied.length;
   }

@@ -61,7 +61,7 @@ ${['0', '1', '2', '3', '4', '5', '6']
 .s2 { stroke-dasharray: 9 3; } .s3 { stroke-dasharray: 2 3; } .s4 { stroke-dasharray: 9 3 2 3; } .s5 { stroke-dasharray: 5 3; } .s6 { stroke-dasharray: 12 3 2 3 2 3; }
 .fill, .cross { stroke-dasharray: none; }
 .legend { display: flex; flex-direction: column; justify-content: center; gap: .3rem; list-style: none; padding: 0; margin: 0; font-size: .92rem; }
-.below .legend { flex-flow: row wrap; gap: .15rem 1.2rem; margin-bottom: 1.2rem; max-width: none; }
+.below .legend { flex-flow: row wrap; justify-content: flex-start; gap: .15rem 1.2rem; margin-bottom: 1.2rem; max-width: none; }
 .legend li { margin: 0; display: flex; align-items: center; gap: .45rem; } .legend svg { width: 34px; flex: none; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 40rem) { body { padding-top: 1rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .45rem; } h2 { margin-top: 2.2rem; } th[scope=row] { white-space: normal; min-width: 8.5rem; } }

@@ -174,6 +174,10 @@ export function levelUnit(report: Report, axis: LevelAxis): Unit | null {
 export function levelTable(report: Report, axis: LevelAxis): Table {
   const unit = levelUnit(report, axis);
   const text = (value: number): string => (unit === null ? epochText(value) : inUnit(value, unit));
+  const isSure = (a: Aggregate): boolean => isReached(a) && a.unconfirmed === 0;
+  // What is unconfirmed stands out only where nothing is sure.
+  const sureAt = (place: number): boolean =>
+    report.cells.some(({ levels }) => levels[place] !== undefined && isSure(levels[place][axis]));
   const at = (cell: Cell, place: number): Aggregate | undefined => cell.levels[place]?.[axis];
   return makeTable(shownCells(report), [
     { title: 'setting', text: (cell) => cell.label },
@@ -189,7 +193,7 @@ export function levelTable(report: Report, axis: LevelAxis): Table {
       },
       smallest: (cell) => {
         const a = at(cell, place);
-        return a !== undefined && isReached(a) ? a.value : null;
+        return a !== undefined && isReached(a) && (isSure(a) || !sureAt(place)) ? a.value : null;
       },
     })),
   ]);
@@ -304,7 +308,7 @@ export function frontTable(report: Report): Table {
     }),
   );
   const value = (a: Aggregate, unit: Unit | null): string =>
-    a.value === null || unit === null ? NOT_READ : inUnit(a.value, unit);
+    a.value === null || unit === null ? NOT_READ : inUnit(a.value, unit) + (a.unconfirmed > 0 ? '?' : '');
   return makeTable(rows, [
     { title: 'level', numeric: true, text: ({ at }) => levelText(at.level) },
     { title: 'setting', text: ({ cell }) => cell.label },
