@@ -61,12 +61,12 @@ export function createOperations(tf: TensorFlow): Operations {
     (dy) => [dy, one('BiasAddGrad', [T, nhwc], [dy])],
   );
   const relu = withGradient(
-    ([x], save) => {
-      const y = one('Relu', [T], x === undefined ? [] : [x]);
+    (inputs, save) => {
+      const y = one('Relu', [T], inputs);
       save([y]);
       return y;
     },
-    (dy, [y]) => [one('ReluGrad', [T], y === undefined ? [] : [dy, y])],
+    (dy, saved) => [one('ReluGrad', [T], [dy, ...saved])],
   );
   // Each input needs a gradient tensor of its own: tfjs frees one of them when it sums.
   const add = withGradient(
@@ -127,13 +127,8 @@ export function createOperations(tf: TensorFlow): Operations {
     crossEntropy: (logits, labels) => {
       const attributes = [T, attr('Tlabels', binding.TF_ATTR_TYPE, binding.TF_INT32)];
       return withGradient(
-        ([z], save) => {
-          const outputs = many(
-            'SparseSoftmaxCrossEntropyWithLogits',
-            attributes,
-            z === undefined ? [] : [z, labels],
-            2,
-          );
+        (inputs, save) => {
+          const outputs = many('SparseSoftmaxCrossEntropyWithLogits', attributes, [...inputs, labels], 2);
           save([pick(outputs, 1)]);
           return pick(outputs, 0);
         },

@@ -48,8 +48,8 @@ function tally(tf: TensorFlow, logits: Tensor, labels: Tensor, losses: Tensor): 
  * One optimizer step on `batch` images.
  *
  * Feeds: `images`, `labels`, `rate` and `decay` (see `stepScalars`). Fetches: `crossEntropySum`, `correct`, and
- * `activations`, the sum of all batch means and variances, which is finite only if every convolution's output was: ReLU's
- * kernel turns NaN into 0, so that the loss alone stays finite with weights that are NaN.
+ * `activations`, the sum of all batch means and variances, which is finite only if all of them are: where a variance
+ * overflows, normalisation gives its beta, and the loss stays finite with weights that are beyond use.
  */
 export function trainSignature(
   tf: TensorFlow,
