@@ -6,3 +6,4 @@
  */
 export { startTrainer, type RunningTrainer } from './service/trainer.js';
 export type { TrainerOptions } from './options.js';
+export { inspectPower, type PowerFinding } from './service/box.js';

@@ -1,5 +1,9 @@
 /** Looks at the box: GPUs, what reads their power, and the slots that follow from it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { PowerMethod } from '../../../proto/energy.js';
+import { monotonicMs } from '../host/clock.js';
+import { PowerMeter } from '../power/meter.js';
 import { NvidiaSmiSource, listSmiGpus } from '../power/nvidia-smi.js';
 import { NvmlSource } from '../power/nvml-source.js';
 import { Nvml } from '../power/nvml.js';
@@ -18,9 +22,9 @@ export interface Box {
 }
 
 /** Never throws: a box without GPUs, drivers or permissions is a box with less. */
-export async function inspectBox(plan: SlotPlan, log: Logger): Promise<Box> {
+export async function inspectBox(plan: SlotPlan, log?: Logger): Promise<Box> {
   const { gpus, source, driver, reason } = await findGpus();
-  if (gpus.length === 0 && plan.slots === 'auto') log.info({ reason }, 'no GPU: training on the CPU');
+  if (gpus.length === 0 && plan.slots === 'auto') log?.info({ reason }, 'no GPU: training on the CPU');
   return {
     slots: planSlots(gpus, plan),
     gpus,
@@ -53,4 +57,49 @@ async function findGpus(): Promise<{
   const gpus = await listSmiGpus();
   if (gpus.length > 0) return { gpus, source: new NvidiaSmiSource(gpus), driver: null, reason: '' };
   return { gpus: [], source: null, driver: null, reason: opened.reason };
+}
+
+/** What reads the power of one device, for a look at the box. */
+export interface PowerFinding {
+  /** GPU UUID, or `cpu`. */
+  readonly device: string;
+  readonly model: string;
+  /** Empty when nothing reads it. */
+  readonly method: PowerMethod | '';
+  /** Watts over the look; null when they could not be read. */
+  readonly watts: number | null;
+  /** Why they could not be read; empty when they could. */
+  readonly reason: string;
+}
+
+/**
+ * Meters every device of the box for `seconds` with the means of a trainer, without being one.
+ *
+ * `noGpuReason` is empty where there are GPUs.
+ */
+export async function inspectPower(
+  seconds: number,
+): Promise<{
+  readonly devices: readonly PowerFinding[];
+  readonly driver: string | null;
+  readonly noGpuReason: string;
+}> {
+  const { sources, driver, noGpuReason } = await inspectBox({ slots: 'auto', threadsPerSlot: null });
+  const meter = new PowerMeter({ sources, noSourceReason: noGpuReason, estimateWatts: null });
+  const beginMonotonicMs = monotonicMs();
+  await sleep(seconds * 1000);
+  const window = { beginMonotonicMs, endMonotonicMs: monotonicMs() };
+  meter.sampleAfter(window.endMonotonicMs);
+  const devices = meter.now().map(({ device, model }): PowerFinding => {
+    const energy = meter.energyBetween([{ id: device, share: 1 }], window);
+    return {
+      device,
+      model,
+      method: meter.methodOf(device),
+      watts: energy.meanWatts ?? null,
+      reason: energy.absentReason,
+    };
+  });
+  meter.close();
+  return { devices, driver, noGpuReason };
 }

@@ -3,13 +3,9 @@
  * their energy and publishes their facts. It decides nothing and never loads TensorFlow; the runner, a child of a
  * child, does. Stopping or killing it does not stop training: the next one adopts what runs.
  */
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync, readdirSync } from 'node:fs';
 import { pino, type Logger } from 'pino';
 import type { WattsweepError } from '../../../proto/errors.js';
-import type { DeviceSample } from '../../../proto/gen/wattsweep/v1/facts.js';
 import type { TrainerRecord } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { recipes } from '../../../proto/recipes.js';
 import { TRAINERS_BUCKET } from '../../../proto/subjects.js';
@@ -20,14 +16,15 @@ import { NatsLink } from '../nats/link.js';
 import { Registration } from '../nats/registration.js';
 import { ReportPublisher } from '../nats/report-publisher.js';
 import { TelemetryPublisher } from '../nats/telemetry-publisher.js';
-import { resolveOptions, type ResolvedTrainerOptions, type TrainerOptions } from '../options.js';
+import { resolveOptions, type TrainerOptions } from '../options.js';
 import { PowerMeter } from '../power/meter.js';
 import { foreignDevices, type SlotInfo } from '../slots/inventory.js';
 import { Slot } from '../slots/slot.js';
 import { inspectBox, type Box } from './box.js';
 import { trainerService } from './commands.js';
+import { advertisedHost, describeBox, deviceSamples } from './describe.js';
 import { FenceStore } from './fence.js';
-import { takeFolder, type Instance } from './instance.js';
+import { takeFolder } from './instance.js';
 import { serve } from './server.js';
 
 export interface RunningTrainer {
@@ -221,81 +218,4 @@ function formerSlots(slotsDir: string, box: Box): readonly SlotInfo[] {
       memoryBytes: null,
       metered: [],
     }));
-}
-
-type BoxRecord = Omit<TrainerRecord, 'address' | 'recipes' | 'draining' | 'startedAtUnixMs'>;
-
-function describeBox(
-  box: Box,
-  meter: PowerMeter,
-  options: ResolvedTrainerOptions,
-  instance: Instance,
-): BoxRecord {
-  const metered = box.slots[0]?.metered[0]?.id;
-  return {
-    trainerId: options.trainerId,
-    slots: box.slots.map(({ slotId, device, memoryBytes }) => ({
-      slotId,
-      deviceKind: device.kind,
-      deviceModel: device.model,
-      deviceUuids: [...device.uuids],
-      memoryBytes: memoryBytes ?? undefined,
-      threads: device.threads,
-    })),
-    labels: options.labels,
-    software: {
-      wattsweep: packageVersion(),
-      node: process.versions.node,
-      ...(box.driver === null ? {} : { driver: box.driver }),
-    },
-    powerMethod: metered === undefined ? '' : meter.methodOf(metered),
-    instanceId: instance.instanceId,
-  };
-}
-
-function deviceSamples(
-  meter: PowerMeter,
-  slots: readonly Slot[],
-  foreign: ReadonlySet<string>,
-): DeviceSample[] {
-  const own = meter.now().filter(({ device }) => !foreign.has(device));
-  return own.map((device) => {
-    const holders = slots.filter(
-      ({ holder, info }) => holder !== null && info.metered.some(({ id }) => id === device.device),
-    );
-    // A device that several attempts share belongs to none of them.
-    const holder = holders.length === 1 ? holders[0]?.holder : undefined;
-    return {
-      device: device.device,
-      model: device.model,
-      watts: device.watts ?? undefined,
-      joules: device.joulesSinceStart ?? undefined,
-      method: device.method,
-      utilization: device.utilization ?? undefined,
-      memoryUsedBytes: device.memoryUsedBytes ?? undefined,
-      temperatureCelsius: device.temperatureCelsius ?? undefined,
-      key: holder?.key,
-    };
-  });
-}
-
-function advertisedHost({ advertiseHost, listenHost }: ResolvedTrainerOptions): string {
-  if (advertiseHost !== null) return bracketed(advertiseHost);
-  if (listenHost !== '0.0.0.0' && listenHost !== '::') return bracketed(listenHost);
-  const outer = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .find(({ internal, family }) => !internal && family === 'IPv4');
-  return outer?.address ?? '127.0.0.1';
-}
-
-const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
-
-/** Version in the package.json above this file. */
-function packageVersion(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    const file = join(folder, 'package.json');
-    if (existsSync(file))
-      return (JSON.parse(readFileSync(file, 'utf8')) as { version?: string }).version ?? '';
-    if (folder === dirname(folder)) return '';
-  }
 }
