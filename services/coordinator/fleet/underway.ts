@@ -9,8 +9,9 @@ export const keyOf = (ref: AttemptRef): string => `${ref.sweepId}/${ref.trialId}
 export class StartsUnderway {
   /** Assigned in earlier terms: whether they were ever started, only the trainer knows. */
   readonly #inherited = new Set<string>();
-  /** StartAttempt was answered, or is no longer wanted. */
-  readonly #settled = new Set<string>();
+  /** StartAttempt was answered, or is no longer wanted: a serial number of that moment. */
+  readonly #settled = new Map<string, number>();
+  #serial = 0;
 
   constructor(state: State) {
     for (const { holders } of state.trainers.values()) {
@@ -24,12 +25,12 @@ export class StartsUnderway {
   }
 
   settle(ref: AttemptRef): void {
-    this.#settled.add(keyOf(ref));
+    this.#settled.set(keyOf(ref), (this.#serial += 1));
   }
 
   /** To be taken before the trainer is asked; gives, with its answer, the attempts of which the answer cannot know. */
   before(): (state: State, trainerId: string) => ListedAttempt[] {
-    const settledBefore = new Set(this.#settled);
+    const settledBefore = new Map(this.#settled);
     return (state, trainerId) => {
       const holders = [...(state.trainers.get(trainerId)?.holders.values() ?? [])];
       return holders
@@ -43,11 +44,12 @@ export class StartsUnderway {
     const held = new Set(
       [...state.trainers.values()].flatMap(({ holders }) => [...holders.values()].map(keyOf)),
     );
-    for (const set of [this.#inherited, this.#settled])
-      for (const key of set) if (!held.has(key)) set.delete(key);
+    for (const key of this.#inherited) if (!held.has(key)) this.#inherited.delete(key);
+    for (const key of this.#settled.keys()) if (!held.has(key)) this.#settled.delete(key);
   }
 
-  #stillSettled(ref: AttemptRef, settledBefore: ReadonlySet<string>): boolean {
-    return settledBefore.has(keyOf(ref)) && this.#settled.has(keyOf(ref));
+  #stillSettled(ref: AttemptRef, settledBefore: ReadonlyMap<string, number>): boolean {
+    const serial = settledBefore.get(keyOf(ref));
+    return serial !== undefined && serial === this.#settled.get(keyOf(ref));
   }
 }

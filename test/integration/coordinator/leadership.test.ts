@@ -27,6 +27,8 @@ afterEach(async () => {
 });
 afterAll(() => nats.stop());
 
+const LEASE = { leaseTtlMs: 1_500 };
+
 const leads = async (running: RunningCoordinator): Promise<boolean> =>
   (await readiness(running)).role === 'leading';
 
@@ -111,9 +113,9 @@ describe('the lease', () => {
 });
 
 test('the follower answers NOT_LEADER and names the leader; it leads at once when the leader closes', async () => {
-  const one = await startLeader(nats.url);
+  const one = await startLeader(nats.url, LEASE);
   later(() => one.close());
-  const two = await startCoordinator(coordinatorOptions(nats.url, { coordinatorId: 'two' }));
+  const two = await startCoordinator(coordinatorOptions(nats.url, { coordinatorId: 'two', ...LEASE }));
   later(() => two.close());
   const client = new Client(two.grpcAddress);
   later(() => close(client));
@@ -130,9 +132,9 @@ test('a leader that is cut off is replaced within two leases, and changes nothin
   later(() => proxy.close());
   const trainer = await FakeTrainer.start({ natsUrl: nats.url, trainerId: 'box', slots: 2, epochMs: 60 });
   later(() => trainer.vanish());
-  const one = await startLeader(`nats://127.0.0.1:${proxy.port}`);
+  const one = await startLeader(`nats://127.0.0.1:${proxy.port}`, LEASE);
   later(() => one.close());
-  const two = await startCoordinator(coordinatorOptions(nats.url, { coordinatorId: 'two' }));
+  const two = await startCoordinator(coordinatorOptions(nats.url, { coordinatorId: 'two', ...LEASE }));
   later(() => two.close());
   const [first, second] = [new Client(one.grpcAddress), new Client(two.grpcAddress)];
   later(() => close(first, second));
@@ -142,7 +144,7 @@ test('a leader that is cut off is replaced within two leases, and changes nothin
   proxy.cut();
   const cutAt = performance.now();
   const late = first.submit(SWEEP).catch((error: unknown) => error);
-  await until(() => leads(two), 2 * 900);
+  await until(() => leads(two), 2 * LEASE.leaseTtlMs);
   const takeOverMs = performance.now() - cutAt;
   const messages = await second.watch(sweepId);
   proxy.mend();
@@ -154,7 +156,7 @@ test('a leader that is cut off is replaced within two leases, and changes nothin
   expect(messages.at(-1)?.sweep?.state).toBe(SweepState.COMPLETED);
   for (const trial of trials) expect(trial).toMatchObject({ epoch: 3, attempts: 1 });
   expect(trainer.started).toHaveLength(6);
-  expect(takeOverMs).toBeLessThan(1_800);
+  expect(takeOverMs).toBeLessThan(2 * LEASE.leaseTtlMs);
   const { sweeps } = await second.call<{ sweeps: readonly unknown[] }>((client, metadata, done) =>
     client.listSweeps({}, metadata, done),
   );

@@ -42,7 +42,7 @@ test('kill -9 in the middle of a sweep: training goes on, the next one ends it, 
   child.kill('SIGKILL');
   before.close();
 
-  const next = await startLeader(nats.url, { coordinatorId: 'next' });
+  const next = await startLeader(nats.url, { coordinatorId: 'next', leaseTtlMs: 1_500 });
   later(() => next.close());
   const client = new Client(next.grpcAddress);
   later(() => close(client));

@@ -3,7 +3,7 @@ import { startCoordinator } from '../../../services/coordinator/index.js';
 import { coordinatorOptions } from './world.js';
 
 const [natsUrl = '', coordinatorId = 'child'] = process.argv.slice(2);
-const running = await startCoordinator(coordinatorOptions(natsUrl, { coordinatorId }));
+const running = await startCoordinator(coordinatorOptions(natsUrl, { coordinatorId, leaseTtlMs: 1_500 }));
 process.stdout.write(
   `${JSON.stringify({ grpcAddress: running.grpcAddress, httpAddress: running.httpAddress })}\n`,
 );

@@ -21,9 +21,9 @@ export const coordinatorOptions = (
   grpcPort: 0,
   httpPort: 0,
   coordinatorId: 'one',
-  leaseTtlMs: 900,
+  leaseTtlMs: 3_000,
   trainerTtlMs: 1_000,
-  lostAfterMs: 1_500,
+  lostAfterMs: 3_000,
   logLevel: 'silent',
   ...over,
 });

@@ -1,0 +1,131 @@
+import { connect } from 'nats';
+import { afterEach, describe, expect, test } from 'vitest';
+import { TELEMETRY_STREAM } from '../../../proto/subjects.js';
+import { startCoordinator } from '../../../services/coordinator/index.js';
+import { ensureStreams, NatsLink } from '../../../services/coordinator/nats/index.js';
+import { refuseMismatch, wantedStreams } from '../../../services/coordinator/nats/streams.js';
+import { startNats } from '../../support/nats.js';
+import { startTcpProxy } from '../../support/tcp-proxy.js';
+import { coordinatorOptions, readiness, until } from './world.js';
+
+const cleanups: (() => Promise<unknown>)[] = [];
+const later = (cleanup: () => Promise<unknown>): void => void cleanups.push(cleanup);
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+const settings = { leaseTtlMs: 1_000, trainerTtlMs: 1_000, replicas: 1 };
+
+async function world(): Promise<{ url: string; link: NatsLink }> {
+  const nats = await startNats();
+  later(() => nats.stop());
+  const link = await NatsLink.connect({ url: nats.url, token: null, name: 'test' });
+  later(() => link.close());
+  return { url: nats.url, link };
+}
+
+describe('streams', () => {
+  test('are made with every setting, found again, and their limits changed', async () => {
+    const { link } = await world();
+    await ensureStreams(link, settings);
+    const ledger = (await link.manager.streams.info('LEDGER')).config;
+    expect(ledger).toMatchObject({
+      deny_delete: true,
+      deny_purge: true,
+      max_age: 0,
+      max_bytes: -1,
+      storage: 'file',
+    });
+    expect((await link.manager.streams.info(TELEMETRY_STREAM)).config).toMatchObject({
+      persist_mode: 'async',
+    });
+    await ensureStreams(link, settings);
+    await ensureStreams(link, { ...settings, trainerTtlMs: 5_000 });
+    expect((await link.manager.streams.info('KV_trainers')).config.max_age).toBe(5_000 * 1e6);
+  });
+
+  test('of somebody else are refused, and left as they are', async () => {
+    const { url, link } = await world();
+    await link.manager.streams.add({ name: 'LEDGER', subjects: ['their.ledger'] });
+    const starting = startCoordinator(coordinatorOptions(url));
+    await expect(starting).rejects.toMatchObject({ code: 'NATS_CONFIG', message: /LEDGER has subjects/ });
+    expect((await link.manager.streams.info('LEDGER')).config.subjects).toEqual(['their.ledger']);
+  });
+
+  test('with a setting that the server dropped are refused, with setting and version', () => {
+    const ledger = wantedStreams(settings)[0]!;
+    const { deny_purge: _dropped, ...kept } = ledger;
+    expect(() => refuseMismatch(ledger, kept, null, '2.9.10')).toThrow(
+      expect.objectContaining({
+        code: 'NATS_CONFIG',
+        message: expect.stringMatching(/deny_purge.*2\.9\.10/) as string,
+      }),
+    );
+  });
+
+  test('cannot be emptied: the ledger denies deletion', async () => {
+    const { url, link } = await world();
+    await ensureStreams(link, settings);
+    const connection = await connect({ servers: url });
+    later(() => connection.close());
+    await connection.jetstream().publish('wattsweep.v1.ledger', 'x');
+    await expect(link.manager.streams.purge('LEDGER')).rejects.toThrow();
+    await expect(link.manager.streams.deleteMessage('LEDGER', 1)).rejects.toThrow();
+  });
+});
+
+test('an old server is refused, with the version that is needed', async () => {
+  const nats = await startNats();
+  later(() => nats.stop());
+  const rewrite = (chunk: Buffer): Buffer => {
+    const text = chunk.toString('latin1');
+    return Buffer.from(text.replace(/"version":"[^"]+"/, '"version":"2.10.29"'), 'latin1');
+  };
+  const proxy = await startTcpProxy({ port: nats.port, rewrite });
+  later(() => proxy.close());
+  const starting = startCoordinator(coordinatorOptions(`nats://127.0.0.1:${proxy.port}`));
+  await expect(starting).rejects.toMatchObject({ code: 'NATS_TOO_OLD', message: /2\.10\.29 .* 2\.12\.0/ });
+});
+
+test('a wrong join token is refused at once', async () => {
+  const nats = await startNats({ token: 'right' });
+  later(() => nats.stop());
+  const starting = startCoordinator(coordinatorOptions(nats.url, { token: 'wrong' }));
+  await expect(starting).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+});
+
+test('without NATS it keeps trying, says so at /readyz, and leads once NATS is there', async () => {
+  const first = await startNats();
+  await first.kill();
+  const httpPort = (await startNats().then(async (other) => (await other.kill(), other))).port;
+  const starting = startCoordinator(coordinatorOptions(first.url, { httpPort }));
+  later(async () => (await starting).close());
+  const address = { httpAddress: `127.0.0.1:${httpPort}` };
+  await until(async () => (await readiness(address).catch(() => null)) !== null);
+  const response = await fetch(`http://${address.httpAddress}/readyz`);
+  expect(response.status).toBe(503);
+  expect(await response.json()).toEqual({ ready: false, nats: false, role: 'starting', term: 0 });
+  expect((await fetch(`http://${address.httpAddress}/healthz`)).status).toBe(200);
+  expect((await fetch(`http://${address.httpAddress}/metrics`)).status).toBe(503);
+  const nats = await startNats({ port: first.port });
+  later(() => nats.stop());
+  await starting;
+  await until(async () => (await readiness(address)).role === 'leading');
+});
+
+test('a start that waits for NATS can be given up', async () => {
+  const nats = await startNats();
+  await nats.kill();
+  const giveUp = new AbortController();
+  const starting = startCoordinator({ ...coordinatorOptions(nats.url), signal: giveUp.signal });
+  setTimeout(() => giveUp.abort(), 300);
+  await expect(starting).rejects.toMatchObject({ code: 'NATS_UNREACHABLE' });
+});
+
+test('a ledger that cannot be read ends the coordinator, with the entry named', async () => {
+  const { url, link } = await world();
+  await ensureStreams(link, settings);
+  await link.publish('wattsweep.v1.ledger', Buffer.from('{"v":1,'), { messageId: 'broken' });
+  const running = await startCoordinator(coordinatorOptions(url));
+  await expect(running.done).rejects.toMatchObject({ code: 'LEDGER_UNREADABLE', message: /entry 1/ });
+});
