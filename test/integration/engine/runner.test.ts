@@ -48,7 +48,7 @@ describe('the runner trains resnet-cifar10', () => {
   });
 
   it('stopped in the middle of an epoch and resumed, equals the uninterrupted run bit for bit', async () => {
-    const parameters = { ...small, train_images: 400 };
+    const parameters = { ...small, batch_size: 16 };
     const whole = attemptOf(parameters, { checkpointDir: checkpoints() });
     const uninterrupted = await runAttempt(whole);
     const first = attemptOf(parameters, { checkpointDir: checkpoints() });

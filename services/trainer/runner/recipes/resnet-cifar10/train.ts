@@ -68,6 +68,8 @@ class TrainingRun {
   #tally: Tally = noTally;
   #lastStepLine = -Infinity;
   #lastFinite = 'none';
+  /** Step of the last checkpoint that this attempt has written. */
+  #checkpointed = -1;
   readonly #mean: Float32Array<SharedArrayBuffer>;
   readonly #network: string;
 
@@ -230,7 +232,7 @@ class TrainingRun {
   #stopIfAsked(): AttemptEnd | null {
     const request = this.context.stopRequested();
     if (request === null) return null;
-    if (request !== 'cancel') this.#checkpoint(this.model.read());
+    if (request !== 'cancel' && this.#checkpointed !== this.#step) this.#checkpoint(this.model.read());
     const where = `after step ${this.#step}, in epoch ${this.epoch + 1}`;
     return {
       class: 'stopped',
@@ -247,6 +249,7 @@ class TrainingRun {
       progress: { ...this.#tally },
       vectors,
     });
+    this.#checkpointed = this.#step;
     this.context.report({ type: 'checkpoint', epoch: this.epoch, path });
   }
 
