@@ -100,6 +100,7 @@ export const errorRegistry = {
   DATASET_INVALID: entry('FAILED_PRECONDITION', false, environment, 'Run `npm start` or `wattsweep doctor` to fetch it again.'),
   ENGINE_MISSING: entry('FAILED_PRECONDITION', false, environment, 'Run `npm start` or `wattsweep doctor` to set it up.'),
   REQUEST_INVALID: entry('INVALID_ARGUMENT', false, internal, 'The caller broke the contract in proto/wattsweep/v1; upgrade it.'),
+  BOX_UNFIT: entry('UNAVAILABLE', true, environment, 'Look at the disk and the log of that box; the trial runs elsewhere.'),
   SLOT_NOT_FOUND: entry('NOT_FOUND', true, internal, 'The coordinator looks at the trainer\'s record again and takes another slot.'),
 
   // This machine.

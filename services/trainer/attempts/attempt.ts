@@ -56,6 +56,11 @@ export class Attempt {
     return existsSync(this.files.exit);
   }
 
+  /** A runner has been started for it. */
+  get begun(): boolean {
+    return existsSync(this.files.run) || existsSync(this.files.spool);
+  }
+
   get run(): RunRecord | null {
     return (readJsonSync(this.files.run) as RunRecord | undefined) ?? null;
   }

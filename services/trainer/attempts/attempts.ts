@@ -79,14 +79,14 @@ export class Attempts {
     const sameBoot = accepted.bootId === bootId();
     const fresh = Date.now() - accepted.acceptedAtUnixMs < this.options.lostAfterMs;
     const slot = this.#slots.find(({ info, holder }) => info.slotId === accepted.slotId && holder === null);
-    if (attempt.run === null && sameBoot && fresh && slot !== undefined) {
+    if (!attempt.begun && sameBoot && fresh && slot !== undefined) {
       slot.holder = attempt;
       this.#launch(slot, attempt);
       return;
     }
     await this.#endOrphan(
       attempt,
-      sameBoot && attempt.run !== null
+      sameBoot && attempt.begun
         ? {
             class: 'crashed',
             code: 'ATTEMPT_CRASHED',
@@ -148,7 +148,7 @@ export class Attempts {
 
   /**
    * Accepts an attempt and starts it. Returns false when the box has it already. Throws what the request or the state of
-   * the box forbids: PARAMETER_REFUSED, RECIPE_NOT_OFFERED, SLOT_NOT_FOUND, SLOT_BUSY.
+   * the box forbids: PARAMETER_REFUSED, RECIPE_NOT_OFFERED, SLOT_NOT_FOUND, SLOT_BUSY, DRAINING, BOX_UNFIT.
    */
   async start(request: StartAttemptRequest, ledgerId: string, draining: boolean): Promise<boolean> {
     const key = checkedKey(request.key);
@@ -169,7 +169,13 @@ export class Attempts {
     try {
       const resume = await findCheckpoint(this.options.layout, ledgerId, key, request.resumeFrom);
       const accepted = acceptAttempt(request, ledgerId, slot.info, resume.path, this.options);
-      const attempt = await this.#store.create(accepted);
+      const attempt = await this.#store.create(accepted).catch((error: unknown) => {
+        throw new WattsweepError(
+          'BOX_UNFIT',
+          `The attempt cannot be written to the disk: ${String(error)}.`,
+          { cause: error },
+        );
+      });
       this.#add(attempt);
       slot.holder = attempt;
       this.options.log.info(
@@ -259,9 +265,8 @@ export class Attempts {
 
   /** Ends an attempt that nobody watches: kills what is left of it and writes its end, unless that stands there already. */
   async #endOrphan(attempt: Attempt, end: Parameters<AttemptStore['writeEnd']>[1]): Promise<void> {
-    const { run, accepted } = attempt;
     // After another boot, or long after, the group's number may be somebody else's: the token never is.
-    if (run !== null) await killTree({ group: 0, token: accepted.token });
+    await killTree({ group: 0, token: attempt.accepted.token });
     const follower = this.#followers.get(attempt.id);
     await follower?.notify();
     if (attempt.over) {

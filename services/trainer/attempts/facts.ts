@@ -9,6 +9,7 @@ import { decodeNumber, type AttemptKey, type RunnerLine, type TimeWindow } from 
 import type { SpoolRecord } from './record.js';
 
 type Line<T extends RunnerLine['type']> = Extract<RunnerLine, { type: T }>;
+type EpochFact = Extract<Report['fact'], { $case: 'epoch' }>;
 type Fields = Readonly<Record<string, unknown>>;
 
 /** What the facts of an attempt are made with. */
@@ -99,8 +100,10 @@ export const started = (line: Line<'started'>, record: SpoolRecord, context: Fac
   };
 };
 
-/** The epoch with its energy. */
-export function epoch(line: Line<'epoch'>, record: SpoolRecord, context: FactContext): Report['fact'] {
+/** The epoch with its energy; null when it says no epoch from 1 on. */
+export function epoch(line: Line<'epoch'>, record: SpoolRecord, context: FactContext): EpochFact | null {
+  const number = count(line.epoch);
+  if (number === 0) return null;
   const named = { train: window(line.trainWindow), evaluation: window(line.evaluationWindow) };
   // A program that names no windows: all since its last word was training, as far as one can tell.
   const since = context.previousMonotonicMs ?? context.startedMonotonicMs;
@@ -119,7 +122,7 @@ export function epoch(line: Line<'epoch'>, record: SpoolRecord, context: FactCon
         };
   const value: EpochReport = {
     key: context.key,
-    epoch: count(line.epoch),
+    epoch: number,
     step: count(line.step),
     metrics: metrics(line.metrics),
     trainSeconds: finite(line.trainSeconds),

@@ -71,8 +71,7 @@ export class AttemptFollower {
         if (!known) this.events.onStep(step(line, attempt.key));
         break;
       case 'epoch':
-        if (!known) give(epoch(line, record, context()));
-        attempt.epoch = line.epoch;
+        this.#takeEpoch(epoch(line, record, context()), known ? () => undefined : give);
         this.#previousMonotonicMs = record.monotonicMs;
         break;
       case 'checkpoint':
@@ -84,6 +83,12 @@ export class AttemptFollower {
         if (fact !== null) give(fact);
       }
     }
+  }
+
+  #takeEpoch(fact: ReturnType<typeof epoch>, give: (fact: Report['fact']) => void): void {
+    if (fact === null) return;
+    this.attempt.epoch = fact.value.epoch;
+    give(fact);
   }
 
   async close(): Promise<void> {

@@ -56,7 +56,7 @@ export class ReportPublisher {
         try {
           await publish(subject, data, messageId);
           this.#queue.splice(0, batch.length);
-          for (const { onAcknowledged } of batch) onAcknowledged();
+          this.#acknowledge(batch);
           break;
         } catch (error) {
           log.debug(
@@ -70,6 +70,17 @@ export class ReportPublisher {
     this.#running = false;
     for (const resolve of this.#idle) resolve();
     this.#idle.clear();
+  }
+
+  #acknowledge(batch: readonly Outgoing[]): void {
+    for (const { id, onAcknowledged } of batch) {
+      try {
+        onAcknowledged();
+      } catch (error) {
+        // A full disk: the fact is published once more after a restart, which is harmless.
+        this.options.log.warn({ fact: id, err: error }, 'an acknowledgement could not be noted');
+      }
+    }
   }
 
   #nextBatch(): readonly Outgoing[] {

@@ -77,9 +77,7 @@ export interface PowerFinding {
  *
  * `noGpuReason` is empty where there are GPUs.
  */
-export async function inspectPower(
-  seconds: number,
-): Promise<{
+export async function inspectPower(seconds: number): Promise<{
   readonly devices: readonly PowerFinding[];
   readonly driver: string | null;
   readonly noGpuReason: string;

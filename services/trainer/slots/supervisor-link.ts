@@ -59,7 +59,11 @@ export class SupervisorLink {
     const slot = readJsonSync(slotFiles(options.slotDir).slot) as SlotFile | undefined;
     if (slot === undefined || !lives(slot)) return null;
     const greeted = await greet(slot, options, () => lives(slot)).catch(() => null);
-    return greeted && new SupervisorLink(greeted.socket, slot, options, events, greeted.attemptDir);
+    if (greeted !== null)
+      return new SupervisorLink(greeted.socket, slot, options, events, greeted.attemptDir);
+    // It lives but does not answer: a slot must never have two.
+    if (lives(slot)) process.kill(slot.pid, 'SIGKILL');
+    return null;
   }
 
   /** Links to the slot's supervisor, starting one if need be. Throws INTERNAL when it does not come up. */

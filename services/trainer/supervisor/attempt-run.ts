@@ -6,6 +6,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AcceptedAttempt, ExitRecord, RunRecord } from '../attempts/record.js';
 import { parseRunnerLine } from '../attempts/record.js';
 import { monotonicMs } from '../host/clock.js';
@@ -30,6 +31,7 @@ const TERM_MS = 1_000;
 const EXIT_MS = 5_000;
 /** How long pipes may stay open after the runner's exit: a grandchild can hold them for ever. */
 const DRAIN_MS = 300;
+const RETRY_MS = 500;
 /** A program that prints more than this a second is slowed down, so that it does not take the supervisor's core. */
 const OUTPUT_BYTES_PER_SECOND = 8 * 1024 * 1024;
 
@@ -120,7 +122,7 @@ export class AttemptRun {
     };
     this.#spool.append(encodeLine(line), heard);
     await this.#spool.close();
-    writeJsonSync(files.exit, record);
+    await persist(files.exit, record);
   }
 
   /** Resolves when the runner has exited and its pipes are drained. */
@@ -158,7 +160,12 @@ export class AttemptRun {
         startedAtUnixMs: startedAt.atUnixMs,
         startedMonotonicMs: startedAt.monotonicMs,
       };
-      writeJsonSync(runFile, run);
+      try {
+        writeJsonSync(runFile, run);
+      } catch (error) {
+        // A full disk: the attempt goes on, only the energy of the whole of it will be missing.
+        this.#note(`run.json could not be written: ${String(error)}`);
+      }
 
       const facts = child.stdio[3] as Readable;
       const closed = Promise.all([
@@ -233,6 +240,18 @@ export class AttemptRun {
 
   #note(message: string): void {
     this.#output.write(Buffer.from(`[wattsweep] ${message}\n`));
+  }
+}
+
+/** Writes a file however long a full disk makes it wait. */
+async function persist(path: string, value: unknown): Promise<void> {
+  for (;;) {
+    try {
+      writeJsonSync(path, value);
+      return;
+    } catch {
+      await sleep(RETRY_MS);
+    }
   }
 }
 

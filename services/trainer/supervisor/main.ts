@@ -148,9 +148,15 @@ class Supervisor {
     }
     // Started twice, or over already: whoever asked finds it in the spool.
     if (running === attemptDir || existsSync(files.exit)) return;
-    mkdirSync(accepted.spec.workDir, { recursive: true });
-    mkdirSync(accepted.spec.checkpointDir, { recursive: true });
-    const run = new AttemptRun(attemptDir, accepted, () => this.#say({ type: 'spooled', attemptDir }));
+    let run: AttemptRun;
+    try {
+      mkdirSync(accepted.spec.workDir, { recursive: true });
+      mkdirSync(accepted.spec.checkpointDir, { recursive: true });
+      run = new AttemptRun(attemptDir, accepted, () => this.#say({ type: 'spooled', attemptDir }));
+    } catch (error) {
+      this.#say({ type: 'refused', attemptDir, reason: String(error) });
+      return;
+    }
     this.#run = run;
     this.#say({ type: 'state', pid: process.pid, attemptDir });
     void run.ended.then(() => {

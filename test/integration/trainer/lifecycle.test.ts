@@ -325,7 +325,7 @@ describe('a trainer', () => {
   it('survives what is no line of the protocol, and carries a loss that is not finite', async () => {
     await client.start('t17', { epochs: 2, garbage: true, nan_at: 1 });
     expect((await endOf('t17')).class).toBe(AttemptEndClass.COMPLETED);
-    const epochs = (await epochsOf('t17')).filter(({ epoch }) => epoch > 0);
+    const epochs = await epochsOf('t17');
     expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2]);
     expect(epochs[0]!.metrics.train_loss).toBeNaN();
     expect(readFileSync(join(attemptDir('t17'), 'output.log'), 'utf8')).toContain(
