@@ -1,7 +1,7 @@
 /** A KV bucket with a TTL: compare-and-set on single keys, and a watch that says when each key was written. */
 import type { KV } from 'nats';
 import { natsErrorCode, unreachable } from './failure.js';
-import type { NatsLink } from './link.js';
+import { isAborted, type NatsLink } from './link.js';
 
 export interface BucketEntry {
   readonly key: string;
@@ -83,6 +83,8 @@ class NatsBucket implements Bucket {
         };
         signal.addEventListener('abort', stop, { once: true });
         const offReconnect = this.#link.onReconnect(stop);
+        // The signal may have come while the watch was being made.
+        if (isAborted(signal)) stop();
         try {
           for await (const entry of changes) {
             yield entry.operation === 'PUT'

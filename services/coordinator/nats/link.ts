@@ -5,7 +5,15 @@
  *
  * Streams and buckets and their settings: `streams.ts`. Keys with a TTL: `bucket.ts`.
  */
-import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  connect,
+  Events,
+  type ConsumerMessages,
+  type JetStreamClient,
+  type JetStreamManager,
+  type NatsConnection,
+} from 'nats';
 import { assertServerVersion } from './version.js';
 import { natsErrorCode, unreachable } from './failure.js';
 
@@ -50,6 +58,7 @@ const RECONNECT_WAIT_MS = 250;
 const PULL_EXPIRES_MS = 4_000;
 const PULL_MESSAGES = 500;
 const RETRY_WAIT_MS = 250;
+const DRAIN_WITHIN_MS = 2_000;
 
 export class NatsLink {
   #connected = true;
@@ -174,13 +183,17 @@ export class NatsLink {
     while (!signal.aborted && !this.connection.isClosed()) {
       try {
         const consumer = await this.answered(this.jetstream.consumers.get(stream, { opt_start_seq: next }));
-        const messages = await this.answered(
-          consumer.consume({ max_messages: PULL_MESSAGES, expires: PULL_EXPIRES_MS }),
-        );
-        const stop = (): void => void messages.close();
+        const opening = consumer.consume({ max_messages: PULL_MESSAGES, expires: PULL_EXPIRES_MS });
+        const messages = await this.answered(opening).catch((error: unknown) => {
+          opening.then(end, () => undefined);
+          throw error;
+        });
+        const stop = (): void => end(messages);
         signal.addEventListener('abort', stop, { once: true });
         // A consumer that lived in the server's memory is gone after a restart: start a new one at once.
         const offReconnect = this.onReconnect(stop);
+        // The signal may have come while the consumer was being made.
+        if (isAborted(signal)) stop();
         try {
           for await (const message of messages) {
             if (message.seq < next) continue;
@@ -194,7 +207,7 @@ export class NatsLink {
           void consumer.delete().catch(() => undefined);
         }
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, RETRY_WAIT_MS));
+        await sleep(RETRY_WAIT_MS);
       }
     }
   }
@@ -202,8 +215,11 @@ export class NatsLink {
   /** Sends what is buffered and closes. */
   async close(): Promise<void> {
     if (this.connection.isClosed()) return;
-    if (this.#connected) await this.connection.drain().catch(() => this.connection.close());
-    else await this.connection.close();
+    if (this.#connected) {
+      const drained = this.connection.drain().catch(() => undefined);
+      await Promise.race([drained, sleep(DRAIN_WITHIN_MS, undefined, { ref: false })]);
+    }
+    await this.connection.close();
   }
 
   async #followStatus(): Promise<void> {
@@ -217,3 +233,11 @@ export class NatsLink {
     this.#connected = false;
   }
 }
+
+/** Ends a consumption; what it still held is asked for again by the next one. */
+function end(messages: ConsumerMessages): void {
+  messages.close().catch(() => undefined);
+}
+
+/** Behind a function: the compiler would take the flag for unchanged since it was last looked at. */
+export const isAborted = (signal: AbortSignal): boolean => signal.aborted;

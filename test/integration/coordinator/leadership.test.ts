@@ -130,12 +130,12 @@ test('the follower answers NOT_LEADER and names the leader; it leads at once whe
 test('a leader that is cut off is replaced within two leases, and changes nothing when it comes back', async () => {
   const proxy = await startTcpProxy({ port: nats.port });
   later(() => proxy.close());
-  const trainer = await FakeTrainer.start({ natsUrl: nats.url, trainerId: 'box', slots: 2, epochMs: 60 });
-  later(() => trainer.vanish());
   const one = await startLeader(`nats://127.0.0.1:${proxy.port}`, LEASE);
   later(() => one.close());
   const two = await startCoordinator(coordinatorOptions(nats.url, { coordinatorId: 'two', ...LEASE }));
   later(() => two.close());
+  const trainer = await FakeTrainer.start({ natsUrl: nats.url, trainerId: 'box', slots: 2, epochMs: 60 });
+  later(() => trainer.vanish());
   const [first, second] = [new Client(one.grpcAddress), new Client(two.grpcAddress)];
   later(() => close(first, second));
 

@@ -2,7 +2,7 @@ import { connect } from 'nats';
 import { afterEach, describe, expect, test } from 'vitest';
 import { TELEMETRY_STREAM } from '../../../proto/subjects.js';
 import { startCoordinator } from '../../../services/coordinator/index.js';
-import { ensureStreams, NatsLink } from '../../../services/coordinator/nats/index.js';
+import { ensureStreams, NatsLink, openBucket } from '../../../services/coordinator/nats/index.js';
 import { refuseMismatch, wantedStreams } from '../../../services/coordinator/nats/streams.js';
 import { startNats } from '../../support/nats.js';
 import { startTcpProxy } from '../../support/tcp-proxy.js';
@@ -72,6 +72,19 @@ describe('streams', () => {
     await expect(link.manager.streams.purge('LEDGER')).rejects.toThrow();
     await expect(link.manager.streams.deleteMessage('LEDGER', 1)).rejects.toThrow();
   });
+});
+
+test('a consumption and a watch end whenever their signal comes, also while they begin', async () => {
+  const { link } = await world();
+  await ensureStreams(link, settings);
+  const trainers = await openBucket(link, 'trainers');
+  const ends = Array.from({ length: 40 }, async (_, i) => {
+    const stop = new AbortController();
+    const begun = i % 2 === 0 ? link.consume('REPORTS', 1, stop.signal) : trainers.watch(stop.signal);
+    setTimeout(() => stop.abort(), i / 2);
+    for await (const _message of begun);
+  });
+  await expect(Promise.all(ends)).resolves.toHaveLength(40);
 });
 
 test('an old server is refused, with the version that is needed', async () => {
