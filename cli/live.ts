@@ -2,18 +2,18 @@
  * Shows a sweep while it runs, on stderr: a table that is redrawn on a terminal, one line a change elsewhere.
  */
 import { createLogUpdate } from 'log-update';
-import type { Trial, WatchSweepResponse } from '../proto/gen/wattsweep/v1/coordinator.js';
+import type { WatchSweepResponse } from '../proto/gen/wattsweep/v1/coordinator.js';
 import { truncate } from './format.js';
 import { note, noteColors, table } from './output.js';
 import {
   type SweepView,
   applyUpdate,
   byInterest,
-  changeLine,
   emptyView,
   summaryLine,
   trialColumns,
   trialRow,
+  updateLines,
 } from './sweep-view.js';
 
 export interface LiveView {
@@ -103,8 +103,7 @@ class PlainLines implements LiveView {
   update(message: WatchSweepResponse): void {
     const before = this.view;
     this.view = applyUpdate(before, message);
-    for (const trial of message.trials) this.#trial(before.trials.get(trial.trialId), trial);
-    for (const text of message.messages) this.say(text);
+    for (const line of updateLines(before, this.view, message)) this.say(line);
   }
 
   say(text: string): void {
@@ -113,10 +112,5 @@ class PlainLines implements LiveView {
 
   end(): void {
     note(summaryLine(this.view, Date.now()));
-  }
-
-  #trial(before: Trial | undefined, after: Trial): void {
-    const line = changeLine(before, after, this.view);
-    if (line !== null) this.say(line);
   }
 }

@@ -166,22 +166,53 @@ function trainersPhrase(view: SweepView): string {
   return `trainers: ${[...counts].map(([state, n]) => `${n} ${state}`).join(', ')}`;
 }
 
-/** What changed of a trial between two updates, as one line for a log; null when there is nothing to say. */
-export function changeLine(before: Trial | undefined, after: Trial, view: SweepView): string | null {
-  if (before?.state === after.state && before.epoch === after.epoch) return null;
+const ENDED = new Set([
+  TrialState.SUCCEEDED,
+  TrialState.STOPPED,
+  TrialState.DIVERGED,
+  TrialState.FAILED,
+  TrialState.CANCELLED,
+]);
+
+/**
+ * An update as lines for a log. An epoch and an end are told with their numbers; of what lies between, the coordinator's
+ * own sentences tell more (where to, why again), so a change of state stands alone only where there is none.
+ */
+export function updateLines(before: SweepView, after: SweepView, update: WatchSweepResponse): string[] {
+  const lines: string[] = [];
+  const told = new Set<string>();
+  for (const trial of update.trials) {
+    const previous = before.trials.get(trial.trialId);
+    if (previous?.state === trial.state && previous.epoch === trial.epoch) continue;
+    const sentences = update.messages.filter((message) => message.startsWith(`${trial.trialId} `));
+    const ended = ENDED.has(trial.state);
+    for (const sentence of sentences) {
+      told.add(sentence);
+      // The line of the end has the same reason, and the numbers.
+      if (!ended || !sentence.includes(trial.reason)) lines.push(sentence);
+    }
+    const progressed = trial.epoch > (previous?.epoch ?? 0);
+    if (ended || progressed || sentences.length === 0) lines.push(trialLine(trial, after));
+  }
+  return [...lines, ...update.messages.filter((message) => !told.has(message))];
+}
+
+function trialLine(trial: Trial, view: SweepView): string {
+  const parameters = parametersOf(trial);
   const values = varyingParameters(view.trials.values())
-    .map((name) => `${name}=${formatParameter(parametersOf(after)[name])}`)
+    .filter((name) => name in parameters)
+    .map((name) => `${name}=${formatParameter(parameters[name])}`)
     .join(' ');
-  const seconds = secondsPerEpoch(after);
+  const seconds = secondsPerEpoch(trial);
   const metric = view.sweep?.objectiveMetric ?? 'objective';
   return [
-    after.trialId,
-    trialStateName(after.state),
+    trial.trialId,
+    trialStateName(trial.state),
     ...(values === '' ? [] : [values]),
-    ...(after.epoch > 0 ? [`epoch ${after.epoch}/${view.sweep?.maxEpochs ?? '?'}`] : []),
-    ...(after.objective === undefined ? [] : [`${metric} ${formatObjective(after.objective)}`]),
+    ...(trial.epoch > 0 ? [`epoch ${trial.epoch}/${view.sweep?.maxEpochs ?? '?'}`] : []),
+    ...(trial.objective === undefined ? [] : [`${metric} ${formatObjective(trial.objective)}`]),
     ...(seconds === null ? [] : [`${seconds.toFixed(1)} s/epoch`]),
-    ...(after.meanWatts === undefined ? [] : [formatWatts(after.meanWatts)]),
-    ...(after.reason === '' ? [] : [after.reason]),
+    ...(trial.meanWatts === undefined ? [] : [formatWatts(trial.meanWatts)]),
+    ...(trial.reason === '' ? [] : [trial.reason]),
   ].join('  ');
 }

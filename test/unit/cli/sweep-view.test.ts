@@ -13,11 +13,11 @@ import { drawTable } from '../../../cli/live.js';
 import {
   applyUpdate,
   byInterest,
-  changeLine,
   emptyView,
   summaryLine,
   trialColumns,
   trialRow,
+  updateLines,
   varyingParameters,
 } from '../../../cli/sweep-view.js';
 
@@ -153,13 +153,37 @@ describe('the drawn table', () => {
 });
 
 describe('lines for a log', () => {
-  const view = viewOf(trial('t1', { lr: 1 }), trial('t2', { lr: 2 }));
-  it('say what changed of a trial, once', () => {
-    const before = trial('t1', { lr: 1 });
+  const before = viewOf(trial('t1', { lr: 1 }), trial('t2', { lr: 2, nesterov: true }));
+  const lines = (...parts: [Trial[], string[]?]): string[] => {
+    const update = updateOf({ trials: parts[0], messages: parts[1] ?? [] });
+    return updateLines(before, applyUpdate(before, update), update);
+  };
+
+  it('tell an epoch with its numbers, and only the parameters that a trial has', () => {
     const after = trial('t1', { lr: 1 }, { epoch: 2, objective: 0.41234, seconds: 6 });
-    expect(changeLine(before, after, view)).toBe(
-      't1  running  lr=1  epoch 2/4  val_accuracy 0.4123  3.0 s/epoch',
+    expect(lines([after])).toEqual(['t1  running  lr=1  epoch 2/4  val_accuracy 0.4123  3.0 s/epoch']);
+  });
+
+  it('say nothing of what did not change', () => {
+    expect(lines([trial('t1', { lr: 1 })])).toEqual([]);
+  });
+
+  it('give the reason of an end once', () => {
+    const after = trial(
+      't1',
+      { lr: 1 },
+      { state: TrialState.STOPPED, epoch: 1, reason: 'asha@1: rank 2 of 3' },
     );
-    expect(changeLine(after, after, view)).toBeNull();
+    expect(lines([after], ['t1 stopped: asha@1: rank 2 of 3', 'box is suspect'])).toEqual([
+      't1  stopped  lr=1  epoch 1/4  asha@1: rank 2 of 3',
+      'box is suspect',
+    ]);
+  });
+
+  it("leave the rest to the coordinator's sentences", () => {
+    expect(lines([trial('t1', { lr: 1 }, { state: TrialState.STARTING })], ['t1 goes to box/cpu'])).toEqual([
+      't1 goes to box/cpu',
+    ]);
+    expect(lines([trial('t1', { lr: 1 }, { state: TrialState.QUEUED })])).toEqual(['t1  queued  lr=1']);
   });
 });
