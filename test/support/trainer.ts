@@ -1,6 +1,6 @@
 /** Helpers for tests of the trainer: its programs built fresh from the sources, a client, and what it published. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
@@ -33,6 +33,7 @@ import {
   TELEMETRY_SUBJECTS,
   TRAINERS_BUCKET,
 } from '../../proto/subjects.js';
+import { isAlive } from '../../services/trainer/host/process.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -47,8 +48,13 @@ let programs: Promise<{ readonly supervisor: string; readonly service: string }>
 export function trainerPrograms(): Promise<{ readonly supervisor: string; readonly service: string }> {
   programs ??= (async () => {
     // Beside node_modules, so that packages are found.
-    const outdir = `${root}node_modules/.cache/wattsweep-test/${String(process.pid)}`;
+    const cache = `${root}node_modules/.cache/wattsweep-test`;
+    const outdir = `${cache}/${String(process.pid)}`;
     mkdirSync(outdir, { recursive: true });
+    // Test workers are ended without a chance to clean up: the next one does it for them.
+    for (const pid of readdirSync(cache))
+      if (!isAlive({ pid: Number(pid), startTicks: 0 }))
+        rmSync(`${cache}/${pid}`, { recursive: true, force: true });
     const shared = {
       bundle: true,
       platform: 'node',

@@ -78,8 +78,9 @@ describe('attempts outlive what is around them', () => {
       pid: number;
       startTicks: number;
     };
+  const slotPath = (slot: string): string => join(dataDir, 'trainers', 'box', 'slots', slot, 'slot.json');
   const slotFile = (slot: string) =>
-    JSON.parse(readFileSync(join(dataDir, 'trainers', 'box', 'slots', slot, 'slot.json'), 'utf8')) as {
+    JSON.parse(readFileSync(slotPath(slot), 'utf8')) as {
       pid: number;
       startTicks: number;
     };
@@ -97,6 +98,11 @@ describe('attempts outlive what is around them', () => {
       const exited = new Promise((resolve) => service.child.once('exit', resolve));
       service.child.kill('SIGTERM');
       await exited;
+    }
+    // Only a test that failed leaves supervisors behind.
+    for (const slot of ['cpu0', 'cpu1', 'gpu0', 'gpu1']) {
+      const supervisor = existsSync(slotPath(slot)) ? slotFile(slot) : null;
+      if (supervisor !== null && isAlive(supervisor)) process.kill(supervisor.pid, 'SIGTERM');
     }
     await connection.close();
     await nats.stop();
