@@ -375,6 +375,51 @@ describe('a trainer', () => {
     await rm(other, { recursive: true, force: true });
   });
 
+  it('takes over the name of a trainer that died on another disk, once its record is not renewed', async () => {
+    const kv = await connection.jetstream().views.kv(TRAINERS_BUCKET, { bindOnly: true });
+    const dead = TrainerRecord.toJSON(TrainerRecord.fromPartial({ trainerId: 'moved', instanceId: 'dead' }));
+    await kv.put('moved', JSON.stringify(dead));
+    const other = await mkdtemp(join(tmpdir(), 'wattsweep-trainer-'));
+    const moved = await startTrainer({
+      natsUrl: nats.url,
+      trainerId: 'moved',
+      dataDir: other,
+      trainerTtlMs: 600,
+      logLevel: 'silent',
+    });
+    expect(TrainerRecord.fromJSON((await kv.get('moved'))!.json()).instanceId).not.toBe('dead');
+
+    // And gives way, with the reason, when another service has taken the name in spite of that.
+    await kv.put('moved', JSON.stringify({ ...(dead as object), instanceId: 'usurper' }));
+    expect(await moved.closed).toMatchObject({ code: 'ALREADY_RUNNING' });
+    expect(TrainerRecord.fromJSON((await kv.get('moved'))!.json()).instanceId).toBe('usurper');
+    await rm(other, { recursive: true, force: true });
+  });
+
+  it('runs a program only where the box allows it, with its places filled', async () => {
+    const command = ['train-it', '--lr={lr}', '{seed}'];
+    expect(await client.describe()).not.toMatchObject({
+      ok: { record: { recipes: expect.arrayContaining(['command']) as unknown } },
+    });
+    client.close();
+    await trainer.close({ drain: true });
+    await start({ allowCommands: ['train-it'] });
+    expect(await client.describe()).toMatchObject({
+      ok: { record: { recipes: expect.arrayContaining(['command']) as unknown } },
+    });
+    const recipe = 'command';
+    expect(await client.start('t21', {}, { recipe, command: ['/tmp/train-it'] })).toMatchObject({
+      code: 'RECIPE_NOT_OFFERED',
+    });
+    expect(await client.start('t21', {}, { recipe, command })).toMatchObject({ code: 'PARAMETER_REFUSED' });
+    expect(await client.start('t21', { lr: 0.1, epochs: 1 }, { recipe, command })).toHaveProperty('ok');
+    await endOf('t21');
+    const { attempt } = JSON.parse(readFileSync(join(attemptDir('t21'), 'work', 'spec.json'), 'utf8')) as {
+      attempt: { command: string[] };
+    };
+    expect(attempt.command).toEqual(['train-it', '--lr=0.1', '1']);
+  });
+
   it('publishes devices and steps as telemetry', async () => {
     await client.start('t20', { epochs: 40, epochMs: 50 });
     await expect
