@@ -84,6 +84,7 @@ export class Term implements Leader {
       signal: over.signal,
       onEnd: end,
       onCommitted: (events, actions) => deliver.to(events, actions),
+      onRetry: complainOf(log),
       onRejected: (input, error) => log.error({ err: error, input }, 'an input was left out'),
     });
     const term = new Term(options, committer, over);
@@ -179,4 +180,16 @@ export class Term implements Leader {
       if (this.#committer.backlogBytes === 0) this.#feed({ type: 'tick', at: this.#options.now() });
     }
   }
+}
+
+const COMPLAIN_EVERY_MS = 5_000;
+
+/** Says that the ledger does not answer, once in a while. */
+function complainOf(log: Logger): (error: WattsweepError) => void {
+  let saidAt = -Infinity;
+  return (error) => {
+    if (performance.now() - saidAt < COMPLAIN_EVERY_MS) return;
+    saidAt = performance.now();
+    log.warn(`the ledger does not answer: ${error.message}; trying again`);
+  };
 }

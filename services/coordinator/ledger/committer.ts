@@ -34,6 +34,8 @@ export interface CommitterOptions {
   readonly onCommitted: (events: readonly LedgerEvent[], actions: readonly Action[]) => void;
   /** An input that the core could not take, or whose decision no entry can hold: it was left out. */
   readonly onRejected: (input: Input, error: Error) => void;
+  /** The log did not answer an append; it is asked again. */
+  readonly onRetry: (error: WattsweepError) => void;
   /** Counts for /metrics. */
   readonly observer?: CommitterObserver;
 }
@@ -85,7 +87,7 @@ export class Committer {
    * @throws LEDGER_UNREADABLE, LEDGER_VERSION; DEPOSED when the signal aborts; NATS_UNREACHABLE
    */
   static async lead(options: CommitterOptions): Promise<Committer> {
-    const { log, coordinatorId, settings, now, newId, signal } = options;
+    const { log, coordinatorId, settings, now, newId, signal, onRetry } = options;
     for (;;) {
       if (signal.aborted) throw stoppedLeading();
       const loaded = await loadLedger(log);
@@ -94,13 +96,8 @@ export class Committer {
       const ledgerId = state.ledgerId === '' ? newId() : state.ledgerId;
       const { events, actions } = decide(state, { type: 'lead', ledgerId, coordinatorId, settings, at });
       const header = { appendId: newId(), term: state.term, at, reportsSeq };
-      const outcome = await appendFenced(
-        log,
-        header,
-        encodeBatch(header, [encodeEvents(events)]),
-        lastSeq,
-        signal,
-      );
+      const data = encodeBatch(header, [encodeEvents(events)]);
+      const outcome = await appendFenced(log, header, data, lastSeq, signal, onRetry);
       if (outcome.outcome !== 'accepted') continue;
       const committer = new Committer(options, { ...loaded, lastSeq: outcome.seq });
       options.onCommitted(events, actions);
@@ -260,13 +257,13 @@ export class Committer {
   }
 
   async #append(header: BatchHeader, data: Uint8Array, units: readonly Unit[]): Promise<FencedOutcome> {
-    const { log, signal, observer } = this.#options;
+    const { log, signal, observer, onRetry } = this.#options;
     const begin = performance.now();
     const count = units.reduce((sum, u) => sum + u.events.length, 0);
     const observe = (result: 'accepted' | 'fenced' | 'failed'): void =>
       observer?.appended(result, count, (performance.now() - begin) / 1_000);
     try {
-      const outcome = await appendFenced(log, header, data, this.#lastSeq, signal);
+      const outcome = await appendFenced(log, header, data, this.#lastSeq, signal, onRetry);
       observe(outcome.outcome === 'accepted' ? 'accepted' : 'fenced');
       return outcome;
     } catch (error) {

@@ -19,6 +19,7 @@ const LONGEST_RETRY_MS = 1_000;
 
 /**
  * Appends until the log has given an answer, however often the connection fails meanwhile.
+ * @param onRetry told of each failure
  * @throws DEPOSED when `signal` aborts first: whether the entry was written is then not known
  */
 export async function appendFenced(
@@ -27,6 +28,7 @@ export async function appendFenced(
   data: Uint8Array,
   expectedLastSeq: number,
   signal: AbortSignal,
+  onRetry: (error: WattsweepError) => void = () => undefined,
 ): Promise<FencedOutcome> {
   for (let wait = FIRST_RETRY_MS; ; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
     if (signal.aborted)
@@ -38,6 +40,7 @@ export async function appendFenced(
       return await whoWrote(log, header, expectedLastSeq + 1);
     } catch (error) {
       if (!(error instanceof WattsweepError && error.code === 'NATS_UNREACHABLE')) throw error;
+      onRetry(error);
       await sleep(wait, undefined, { signal }).catch(() => undefined);
     }
   }

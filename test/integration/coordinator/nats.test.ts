@@ -82,7 +82,7 @@ test('a consumption and a watch end whenever their signal comes, also while they
     const stop = new AbortController();
     const begun = i % 2 === 0 ? link.consume('REPORTS', 1, stop.signal) : trainers.watch(stop.signal);
     setTimeout(() => stop.abort(), i / 2);
-    for await (const _message of begun);
+    while ((await begun.next()).done !== true);
   });
   await expect(Promise.all(ends)).resolves.toHaveLength(40);
 });

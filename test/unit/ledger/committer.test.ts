@@ -72,6 +72,7 @@ async function lead(log: SlowLog, id = 'one'): Promise<Scene> {
       actions.push(...then);
     },
     onRejected: (input) => rejected.push(input),
+    onRetry: () => undefined,
   });
   return { log, committer, actions, committed, rejected, ends, stop };
 }
