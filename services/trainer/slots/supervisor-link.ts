@@ -85,7 +85,7 @@ export class SupervisorLink {
     const [program = '', ...args] = options.supervisorCommand;
     const log = openSync(files.log, 'a');
     let exited = false;
-    // A session of its own: neither the service's end nor its terminal's takes the supervisor along.
+    // Detached (setsid): neither the service's end nor its terminal's takes the supervisor along.
     const child = spawn(program, [...args, options.slotDir], { detached: true, stdio: ['ignore', log, log] });
     closeSync(log);
     child.once('error', () => (exited = true));

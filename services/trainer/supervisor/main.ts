@@ -1,5 +1,5 @@
 /**
- * The slot supervisor: one process a slot, in a session of its own. It runs one attempt at a time and outlives the
+ * The slot supervisor: one process a slot, detached (setsid). It runs one attempt at a time and outlives the
  * trainer service, so that the service can be killed, restarted and upgraded while training goes on.
  *
  * Start: `node main.js SLOT_DIR`, with slot.json written by the service. It imports nothing but Node's own modules: it
@@ -178,7 +178,7 @@ if (slot === undefined) {
   process.stderr.write(`no slot.json in ${slotDir}\n`);
   process.exit(1);
 }
-// A terminal's Ctrl-C and a closed session reach the service, which decides; the supervisor stays until it is told.
+// A terminal's Ctrl-C and its end reach the service, which decides; the supervisor stays until it is told.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
 const supervisor = new Supervisor(slot, slotFile);
 process.on('SIGTERM', () => supervisor.leave());
