@@ -57,7 +57,7 @@ const trainedLines = (): Line[] => {
 function expectWhole(ledger: Ledger, trials: number, epochs: number): void {
   expect(ledger.of('trial_created')).toHaveLength(trials);
   const ended = ledger.of('trial_ended');
-  expect(ended.map((event) => event.state)).toEqual(ended.map(() => 'succeeded'));
+  expect(ended.filter((event) => event.state !== 'succeeded')).toEqual([]);
   expect([...ledger.count('trial_ended', (event) => event.trialId).values()]).toEqual(Array(trials).fill(1));
   const accepted = ledger.count('epoch_accepted', (event) => `${event.trialId} ${event.record.epoch}`);
   expect(accepted.size).toBe(trials * epochs);
@@ -225,7 +225,7 @@ describe('a training process is killed', () => {
     for (const file of files.filter((name) => name.endsWith('spool.jsonl'))) {
       const dir = join(attempts, file, '..');
       const spool = readFileSync(join(attempts, file), 'utf8');
-      if (!spool.includes('"epoch"') || readdirSync(dir).includes('exit.json')) continue;
+      if (!spool.includes('"type":"epoch"') || readdirSync(dir).includes('exit.json')) continue;
       const run = JSON.parse(readFileSync(join(dir, 'run.json'), 'utf8')) as { pid: number };
       return { pid: run.pid };
     }
