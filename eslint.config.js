@@ -49,7 +49,11 @@ export default tseslint.config(
         'error',
         {
           allow: [
-            { from: 'package', package: '@grafana/grafana-foundation-sdk', name: ['Dashboard', 'DashboardBuilder'] },
+            {
+              from: 'package',
+              package: '@grafana/grafana-foundation-sdk',
+              name: ['Dashboard', 'DashboardBuilder'],
+            },
           ],
         },
       ],

@@ -1,5 +1,4 @@
 /** Small builders for tests of the core: a sweep, a fleet, reports; and a world that feeds the core. */
-import { createHash } from 'node:crypto';
 import {
   decide,
   initialState,
@@ -191,5 +190,3 @@ export const freeze = (state: State): string =>
     if (typeof value === 'number' && !Number.isFinite(value)) return { number: String(value) };
     return value;
   });
-
-export const digest = (state: State): string => createHash('sha256').update(freeze(state)).digest('hex');

@@ -19,12 +19,7 @@ export interface AttemptKey {
 
 /** A parameter's value, as it stands in the sweep file. */
 export type ParameterValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly ParameterValue[]
-  | { readonly [key: string]: ParameterValue };
+  string | number | boolean | null | readonly ParameterValue[] | { readonly [key: string]: ParameterValue };
 
 export type Parameters = Readonly<Record<string, ParameterValue>>;
 
@@ -76,14 +71,7 @@ export interface TimeWindow {
 
 /** Why an attempt ended, as the runner or the supervisor saw it. */
 export type AttemptEndClass =
-  | 'completed'
-  | 'stopped'
-  | 'diverged'
-  | 'crashed'
-  | 'out_of_memory'
-  | 'refused'
-  | 'preempted'
-  | 'lost';
+  'completed' | 'stopped' | 'diverged' | 'crashed' | 'out_of_memory' | 'refused' | 'preempted' | 'lost';
 
 /** Runner (or supervisor, for `end` after a crash) to service. Numbers may be non-finite: see {@link encodeLine}. */
 export type RunnerLine =
