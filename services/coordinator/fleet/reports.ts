@@ -24,6 +24,8 @@ export interface ReportsOptions {
   readonly log: Logger;
   /** Called with the number of reports taken from the stream. */
   readonly onConsumed: (count: number) => void;
+  /** @default 30000 */
+  readonly trimEveryMs?: number;
 }
 
 /** Stops reading while this much waits for the ledger. */
@@ -52,7 +54,7 @@ export async function feedReports(
   }
   let caughtUp = from > lastSeq;
   if (caughtUp) onCaughtUp();
-  const trimming = setInterval(() => void trim(options), TRIM_EVERY_MS);
+  const trimming = setInterval(() => void trim(options), options.trimEveryMs ?? TRIM_EVERY_MS);
   try {
     for await (const message of link.consume(REPORTS_STREAM, from, signal)) {
       const inputs = inputsOf(message.data, message.seq, options);

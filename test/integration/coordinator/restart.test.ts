@@ -82,6 +82,8 @@ test('a restart in order shows the same sweeps, trials and decisions', async () 
   const after = new Client(two.grpcAddress);
   later(() => close(after));
   expect(await after.sweep(sweepId)).toEqual(shown);
+  const metrics = await (await fetch(`http://${two.httpAddress}/metrics`)).text();
+  expect(metrics).toMatch(/^wattsweep_reports_consumed_total.* 0$/m);
   const again = await loadLedger(new JetStreamLog(link));
   expect(again.state.sweeps).toEqual(folded.state.sweeps);
   expect(again.state.term).toBe(folded.state.term + 1);
