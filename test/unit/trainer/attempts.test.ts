@@ -49,6 +49,27 @@ describe('a command', () => {
     ]);
   });
 
+  it('names files from where the trainer was started, and nothing else', () => {
+    const filled = fillCommand(
+      ['node', 'package.json', '-m', 'test', 'services/trainer/index.ts', 'none.py'],
+      {},
+      attempt,
+    );
+    const here = process.cwd();
+    expect(filled).toEqual([
+      'node',
+      join(here, 'package.json'),
+      '-m',
+      'test',
+      join(here, 'services/trainer/index.ts'),
+      'none.py',
+    ]);
+    expect(fillCommand(['services', './bin/wattsweep.js'], {}, attempt)).toEqual([
+      'services',
+      join(here, 'bin/wattsweep.js'),
+    ]);
+  });
+
   it('is refused when it uses what the trial does not have', () => {
     expect(() => fillCommand(['x', '{lr}'], { lr_peak: 1 }, attempt)).toThrow('{lr}');
     expect(() => fillCommand(['x', '{toString}'], {}, attempt)).toThrow('{toString}');

@@ -28,11 +28,16 @@ export const runCommand: RunRecipe = async (attempt, context) => {
     env: { ...process.env, ...environment(attempt) },
     // A group of its own, so that a stop reaches what the program started, and not the runner.
     detached: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   const reports = new Reports(context);
   const lines = new LineSplitter((line) => reports.take(line), MAX_LINE_BYTES);
   child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
+  const complaints = new Tail();
+  child.stderr.on('data', (chunk: Buffer) => {
+    process.stderr.write(chunk);
+    complaints.push(chunk);
+  });
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null } | Error>((resolve) => {
     child.on('error', resolve);
     child.on('close', (code, signal) => resolve({ code, signal }));
@@ -65,7 +70,7 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   lines.push(Buffer.from('\n'));
   reports.ignored += lines.dropped;
   kill('SIGKILL');
-  return ending(program, exit, asked, reports);
+  return ending(program, exit, asked, reports, complaints.lastLine);
 };
 
 function environment(attempt: AttemptSpec): Record<string, string> {
@@ -85,6 +90,23 @@ function environment(attempt: AttemptSpec): Record<string, string> {
     WATTSWEEP_RESUME_FROM: attempt.resumeFrom ?? '',
     OMP_NUM_THREADS: String(attempt.device.threads),
   };
+}
+
+const TAIL_BYTES = 4096;
+const SENTENCE_LENGTH = 300;
+
+/** The last words of a stream. */
+class Tail {
+  #tail = Buffer.alloc(0);
+
+  push(chunk: Buffer): void {
+    this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-TAIL_BYTES);
+  }
+
+  /** Where programs say what went wrong; empty when there is none. */
+  get lastLine(): string {
+    return this.#tail.toString('utf8').trim().split('\n').at(-1)?.trim().slice(0, SENTENCE_LENGTH) ?? '';
+  }
 }
 
 const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
@@ -139,6 +161,7 @@ function ending(
   exit: { code: number | null; signal: NodeJS.Signals | null } | Error,
   asked: boolean,
   reports: Reports,
+  lastWords: string,
 ): AttemptEnd {
   const crashed = (message: string, code = 'ATTEMPT_CRASHED'): AttemptEnd => ({
     class: 'crashed',
@@ -150,11 +173,14 @@ function ending(
     const how = exit.signal === null ? `exit code ${exit.code ?? ''}` : exit.signal;
     return { class: 'stopped', code: '', message: `${program} ended with ${how} after the request to stop` };
   }
+  const said = lastWords === '' ? '' : `: ${lastWords}`;
   const ignored = reports.ignored === 0 ? '' : `; ${reports.ignored} lines were no reports`;
   if (exit.signal !== null) {
-    return crashed(`${program} was ended by ${exit.signal} (${constants.signals[exit.signal]})${ignored}`);
+    return crashed(
+      `${program} was ended by ${exit.signal} (${constants.signals[exit.signal]})${said}${ignored}`,
+    );
   }
-  if (exit.code !== 0) return crashed(`${program} ended with exit code ${exit.code ?? ''}${ignored}`);
-  if (reports.count === 0) return crashed(`${program} ended without a report${ignored}`, 'NO_REPORT');
+  if (exit.code !== 0) return crashed(`${program} ended with exit code ${exit.code ?? ''}${said}${ignored}`);
+  if (reports.count === 0) return crashed(`${program} ended without a report${said}${ignored}`, 'NO_REPORT');
   return completed;
 }
