@@ -20,7 +20,7 @@ parser.add_argument("--batch-size", type=int, required=True)
 args = parser.parse_args()
 
 random.seed(int(os.environ.get("WATTSWEEP_SEED", "1")))
-best_possible = 0.95 - 0.12 * abs(math.log10(args.lr) + 1.5) - 0.01 * math.log2(args.batch_size / 32)
+best_possible = 0.95 - 0.12 * abs(math.log10(args.lr) + 1.2) - 0.01 * math.log2(args.batch_size / 32)
 
 for epoch in range(1, int(os.environ.get("WATTSWEEP_MAX_EPOCHS", "9")) + 1):
     time.sleep(0.2)
