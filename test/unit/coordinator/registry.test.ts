@@ -149,6 +149,15 @@ describe('the registry of trainers', () => {
     expect(inputs).toEqual(['trainer_seen a']);
   });
 
+  test('learns from the bucket what the watch missed', async () => {
+    start();
+    bucket.put('a', record('a'));
+    await wait(10);
+    bucket.putUnseen('a', record('a', { draining: true }));
+    await wait(TTL_MS + 100);
+    expect(inputs).toEqual(['trainer_seen a', 'trainer_seen a']);
+  });
+
   test('accuses nobody when the bucket does not answer', async () => {
     start();
     bucket.put('a', record('a'));
