@@ -53,11 +53,6 @@ export async function until(condition: () => boolean | Promise<boolean>, withinM
   }
 }
 
-export interface CallFailure {
-  readonly code: string;
-  readonly message: string;
-}
-
 /** The API with promises. */
 export class Client {
   readonly raw: CoordinatorServiceClient;
