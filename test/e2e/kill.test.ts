@@ -3,73 +3,17 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Ledger, readLedger } from './ledger.js';
-import { Sandbox, kill, root, until } from './support.js';
+import { allowCurve, expectWhole, trainedEpochs, writeCurveSweep } from './command-sweep.js';
+import { readLedger } from './ledger.js';
+import { Sandbox, kill, until } from './support.js';
 
 let box: Sandbox;
 beforeEach(() => (box = new Sandbox()));
 afterEach(() => box.close());
 
-const program = join(root, 'test', 'e2e', 'curve.mjs');
-const trained = (): string => join(box.dir, 'trained.jsonl');
-
-interface SweepFileOptions {
-  readonly trials: number;
-  readonly epochs: number;
-  readonly epochSeconds: number;
-}
-
-function writeSweep({ trials, epochs, epochSeconds }: SweepFileOptions): string {
-  const path = join(box.dir, 'sweep.yaml');
-  const rates = Array.from({ length: trials }, (_, i) => i + 1);
-  writeFileSync(
-    path,
-    [
-      'name: killed',
-      `command: [${[process.execPath, program, trained(), String(epochSeconds), '{lr}'].map((part) => JSON.stringify(part)).join(', ')}]`,
-      'objective: { metric: score, goal: maximize }',
-      `max_epochs: ${epochs}`,
-      `sweep: { lr: [${rates.join(', ')}] }`,
-    ].join('\n'),
-  );
-  return path;
-}
-
-interface Line {
-  readonly trial: string;
-  readonly pid: number;
-  readonly epoch: number;
-  readonly at: number;
-}
-
-const trainedLines = (): Line[] => {
-  try {
-    return readFileSync(trained(), 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Line);
-  } catch {
-    return [];
-  }
-};
-
-/** Every trial ended once, as a success, with each of its epochs accepted once. */
-function expectWhole(ledger: Ledger, trials: number, epochs: number): void {
-  expect(ledger.of('trial_created')).toHaveLength(trials);
-  const ended = ledger.of('trial_ended');
-  expect(ended.filter((event) => event.state !== 'succeeded')).toEqual([]);
-  expect([...ledger.count('trial_ended', (event) => event.trialId).values()]).toEqual(Array(trials).fill(1));
-  const accepted = ledger.count('epoch_accepted', (event) => `${event.trialId} ${event.record.epoch}`);
-  expect(accepted.size).toBe(trials * epochs);
-  expect(new Set(accepted.values())).toEqual(new Set([1]));
-  expect(ledger.of('sweep_ended').map((event) => event.state)).toEqual(['completed']);
-}
-
-const allow = ['--allow-command', process.execPath];
-
 describe('a trainer service is killed and stays away', () => {
   it('its trials run elsewhere; each ends once and no epoch counts twice', async () => {
-    const sweep = writeSweep({ trials: 6, epochs: 8, epochSeconds: 0.25 });
+    const sweep = writeCurveSweep(box, { trials: 6, epochs: 8, epochSeconds: 0.25 });
     const up = box.up([
       sweep,
       '--trainers',
@@ -80,12 +24,12 @@ describe('a trainer service is killed and stays away', () => {
       '4s',
       '--trainer-ttl',
       '1s',
-      ...allow,
+      ...allowCurve,
     ]);
     const words = () => up.words;
     await until(
       'both trainers train',
-      () => new Set(trainedLines().map((line) => line.trial)).size >= 2 && trainedLines().length >= 6,
+      () => new Set(trainedEpochs(box).map((line) => line.trial)).size >= 2 && trainedEpochs(box).length >= 6,
       { words },
     );
     const victim = await until('there is a second trainer', secondTrainer, { words });
@@ -116,12 +60,21 @@ describe('a trainer service is killed and stays away', () => {
 
 describe('the coordinator is killed', () => {
   it('training goes on meanwhile, and what was trained is accepted when it is back', async () => {
-    const sweep = writeSweep({ trials: 3, epochs: 16, epochSeconds: 0.25 });
+    const sweep = writeCurveSweep(box, { trials: 3, epochs: 16, epochSeconds: 0.25 });
     const nats = box.wattsweep(['nats', '--port', '0', '--data', box.data]);
     const url = await until('NATS listens', () => /nats:\/\/\S+/.exec(nats.stderr)?.[0].replace(';', ''), {
       words: () => nats.words,
     });
-    const trainer = box.wattsweep(['trainer', '--nats', url, '--data', box.data, '--id', 'box', ...allow]);
+    const trainer = box.wattsweep([
+      'trainer',
+      '--nats',
+      url,
+      '--data',
+      box.data,
+      '--id',
+      'box',
+      ...allowCurve,
+    ]);
     // A fixed port: the second coordinator comes back where the first was.
     const port = String(20_000 + (process.pid % 20_000));
     const coordinate = () =>
@@ -149,7 +102,9 @@ describe('the coordinator is killed', () => {
       { words: () => first.words + trainer.words },
     );
 
-    await until('it trains', () => trainedLines().length >= 3, { words: () => first.words + trainer.words });
+    await until('it trains', () => trainedEpochs(box).length >= 3, {
+      words: () => first.words + trainer.words,
+    });
     kill(first.child.pid ?? 0);
     const killedAt = Date.now();
     await sleep(2500);
@@ -165,7 +120,7 @@ describe('the coordinator is killed', () => {
       service.child.kill('SIGTERM');
       await service.exit;
     }
-    const meanwhile = trainedLines().filter(({ at }) => at > killedAt + 100 && at < backAt);
+    const meanwhile = trainedEpochs(box).filter(({ at }) => at > killedAt + 100 && at < backAt);
     expect(meanwhile.length).toBeGreaterThanOrEqual(3);
     const ledger = await readLedger(join(box.data, 'jetstream'));
     expectWhole(ledger, 3, 16);
