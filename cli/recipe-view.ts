@@ -7,6 +7,7 @@ import type { ParameterValue, Parameters } from '../services/trainer/protocol/ru
 import {
   type Architecture,
   type ParameterLayer,
+  layersByKind,
   parameterCount,
   resnetV2,
   stepsPerEpoch,
@@ -79,6 +80,8 @@ function showArchitecture(
   json: boolean,
 ): void {
   const architecture = resnetV2(settings.depth);
+  const kinds = layersByKind(architecture);
+  const layers = Object.values(kinds).reduce((sum, count) => sum + count, 0);
   const steps = stepsPerEpoch(settings.trainImages, settings.batchSize);
   if (json) {
     printJson({
@@ -86,7 +89,8 @@ function showArchitecture(
       depth: architecture.depth,
       trainable: architecture.trainable,
       nonTrainable: architecture.nonTrainable,
-      layers: architecture.layers.length,
+      layers,
+      layersByKind: kinds,
       stepsPerEpoch: steps,
       forwardMacs: architecture.forwardMacs,
     });
@@ -97,7 +101,9 @@ function showArchitecture(
   print(layerTable(architecture));
   print('');
   const count = (n: number): string => n.toLocaleString('en');
-  print(`${architecture.layers.length} layers with parameters, depth ${architecture.depth}`);
+  print(
+    `depth ${architecture.depth}: ${architecture.layers.length} layers with parameters, ${layers} as Keras counts them`,
+  );
   print(
     `${count(architecture.trainable)} trainable parameters, ${count(architecture.nonTrainable)} moving statistics`,
   );

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   batchNorms,
   isDepth,
+  layersByKind,
   parameterTensors,
   resnetV2,
   stepsPerEpoch,
@@ -28,6 +29,12 @@ describe('ResNet v2', () => {
       expect([of('conv'), of('batch-norm')]).toEqual([convolutions, norms]);
     },
   );
+
+  it('has as many layers as the same network in Keras', () => {
+    const kinds = layersByKind(resnetV2(56));
+    expect(kinds).toMatchObject({ conv: 58, 'batch-norm': 55, relu: 55, add: 18 });
+    expect(Object.values(kinds).reduce((sum, count) => sum + count, 0)).toBe(190);
+  });
 
   it('has Keras sums by kind at depth 56', () => {
     const tensors = parameterTensors(resnetV2(56));

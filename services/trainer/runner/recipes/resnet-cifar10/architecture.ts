@@ -163,6 +163,26 @@ export function resnetV2(depth: number): Architecture {
   };
 }
 
+/**
+ * Layers by kind, as Keras counts them for the same network (`len(model.layers)` is their sum, 190 for depth 56): input,
+ * ReLU, addition, pooling and flattening are layers there, too.
+ */
+export function layersByKind(architecture: Architecture): Readonly<Record<string, number>> {
+  const count = (kind: ParameterLayer['kind']): number =>
+    architecture.layers.filter((layer) => layer.kind === kind).length;
+  const norms = count('batch-norm');
+  return {
+    input: 1,
+    conv: count('conv'),
+    'batch-norm': norms,
+    relu: norms,
+    add: architecture.units.length,
+    'average-pooling': 1,
+    flatten: 1,
+    dense: count('dense'),
+  };
+}
+
 /** One tensor of the flat parameter vector. */
 export interface ParameterTensor {
   /** Layer and role, e.g. `stem_conv/kernel`. */
