@@ -140,7 +140,7 @@ describe('plan', () => {
 describe('recipe', () => {
   it('counts parameters and layers', async () => {
     const { stdout } = await box.wattsweep(['recipe', 'resnet-cifar10', '--set', 'depth=56', '--json']).exit;
-    expect(JSON.parse(stdout)).toMatchObject({ trainable: 1_663_338, nonTrainable: 10_400, layers: 114 });
+    expect(JSON.parse(stdout)).toMatchObject({ trainable: 1_663_338, nonTrainable: 10_400, layers: 190 });
   });
 
   it('refuses a depth that is none', async () => {
