@@ -14,9 +14,16 @@ import {
 } from '../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
 import { scheduleTable } from '../services/trainer/runner/recipes/resnet-cifar10/schedule.js';
 import { type Settings, parseSettings } from '../services/trainer/runner/recipes/resnet-cifar10/settings.js';
-import type { RecipeFlags } from './commands/recipe.js';
 import { formatParameter } from './format.js';
+import type { JsonOption } from './options.js';
 import { print, printJson, table } from './output.js';
+
+/** Flags of `recipe`, as commander hands them over. */
+export interface RecipeFlags extends JsonOption {
+  readonly set: readonly string[];
+  readonly schedule?: boolean;
+  readonly maxEpochs: number;
+}
 
 export function listRecipes(json: boolean): void {
   const all = [...recipes.values()];

@@ -1,11 +1,6 @@
 import type { Command } from 'commander';
-import { type JsonOption, parseCount, withJson, withSet } from '../options.js';
-
-export interface RecipeFlags extends JsonOption {
-  readonly set: readonly string[];
-  readonly schedule?: boolean;
-  readonly maxEpochs: number;
-}
+import { parseCount, withJson, withSet } from '../options.js';
+import type { RecipeFlags } from '../recipe-view.js';
 
 export function register(program: Command): void {
   const command = program
