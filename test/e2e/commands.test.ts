@@ -1,0 +1,123 @@
+/** The commands about sweeps, against one running `up`. */
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ExitCode, errorRegistry } from '../../proto/errors.js';
+import { allowCurve, trainedEpochs, writeCurveSweep } from './command-sweep.js';
+import { type Finished, type Running, Sandbox, until } from './support.js';
+
+let box: Sandbox;
+let up: Running;
+beforeAll(async () => {
+  box = new Sandbox();
+  up = box.up([...allowCurve]);
+  await until('it is up', () => up.stdout.includes('trainers'), { words: () => up.words });
+});
+afterAll(() => box.close());
+
+const wattsweep = (...args: string[]): Promise<Finished> => box.wattsweep([...args, '--data', box.data]).exit;
+
+async function submit(...args: string[]): Promise<string> {
+  const { stdout, stderr, exitCode } = await wattsweep('submit', ...args);
+  expect(exitCode, stderr).toBe(0);
+  return stdout.trim();
+}
+
+interface Status {
+  readonly sweep: { readonly state: string };
+  readonly trials: readonly {
+    readonly trialId: string;
+    readonly state: string;
+    readonly epoch: number;
+    readonly joules: number | null;
+  }[];
+}
+
+const status = async (sweepId: string): Promise<Status> => (await box.ask(['status', sweepId])) as Status;
+
+describe('a sweep', () => {
+  it('is submitted, watched to its end, explained and reported', async () => {
+    const file = writeCurveSweep(box, { trials: 3, epochs: 3, epochSeconds: 0.2 });
+    const sweepId = await submit(file, '--set', 'stopping=asha', '--request-id', 'one');
+    expect(await submit(file, '--set', 'stopping=asha', '--request-id', 'one')).toBe(sweepId);
+
+    const watched = await wattsweep('watch', sweepId, '--json');
+    const updates = watched.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Status);
+    expect(updates.at(-1)?.sweep.state).toBe('completed');
+    const { trials } = await status('latest');
+    expect(trials.map(({ trialId }) => trialId)).toEqual(['t0001', 't0002', 't0003']);
+    expect(trials.map(({ joules }) => joules)).not.toContain(0);
+
+    const stopped = trials.find(({ state }) => state === 'stopped');
+    const explained = await wattsweep('explain', stopped?.trialId ?? 't0001');
+    expect(explained.stdout).toMatch(/epoch 1, asha@1 at rung 1: (stop|continue)\. [\d.]+ is rank \d of \d/);
+
+    const out = join(box.dir, 'out');
+    const report = await wattsweep('report', sweepId, '--out', out);
+    expect(report.exitCode, report.stderr).toBe(0);
+    expect(readdirSync(out).sort()).toEqual(['report.html', 'report.json', 'report.md']);
+    const json = (await box.ask(['report', sweepId])) as { sweep: { sweepId: string } };
+    expect(json.sweep.sweepId).toBe(sweepId);
+    expect((await wattsweep('report', sweepId)).stdout).toBe(readFileSync(join(out, 'report.md'), 'utf8'));
+  });
+
+  it('can be paused, resumed and stopped', async () => {
+    const before = trainedEpochs(box).length;
+    const sweepId = await submit(writeCurveSweep(box, { trials: 2, epochs: 100, epochSeconds: 0.1 }));
+    await until('it trains', () => trainedEpochs(box).length > before, { words: () => up.words });
+    expect((await wattsweep('pause', sweepId)).stdout.trim()).toBe(`${sweepId} paused`);
+    await until('nothing runs', async () =>
+      (await status(sweepId)).trials.every(({ state }) => state !== 'running'),
+    );
+    const paused = trainedEpochs(box).length;
+    expect((await wattsweep('resume', sweepId)).stdout.trim()).toBe(`${sweepId} running`);
+    await until('it trains again', () => trainedEpochs(box).length > paused, { words: () => up.words });
+    expect((await wattsweep('stop', sweepId)).exitCode).toBe(0);
+    await until('it has ended', async () => (await status(sweepId)).sweep.state === 'stopped');
+    const again = await wattsweep('stop', sweepId);
+    expect([again.exitCode, again.stderr]).toEqual([
+      errorRegistry.SWEEP_ENDED.exit,
+      expect.stringContaining('error[SWEEP_ENDED]'),
+    ]);
+  });
+
+  it('that no slot here could ever run is refused at once', async () => {
+    const file = writeCurveSweep(box, { trials: 1, epochs: 1, epochSeconds: 0.1 });
+    const { exitCode, stderr } = await wattsweep('submit', file, '--set', 'resources.device=Imaginary 9000');
+    expect(stderr).toContain('error[NOT_ENOUGH_SLOTS]');
+    expect(stderr).toContain('Imaginary 9000');
+    expect(exitCode).toBe(errorRegistry.NOT_ENOUGH_SLOTS.exit);
+  });
+
+  it('of a program that this box does not allow is refused with the way to allow it', async () => {
+    const file = join(box.dir, 'other.yaml');
+    writeFileSync(
+      file,
+      'name: x\ncommand: [make, train]\nobjective: { metric: score, goal: maximize }\nmax_epochs: 1\n',
+    );
+    const sweepId = await submit(file);
+    const { trials } = await until('it has ended', async () => {
+      const answer = await status(sweepId);
+      return answer.sweep.state === 'completed' && answer;
+    });
+    expect(trials).toMatchObject([
+      { state: 'failed', errorCode: 'RECIPE_NOT_OFFERED', reason: expect.stringContaining('make') as string },
+    ]);
+  });
+});
+
+describe('what does not exist', () => {
+  it.each([
+    [['status', 'nothing'], 'SWEEP_NOT_FOUND'],
+    [['explain', 't9999'], 'TRIAL_NOT_FOUND'],
+    [['pause', 'nothing'], 'SWEEP_NOT_FOUND'],
+    [['report', 'nothing'], 'SWEEP_NOT_FOUND'],
+  ] as const)('%j: %s', async (args, code) => {
+    const { exitCode, stderr, stdout } = await wattsweep(...args);
+    expect([exitCode, stdout]).toEqual([ExitCode.notFound, '']);
+    expect(stderr).toContain(`error[${code}]`);
+  });
+});
