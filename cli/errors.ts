@@ -2,7 +2,7 @@
  * From a failure to words and an exit code. Codes, exits and advice come from `proto/errors.ts`; nothing here invents one.
  */
 import { CommanderError } from 'commander';
-import { ExitCode, WattsweepError, errorRegistry, isErrorCode } from '../proto/errors.js';
+import { type ErrorCode, ExitCode, WattsweepError, errorRegistry, isErrorCode } from '../proto/errors.js';
 import { note, noteColors } from './output.js';
 
 /** Ends the command with an exit code after it has said everything itself. */
@@ -13,9 +13,9 @@ export class Exit extends Error {
   }
 }
 
-/** Set-up (plain JavaScript, runs before anything is installed) has codes of its own: `WS-SETUP-...`. */
+/** Set-up is plain JavaScript that runs before anything is compiled, so its errors are no {@link WattsweepError}. */
 interface SetupFailure extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly advice: string;
   readonly detail?: string;
 }
@@ -31,11 +31,7 @@ export function toWattsweepError(error: unknown): WattsweepError {
   }
   if (isSetupFailure(error)) {
     const detail = error.detail ? `\n${error.detail.replace(/^/gm, '  | ')}` : '';
-    const code = error.code === 'WS-SETUP-NATS' ? 'NATS_TOO_OLD' : 'SETUP_FAILED';
-    return new WattsweepError(code, `${error.message} (${error.code})${detail}`, {
-      advice: error.advice,
-      cause: error,
-    });
+    return new WattsweepError(error.code, error.message + detail, { advice: error.advice, cause: error });
   }
   return new WattsweepError('INTERNAL', error instanceof Error ? error.message : String(error), {
     cause: error,

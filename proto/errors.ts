@@ -51,6 +51,8 @@ const entry = (status: GrpcStatus, retryable: boolean, exit: number, advice: str
 
 const { internal, badInput, notFound, environment } = ExitCode;
 
+const setup = (advice: string): ErrorEntry => entry('FAILED_PRECONDITION', true, environment, advice);
+
 export const errorRegistry = {
   // The sweep file and the command line.
   SPEC_SYNTAX: entry('INVALID_ARGUMENT', false, badInput, 'Mend the YAML at the place named.'),
@@ -219,12 +221,26 @@ export const errorRegistry = {
     environment,
     'Use the one that runs, or give this one another --data folder.',
   ),
-  SETUP_FAILED: entry(
-    'FAILED_PRECONDITION',
-    true,
-    environment,
-    'Follow the sentence above, then run the command again.',
-  ),
+  START_FAILED: entry('FAILED_PRECONDITION', true, environment, 'Read the log named, then run it again.'),
+
+  // Set-up (setup/*.mjs), which gives its own advice in each case.
+  SETUP_NODE: setup('Install Node.js 20 or newer.'),
+  SETUP_PLATFORM: setup('Use Linux with glibc on x86_64 or arm64, or an Apple silicon Mac.'),
+  SETUP_PYTHON: setup('Install Python 3.8 or newer, or name one in WATTSWEEP_PYTHON.'),
+  SETUP_PIP: setup('Install pip for that Python.'),
+  SETUP_CXX: setup('Install g++ 8 or newer, or name a C++17 compiler in CXX.'),
+  SETUP_TOOL: setup('Install the tool named; only the tests need it.'),
+  SETUP_NPM: setup('Check that npm is here and reaches its registry.'),
+  SETUP_LOCK: setup('Undo the change to package.json or to its lock file, or bring the two together.'),
+  SETUP_DOWNLOAD: setup('Check that this machine reaches its Python package index, and run it again.'),
+  SETUP_CHECKSUM: setup('Check the mirror or proxy in between; nothing was kept.'),
+  SETUP_UNPACK: setup('Run it again; if that does not help, remove downloads/ in the cache.'),
+  SETUP_CACHE: setup('Point WATTSWEEP_HOME at a folder of yours.'),
+  SETUP_DISK_FULL: setup('Free some space, or point WATTSWEEP_HOME at a larger disk.'),
+  SETUP_ENGINE: setup('Read the lines below the error; on x86_64 TensorFlow needs a CPU with AVX.'),
+  SETUP_GPU: setup('Update the NVIDIA driver, or set WATTSWEEP_GPU=0 to train on the CPU.'),
+  SETUP_BUILD: setup('Mend the source file named.'),
+  SETUP_GEN: setup('Mend the generator named.'),
 
   INTERNAL: entry(
     'INTERNAL',

@@ -73,7 +73,7 @@ await runMain(async () => {
   for (const { name, program, args, cwd } of generators(root)) {
     const ran = await run(program, args, { cwd });
     if (ran.code !== 0)
-      throw new SetupError('WS-SETUP-GEN', `The generator ${name} failed.`, 'Mend it and run it again.', {
+      throw new SetupError('SETUP_GEN', `The generator ${name} failed.`, 'Mend it and run it again.', {
         detail: lastWords(ran),
       });
   }

@@ -47,13 +47,13 @@ export async function ready({ need, quiet = false, ...options }) {
   setQuiet(quiet);
   if (Number(process.versions.node.split('.')[0]) < MINIMUM_NODE) {
     throw new SetupError(
-      'WS-SETUP-NODE',
+      'SETUP_NODE',
       `Node.js ${process.versions.node} is too old.`,
       `Install Node.js ${MINIMUM_NODE} or newer.`,
     );
   }
   if (process.platform === 'win32') {
-    throw new SetupError('WS-SETUP-PLATFORM', 'Windows itself is not supported.', 'Use WSL 2.');
+    throw new SetupError('SETUP_PLATFORM', 'Windows itself is not supported.', 'Use WSL 2.');
   }
   /** @type {Partial<Record<Need, unknown>>} */
   const places = {};
@@ -93,7 +93,7 @@ async function main() {
   const unknown = need.find((name) => !(name in PIECES));
   if (unknown)
     throw new SetupError(
-      'WS-SETUP-USAGE',
+      'USAGE',
       `There is no piece "${unknown}".`,
       `The pieces are ${Object.keys(PIECES).join(', ')}.`,
     );

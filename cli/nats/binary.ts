@@ -7,6 +7,6 @@ export async function natsBinary(
 ): Promise<string> {
   const { nats } = await ready({ need: ['nats'], ...(named === undefined ? {} : { natsServer: named }) });
   if (typeof nats !== 'string')
-    throw new WattsweepError('SETUP_FAILED', 'set-up did not say where nats-server is');
+    throw new WattsweepError('INTERNAL', 'set-up did not say where nats-server is');
   return nats;
 }

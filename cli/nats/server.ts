@@ -74,7 +74,7 @@ export function natsConfig(options: NatsOptions): string {
 
 /**
  * Starts a server and waits until it listens.
- * @throws PORT_IN_USE, NATS_TOO_OLD, SETUP_FAILED (with its last words) when it does not come up.
+ * @throws PORT_IN_USE, NATS_TOO_OLD, START_FAILED (with its last words) when it does not come up.
  */
 export async function startNatsServer(options: NatsOptions): Promise<NatsProcess> {
   await checkNatsVersion(options.binary);
@@ -129,7 +129,7 @@ function lastWords(log: string, from: number): string {
 function startFailure(options: NatsOptions, words: string, cause: Error | null): WattsweepError {
   if (/address already in use/.test(words)) return portInUse(options.host, options.port);
   const said = words === '' ? (cause?.message ?? 'it did not say why') : words;
-  return new WattsweepError('SETUP_FAILED', `nats-server did not start: ${said}`, { cause });
+  return new WattsweepError('START_FAILED', `nats-server did not start: ${said}`, { cause });
 }
 
 const portInUse = (host: string, port: number): WattsweepError =>

@@ -169,7 +169,7 @@ export interface WattsweepChildOptions {
 
 /**
  * Starts `wattsweep ARGS` and waits for its word that it is ready.
- * @throws what the child said of its failure, else SETUP_FAILED with the place of its log.
+ * @throws what the child said of its failure, else START_FAILED with the place of its log.
  */
 export async function startWattsweep(name: string, options: WattsweepChildOptions): Promise<StartedProcess> {
   const log = openSync(options.logFile, 'a');
@@ -188,7 +188,7 @@ export async function startWattsweep(name: string, options: WattsweepChildOption
       sleep(options.readyWithinMs, null, { signal: timer.signal }).then(() => {
         child.kill('SIGKILL');
         throw new WattsweepError(
-          'SETUP_FAILED',
+          'START_FAILED',
           `${name} was not ready in ${options.readyWithinMs / 1000} s`,
           {
             advice: `Read ${options.logFile}.`,
@@ -213,7 +213,7 @@ function firstWord(name: string, child: ChildProcess, logFile: string): Promise<
       // Its last message may still be on its way through the channel.
       setTimeout(() => {
         reject(
-          new WattsweepError('SETUP_FAILED', `${name} ended at once (${how})`, {
+          new WattsweepError('START_FAILED', `${name} ended at once (${how})`, {
             advice: `Read ${logFile}.`,
           }),
         );

@@ -1,9 +1,14 @@
-/** What set-up says when it cannot go on: a code to search for, what happened, and one thing to do about it. */
+/**
+ * What set-up says when it cannot go on: a code of the registry (proto/errors.ts), what happened, and one thing to do
+ * about it. Set-up runs before anything is installed or compiled, so it knows the registry by its types only.
+ */
+
+/** @typedef {import('../../proto/errors.js').ErrorCode} ErrorCode */
 
 /** Thrown for every failure that set-up foresees. Anything else is a bug and keeps its stack. */
 export class SetupError extends Error {
   /**
-   * @param {string} code `WS-SETUP-...`
+   * @param {ErrorCode} code
    * @param {string} message what happened, one sentence
    * @param {string} advice what to do, one sentence
    * @param {{cause?: unknown, detail?: string}} [more] `detail` is a failed tool's own last words
@@ -37,19 +42,19 @@ export const isDiskFull = (error) =>
  */
 export const diskFull = (folder, more) =>
   new SetupError(
-    'WS-SETUP-DISK-FULL',
+    'SETUP_DISK_FULL',
     `There is no space left under ${folder}.`,
     'Free some, or point WATTSWEEP_HOME at a larger disk; what was fetched and verified so far is kept.',
     more,
   );
 
 /**
- * The same numbers as in proto/errors.ts: 2 for a wrong call, 4 when this machine lacks something, 1 for a fault of ours.
+ * The registry's exit codes: 2 for a wrong call, 4 when this machine lacks something, 1 for a fault of ours.
  * @param {unknown} error
  */
 function exitCodeOf(error) {
   if (!(error instanceof SetupError)) return 1;
-  return error.code === 'WS-SETUP-USAGE' ? 2 : 4;
+  return error.code === 'USAGE' ? 2 : 4;
 }
 
 /**

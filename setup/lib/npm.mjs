@@ -33,7 +33,7 @@ export async function npm(args, cwd, what) {
   if (ran.code === 0) return ran.stdout;
   if (ran.missing)
     throw new SetupError(
-      'WS-SETUP-NPM',
+      'SETUP_NPM',
       'There is no npm on PATH.',
       'Install Node.js with npm (version 10 or newer).',
     );
@@ -42,14 +42,14 @@ export async function npm(args, cwd, what) {
   const detail = ran.stderr.trim().split('\n').slice(0, 12).join('\n');
   if (ran.stderr.includes('EUSAGE')) {
     throw new SetupError(
-      'WS-SETUP-LOCK',
+      'SETUP_LOCK',
       `The lock file in ${cwd} does not fit its package.json, so npm would not install ${what}.`,
       'Undo what changed one of them, or run npm install --package-lock-only there.',
       { detail },
     );
   }
   throw new SetupError(
-    'WS-SETUP-NPM',
+    'SETUP_NPM',
     `npm could not install ${what}.`,
     'Check that this machine reaches its npm registry (npm ping; proxy: HTTPS_PROXY) and run it again.',
     { detail },

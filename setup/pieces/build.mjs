@@ -110,7 +110,7 @@ async function transpile(root, files) {
       ? `${first.location.file}:${first.location.line}:${first.location.column}: `
       : '';
     throw new SetupError(
-      'WS-SETUP-BUILD',
+      'SETUP_BUILD',
       `The sources could not be compiled: ${where}${first?.text ?? error.message}.`,
       'Mend the file and run it again.',
       { cause: error },

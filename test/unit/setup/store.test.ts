@@ -60,7 +60,7 @@ describe('a piece of the cache', () => {
       return Promise.reject(Object.assign(new Error('write'), { code: 'ENOSPC' }));
     };
     const failure = ensurePiece({ name: 'thing', folder, make });
-    await expect(failure).rejects.toMatchObject({ code: 'WS-SETUP-DISK-FULL' });
+    await expect(failure).rejects.toMatchObject({ code: 'SETUP_DISK_FULL' });
     expect(existsSync(folder)).toBe(false);
     expect(box.leftovers).toEqual([]);
   });
@@ -69,7 +69,7 @@ describe('a piece of the cache', () => {
     const box = new Sandbox();
     const make = () => Promise.reject(new Error('began'));
     const failure = ensurePiece({ name: 'thing', folder: join(box.home, 'a', 'b'), make, spaceBytes: 1e18 });
-    await expect(failure).rejects.toMatchObject({ code: 'WS-SETUP-DISK-FULL' });
+    await expect(failure).rejects.toMatchObject({ code: 'SETUP_DISK_FULL' });
   });
 
   it('is made once by two processes at the same time', async () => {
