@@ -10,10 +10,8 @@ import {
   layersByKind,
   parameterCount,
   resnetV2,
-  stepsPerEpoch,
 } from '../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
-import { scheduleTable } from '../services/trainer/runner/recipes/resnet-cifar10/schedule.js';
-import { type Settings, parseSettings } from '../services/trainer/runner/recipes/resnet-cifar10/settings.js';
+import { type RecipeSummary, summarize } from '../services/trainer/runner/recipes/resnet-cifar10/summary.js';
 import { formatParameter } from './format.js';
 import type { JsonOption } from './options.js';
 import { print, printJson, table } from './output.js';
@@ -48,9 +46,9 @@ export function showRecipe(name: string, flags: RecipeFlags): void {
     showParameters(descriptor, given, flags.json ?? false);
     return;
   }
-  const settings = parseSettings(given, flags.maxEpochs);
-  if (flags.schedule) showSchedule(settings, flags);
-  else showArchitecture(descriptor, given, settings, flags.json ?? false);
+  const summary = summarize(given, flags.maxEpochs);
+  if (flags.schedule) showSchedule(summary, flags.json ?? false);
+  else showArchitecture(descriptor, given, summary, flags.json ?? false);
 }
 
 /** `key=value` pairs; a value is read as YAML, as in the sweep file. */
@@ -83,23 +81,24 @@ const bounds = (min: number | undefined, max: number | undefined): string =>
 function showArchitecture(
   descriptor: RecipeDescriptor,
   given: Parameters,
-  settings: Settings,
+  summary: RecipeSummary,
   json: boolean,
 ): void {
-  const architecture = resnetV2(settings.depth);
+  const depth = Number(given['depth'] ?? descriptor.parameters['depth']?.default);
+  const architecture = resnetV2(depth);
   const kinds = layersByKind(architecture);
   const layers = Object.values(kinds).reduce((sum, count) => sum + count, 0);
-  const steps = stepsPerEpoch(settings.trainImages, settings.batchSize);
+  const { trainable, nonTrainable, forwardMacs, stepsPerEpoch } = summary;
   if (json) {
     printJson({
       recipe: descriptor.name,
-      depth: architecture.depth,
-      trainable: architecture.trainable,
-      nonTrainable: architecture.nonTrainable,
+      depth,
+      trainable,
+      nonTrainable,
       layers,
       layersByKind: kinds,
-      stepsPerEpoch: steps,
-      forwardMacs: architecture.forwardMacs,
+      stepsPerEpoch,
+      forwardMacs,
     });
     return;
   }
@@ -109,13 +108,11 @@ function showArchitecture(
   print('');
   const count = (n: number): string => n.toLocaleString('en');
   print(
-    `depth ${architecture.depth}: ${architecture.layers.length} layers with parameters, ${layers} as Keras counts them`,
+    `depth ${depth}: ${architecture.layers.length} layers with parameters, ${layers} as Keras counts them`,
   );
-  print(
-    `${count(architecture.trainable)} trainable parameters, ${count(architecture.nonTrainable)} moving statistics`,
-  );
-  print(`${count(architecture.forwardMacs)} multiply-accumulates an image, forward`);
-  print(`${count(steps)} steps an epoch`);
+  print(`${count(trainable)} trainable parameters, ${count(nonTrainable)} moving statistics`);
+  print(`${count(forwardMacs)} multiply-accumulates an image, forward`);
+  print(`${count(stepsPerEpoch)} steps an epoch`);
 }
 
 function layerTable(architecture: Architecture): string {
@@ -150,46 +147,18 @@ function describe(layer: ParameterLayer): string {
   }
 }
 
-/** One row an epoch: the rate of its first and last step. */
-function showSchedule(settings: Settings, flags: RecipeFlags): void {
-  const steps = stepsPerEpoch(settings.trainImages, settings.batchSize);
-  const context = {
-    schedule: settings.schedule,
-    lrPeak: settings.lrPeak,
-    maxEpochs: flags.maxEpochs,
-    stepsPerEpoch: steps,
-  };
-  const epochs = Array.from({ length: flags.maxEpochs }, (_, i) => i + 1);
-  const firsts = scheduleTable(
-    context,
-    epochs.map((epoch) => (epoch - 1) * steps + 1),
-  );
-  const lasts = scheduleTable(
-    context,
-    epochs.map((epoch) => epoch * steps),
-  );
-  const rows = epochs.map((epoch, i) => ({
-    epoch,
-    firstStep: firsts[i]?.step ?? 0,
-    learningRate: firsts[i]?.lr ?? NaN,
-    learningRateAtEnd: lasts[i]?.lr ?? NaN,
-  }));
-  if (flags.json) {
-    printJson({ stepsPerEpoch: steps, epochs: rows });
+/** Where each stretch of constant rate begins. */
+function showSchedule({ schedule, stepsPerEpoch, totalSteps }: RecipeSummary, json: boolean): void {
+  if (json) {
+    printJson({ stepsPerEpoch, totalSteps, schedule });
     return;
   }
-  const titles = ['EPOCH', 'FIRST STEP', 'LEARNING RATE', 'AT ITS END'];
+  const titles = ['FROM EPOCH', 'FROM STEP', 'LEARNING RATE'];
+  const rows = schedule.map(({ epoch, step, lr }) => [epoch, step, formatParameter(lr)].map(String));
   print(
     table(
       titles.map((title) => ({ title, align: 'right' as const })),
-      rows.map((row) =>
-        [
-          row.epoch,
-          row.firstStep,
-          formatParameter(row.learningRate),
-          formatParameter(row.learningRateAtEnd),
-        ].map(String),
-      ),
+      rows,
     ),
   );
 }

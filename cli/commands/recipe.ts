@@ -7,7 +7,7 @@ export function register(program: Command): void {
     .command('recipe')
     .description('look at a recipe before spending: parameters, layers, parameter counts, learning rates')
     .argument('[name]', 'recipe (default: list them)')
-    .option('--schedule', 'print the learning rate of each epoch instead of the layers')
+    .option('--schedule', 'print the learning rates instead of the layers')
     .option('--max-epochs <n>', 'epochs of the run, for --schedule', parseCount, 200);
   withJson(withSet(command)).action(async (name: string | undefined, flags: RecipeFlags) => {
     const { listRecipes, showRecipe } = await import('../recipe-view.js');

@@ -143,6 +143,21 @@ describe('recipe', () => {
     expect(JSON.parse(stdout)).toMatchObject({ trainable: 1_663_338, nonTrainable: 10_400, layers: 190 });
   });
 
+  it('tells the learning rate used, stretch by stretch', async () => {
+    const schedule = 'schedule={ kind: keras-cifar10 }';
+    const { stdout } = await box.wattsweep([
+      'recipe',
+      'resnet-cifar10',
+      '--schedule',
+      '--json',
+      '--set',
+      schedule,
+    ]).exit;
+    const rows = (JSON.parse(stdout) as { schedule: { epoch: number; lr: number }[] }).schedule;
+    expect(rows.map(({ epoch }) => epoch)).toEqual([1, 82, 122, 162, 182]);
+    [1e-3, 1e-4, 1e-5, 1e-6, 0.5e-6].forEach((lr, i) => expect(rows[i]?.lr).toBeCloseTo(lr, 12));
+  });
+
   it('refuses a depth that is none', async () => {
     expectRefusal(
       await box.wattsweep(['recipe', 'resnet-cifar10', '--set', 'depth=57']).exit,
