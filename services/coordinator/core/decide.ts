@@ -5,6 +5,7 @@
 import type { LedgerEvent } from './events.js';
 import { onAttemptsListed, onStartRefused, onTrainerGone, onTrainerSeen, onTrainerSilent } from './fleet.js';
 import type { Action, Input } from './inputs.js';
+import { hasEnded } from './fold.js';
 import { requestStop, stopSweep } from './lifecycle.js';
 import { settle } from './placement.js';
 import { checkBudget, onReport } from './reports.js';
@@ -87,7 +88,8 @@ function onControl(step: Step, { sweepId, control, at }: Extract<Input, { type: 
       step.emit({ type: 'sweep_paused', sweepId, at });
       for (const trialId of sweep.active) {
         const trial = sweep.trials.get(trialId);
-        if (trial !== undefined) requestStop(step, sweep, trial, 'pause', 'paused by a person');
+        if (trial !== undefined && !hasEnded(trial))
+          requestStop(step, sweep, trial, 'pause', 'paused by a person');
       }
       return;
     case 'resume':

@@ -71,7 +71,7 @@ export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>):
   for (const ref of [...trainer.holders.values()]) {
     const found = find(step, ref);
     if (found === null || found.attempt.assignedAt >= input.askedAt || listed.has(keyOf(ref))) continue;
-    if (found.attempt.startedAt === null && !hasEnded(found.trial)) {
+    if (found.attempt.startedAt === null && found.attempt.stopMode === null && !hasEnded(found.trial)) {
       step.act(startAction(found.sweep, found.trial));
       continue;
     }
@@ -102,17 +102,30 @@ function stopWhenOver(step: Step, trainerId: string, { sweep, trial, attempt }: 
   });
 }
 
-/** Pause before a slot whose box called it busy is tried again. */
-const BUSY_SLOT_RETRY_MS = 2_000;
+/** Pauses before a slot whose box called it busy is tried again, doubled each time. */
+const SLOT_RETRY_FIRST_MS = 2_000;
+const SLOT_RETRY_LAST_MS = 60_000;
+
+/** How often in a row the slot has refused the trial, this attempt included. */
+function refusalsInARow(trial: TrialRecord, { trainerId, slotId }: AttemptState): number {
+  const others = trial.attempts.findLastIndex(
+    (attempt) => attempt.trainerId !== trainerId || attempt.slotId !== slotId || attempt.startedAt !== null,
+  );
+  return trial.attempts.length - 1 - others;
+}
 
 export function onStartRefused(step: Step, input: InputOf<'start_refused'>): void {
   const found = find(step, input);
   if (found?.attempt.end !== null) return;
   const { code, message, retryable } = input;
+  const { trainerId } = found.attempt;
+  const pauseMs = SLOT_RETRY_FIRST_MS * 2 ** (refusalsInARow(found.trial, found.attempt) - 1);
   closeAttempt(step, found.sweep, found.trial, found.attempt, {
     class: retryable ? 'preempted' : 'refused',
     code,
     message,
-    slotRetryAt: retryable ? step.at + BUSY_SLOT_RETRY_MS : null,
+    slotRetryAt: retryable ? step.at + Math.min(pauseMs, SLOT_RETRY_LAST_MS) : null,
   });
+  // What keeps the slot busy may be an attempt that is over, as far as this ledger knows.
+  if (retryable) step.act({ type: 'list_attempts', trainerId });
 }

@@ -50,6 +50,13 @@ export function endTrial(
   requestStop(step, sweep, trial, state === 'cancelled' || state === 'diverged' ? 'cancel' : 'stop', reason);
 }
 
+/** Ends a trial that has no more epochs to come; one without any has failed, for the reason given. */
+export function complete(step: Step, sweep: SweepState, trial: TrialRecord, withoutEpoch: string): void {
+  const epoch = trial.epochs.at(-1)?.epoch;
+  if (epoch === undefined) endTrial(step, sweep, trial, 'failed', withoutEpoch, 'NO_REPORT');
+  else endTrial(step, sweep, trial, 'succeeded', `complete after epoch ${epoch}`);
+}
+
 /** Ends every open trial of the sweep; the sweep itself ends when its last attempt has. */
 export function stopSweep(
   step: Step,
@@ -114,12 +121,9 @@ export function afterAttemptEnd(
     return;
   }
   switch (end.class) {
-    case 'completed': {
-      const epoch = trial.epochs.at(-1)?.epoch;
-      if (epoch === undefined) endTrial(step, sweep, trial, 'failed', 'ended without a report', 'NO_REPORT');
-      else endTrial(step, sweep, trial, 'succeeded', `complete after epoch ${epoch}`);
+    case 'completed':
+      complete(step, sweep, trial, 'ended without a report');
       return;
-    }
     case 'diverged':
       endTrial(step, sweep, trial, 'diverged', end.message, end.code || 'NON_FINITE');
       return;

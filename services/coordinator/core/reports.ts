@@ -5,7 +5,7 @@
 import type { Energy, EpochRecord } from './events.js';
 import { hasEnded, observationOf, ruleOf } from './fold.js';
 import type { Input, ReportInput } from './inputs.js';
-import { afterAttemptEnd, endSweepWhenDone, endTrial, stopSweep } from './lifecycle.js';
+import { afterAttemptEnd, complete, endSweepWhenDone, endTrial, stopSweep } from './lifecycle.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
 import { judgeTarget } from './stopping/index.js';
@@ -53,6 +53,12 @@ function onEpoch(
 ): void {
   const { sweepId, trialId, record } = report;
   if (hasEnded(trial) || record.epoch <= attempt.lastEpoch) return;
+  const { maxEpochs } = sweep.spec;
+  if (record.epoch > maxEpochs) {
+    // A program that counts something else, or does not know when to end.
+    complete(step, sweep, trial, `reported epoch ${record.epoch} of ${maxEpochs}, and none before`);
+    return;
+  }
   const accepted = trial.epochs.at(-1)?.epoch ?? 0;
   if (record.epoch <= accepted) {
     const joules = joulesOf(record);

@@ -125,6 +125,22 @@ describe('reports', () => {
     expect(world.state.sweeps.get('s')?.spentJoules).toBe(10 + 3 + 9 + 8);
   });
 
+  it('a report beyond the last epoch ends the trial with what it has, and is no epoch', () => {
+    const world = busy();
+    const [one, two] = world.running();
+    world.epoch(one!, epochRecord(2, 0.5));
+    world.epoch(one!, epochRecord(4_000_000_000, 0.9));
+    expect(world.trial(one!.trialId)).toMatchObject({ state: 'succeeded', reason: 'complete after epoch 2' });
+    world.epoch(two!, epochRecord(4_000_000_000, 0.9));
+    expect(world.trial(two!.trialId)).toMatchObject({
+      state: 'failed',
+      code: 'NO_REPORT',
+      reason: 'reported epoch 4000000000 of 4, and none before',
+    });
+    expect(world.trial(two!.trialId).epochs).toEqual([]);
+    expect(world.actions.at(-1)).toMatchObject({ type: 'stop_attempt', trialId: two!.trialId });
+  });
+
   it('keeps an unread wattage null', () => {
     const world = busy();
     world.epoch(world.running()[0]!, epochRecord(1, 0.1));
@@ -339,13 +355,59 @@ describe('fleet', () => {
         at: world.now,
       });
       expect(world.running()).toEqual([]);
-      world.feed({ type: 'tick', at: world.now + 3_000 });
+      world.feed({ type: 'tick', at: world.now + 60_000 });
     }
     expect(world.running()).toHaveLength(1);
+  });
+
+  it('asks a slot that stays busy less and less often, and asks what keeps it so', () => {
+    const world = busy({ sweep: [] }, 1);
+    const refusedAt: number[] = [];
+    for (let second = 0; second < 600; second++) {
+      const [start] = world.running();
+      if (start !== undefined) {
+        refusedAt.push(world.now);
+        world.feed({
+          type: 'start_refused',
+          ...pick(start),
+          retryable: true,
+          code: 'SLOT_BUSY',
+          message: 'busy',
+          at: world.now,
+        });
+        expect(world.actions.at(-1)).toEqual({ type: 'list_attempts', trainerId: 'a' });
+      }
+      world.feed({ type: 'tick', at: world.now });
+    }
+    const pauses = refusedAt.slice(1).map((at, i) => at - refusedAt[i]!);
+    expect(pauses[0]).toBeLessThan(5_000);
+    expect(pauses.at(-1)).toBeGreaterThan(55_000);
+    expect(refusedAt.length).toBeLessThan(20);
   });
 });
 
 describe('steering and budgets', () => {
+  it('parks a trial whose attempt was told to pause before it reached its box', () => {
+    const world = busy({ sweep: [] }, 1);
+    world.feed({ type: 'control', sweepId: 's', control: 'pause', at: world.now });
+    world.actions.length = 0;
+    world.feed({ type: 'attempts_listed', trainerId: 'a', attempts: [], askedAt: world.now, at: world.now });
+    expect(world.actions).toEqual([]);
+    expect(world.trial('t0001').state).toBe('paused');
+    expect(world.running()).toEqual([]);
+    world.feed({ type: 'control', sweepId: 's', control: 'resume', at: world.now });
+    expect(world.running()).toHaveLength(1);
+  });
+
+  it('a pause leaves alone what is being ended for good', () => {
+    const world = busy({}, 1);
+    const [start] = world.running();
+    world.epoch(start!, epochRecord(1, NaN));
+    world.actions.length = 0;
+    world.feed({ type: 'control', sweepId: 's', control: 'pause', at: world.now });
+    expect(world.actions).toEqual([]);
+  });
+
   it('pauses with a checkpoint and goes on from it', () => {
     const world = busy({}, 1);
     const [first] = world.running();
