@@ -1,11 +1,11 @@
 """The smallest program that can be swept: flags in, one JSON object a line out.
 
 A real one would train a network where this one computes a curve. What else a program may use:
-  WATTSWEEP_PARAMS_FILE     all parameters as JSON
-  WATTSWEEP_SEED            seed of this trial
-  WATTSWEEP_MAX_EPOCHS      epochs at which the trial is complete
-  WATTSWEEP_CHECKPOINT_DIR  folder that follows the trial when it has to start again elsewhere
-  SIGTERM                   asks it to stop: write a checkpoint, then end
+  WATTSWEEP_PARAMETERS_FILE  all parameters as JSON
+  WATTSWEEP_SEED             seed of this trial
+  WATTSWEEP_MAX_EPOCHS       epochs at which the trial is complete
+  WATTSWEEP_CHECKPOINT_DIR   folder that follows the trial when it has to start again elsewhere
+  SIGTERM                    asks it to stop: write a checkpoint, then end
 """
 import argparse
 import json

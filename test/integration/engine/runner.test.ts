@@ -145,9 +145,9 @@ describe('the runner runs any program', () => {
   it('takes its reports, with the parameters in file and environment', async () => {
     const { end, lines } = await runAttempt(
       program(`
-        const { lr_peak } = JSON.parse(require('fs').readFileSync(process.env.WATTSWEEP_PARAMS_FILE, 'utf8'));
+        const { lr_peak } = JSON.parse(require('fs').readFileSync(process.env.WATTSWEEP_PARAMETERS_FILE, 'utf8'));
         console.log('hello'); console.log('{broken'); console.log('x'.repeat(100000));
-        console.log(JSON.stringify({ epoch: 1, lr: lr_peak, same: Number(process.env.WATTSWEEP_PARAM_LR_PEAK) }));
+        console.log(JSON.stringify({ epoch: 1, lr: lr_peak, same: Number(process.env.WATTSWEEP_PARAMETER_LR_PEAK) }));
         console.log('{"epoch":2,"loss":NaN}'); console.log('{"epoch":2,"loss":1}');
       `),
     );

@@ -38,7 +38,7 @@ describe('plan', () => {
       rungs: [],
     });
     expect(found.points).toHaveLength(2);
-    for (const { hash, params } of found.points) expect(hash).toBe(pointHash(spec, params));
+    for (const { hash, parameters } of found.points) expect(hash).toBe(pointHash(spec, parameters));
     expect(JSON.parse(JSON.stringify(found))).toEqual(found);
   });
 

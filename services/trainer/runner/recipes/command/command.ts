@@ -1,6 +1,6 @@
 /**
- * Any program as a recipe. It gets its parameters as a JSON file (`WATTSWEEP_PARAMS_FILE`) and in the environment
- * (`WATTSWEEP_PARAM_<NAME>`), reports by printing flat JSON objects with an `epoch`, one a line, and is asked to stop by
+ * Any program as a recipe. It gets its parameters as a JSON file (`WATTSWEEP_PARAMETERS_FILE`) and in the environment
+ * (`WATTSWEEP_PARAMETER_<NAME>`), reports by printing flat JSON objects with an `epoch`, one a line, and is asked to stop by
  * SIGTERM. What else it prints goes to the attempt's log.
  */
 import { spawn } from 'node:child_process';
@@ -77,12 +77,12 @@ function environment(attempt: AttemptSpec): Record<string, string> {
   const file = join(attempt.workDir, 'parameters.json');
   writeFileSync(file, `${JSON.stringify(attempt.parameters, undefined, 2)}\n`);
   const parameters = Object.entries(attempt.parameters).map(([name, value]) => [
-    `WATTSWEEP_PARAM_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`,
+    `WATTSWEEP_PARAMETER_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`,
     typeof value === 'string' ? value : JSON.stringify(value),
   ]);
   return {
     ...(Object.fromEntries(parameters) as Record<string, string>),
-    WATTSWEEP_PARAMS_FILE: file,
+    WATTSWEEP_PARAMETERS_FILE: file,
     WATTSWEEP_TRIAL: attempt.key.trialId,
     WATTSWEEP_SEED: String(attempt.seed),
     WATTSWEEP_MAX_EPOCHS: String(attempt.maxEpochs),
