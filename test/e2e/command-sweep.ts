@@ -17,7 +17,7 @@ const logOf = (box: Sandbox): string => join(box.dir, 'trained.jsonl');
 
 /** @returns the sweep file. */
 export function writeCurveSweep(box: Sandbox, { trials, epochs, epochSeconds }: CurveSweep): string {
-  const program = [process.execPath, join(root, 'test', 'e2e', 'curve.mjs')];
+  const program = [process.execPath, join(root, 'test/fixtures/programs/curve.mjs')];
   const path = join(box.dir, 'sweep.yaml');
   const rates = Array.from({ length: trials }, (_, i) => i + 1);
   writeFileSync(
