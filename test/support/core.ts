@@ -111,7 +111,11 @@ export class World {
   /** Attempts that were started and have not been seen to end, oldest first. */
   running(): StartAction[] {
     const started = this.actions.filter((action): action is StartAction => action.type === 'start_attempt');
-    return started.filter(
+    // A command may be given again: the last one stands for all.
+    const last = new Map(
+      started.map((start) => [`${start.sweepId}/${start.trialId}#${start.attempt}`, start]),
+    );
+    return [...last.values()].filter(
       ({ sweepId, trialId, attempt }) =>
         this.state.sweeps.get(sweepId)?.trials.get(trialId)?.attempts[attempt - 1]?.end === null,
     );

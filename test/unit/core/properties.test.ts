@@ -51,6 +51,22 @@ const happening = fc.oneof(
       control: fc.constantFrom('pause', 'resume'),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('refused' as const),
+      which: fc.nat(20),
+      retryable: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('listed' as const),
+      id: fc.constantFrom('a', 'b'),
+      held: fc.nat(3),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('tick' as const) }) },
 );
 type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
@@ -88,6 +104,42 @@ function play(world: World, step: Happening): void {
         at: world.now,
       });
       return;
+    case 'refused': {
+      const start = running[step.which % Math.max(1, running.length)];
+      if (start === undefined) return;
+      const { sweepId, trialId, attempt } = start;
+      const { retryable } = step;
+      const code = retryable ? 'SLOT_BUSY' : 'PARAMETER_REFUSED';
+      world.feed({
+        type: 'start_refused',
+        sweepId,
+        trialId,
+        attempt,
+        retryable,
+        code,
+        message: '',
+        at: world.now,
+      });
+      return;
+    }
+    case 'listed': {
+      const held = running.filter(({ trainerId }) => trainerId === step.id).slice(0, step.held);
+      const attempts = held.map(({ sweepId, trialId, attempt }) => ({
+        sweepId,
+        trialId,
+        attempt,
+        phase: 'running' as const,
+        ledgerId: 'ledger',
+      }));
+      world.feed({
+        type: 'attempts_listed',
+        trainerId: step.id,
+        attempts,
+        askedAt: world.now,
+        at: world.now,
+      });
+      return;
+    }
     case 'tick':
       world.feed({ type: 'tick', at: world.now + 70_000 });
       return;

@@ -68,6 +68,15 @@ describe('asha', () => {
     expect(ashaRungs(ashaSpec(over), maxEpochs)).toEqual(rungs);
   });
 
+  it('begins bracket s at first_rung * eta^s', () => {
+    const spec = ashaSpec({ firstRung: 1, eta: 3, brackets: 3 });
+    expect([0, 1, 2].map((s) => ashaRungs(spec, 81, s))).toEqual([
+      [1, 3, 9, 27],
+      [3, 9, 27],
+      [9, 27],
+    ]);
+  });
+
   it('counts a report that skips rungs at each of them, lowest first', () => {
     const rule = asha(ashaSpec(), 100, 'maximize', 's');
     const state = rule.init();
@@ -163,6 +172,15 @@ describe('patience', () => {
     expect(stopAt({ patience: waits, minDelta }, values)).toBe(index);
   });
 
+  it('negates for minimize', () => {
+    const rule = patience({ rule: 'patience', patience: 2, minDelta: 0.1, startEpoch: 1 }, 'minimize');
+    const state = rule.init();
+    const letters = [1, 0.95, 0.8, 0.75, 0.72].map((value, i) =>
+      tell(rule, state, observation({ value, epoch: i + 1 })),
+    );
+    expect(letters).toEqual(['', 'C', 'C', 'C', 'S']);
+  });
+
   it('does not count epochs before start_epoch', () => {
     expect(stopAt({ patience: 1, startEpoch: 3 }, [9, 1, 1, 1])).toBe(3);
   });
@@ -173,6 +191,11 @@ describe('threshold', () => {
     const rule = threshold({ rule: 'threshold', bound: 0.3, fromEpoch: 2 }, 'maximize');
     const letters = [0.1, 0.3, 0.2].map((value, i) => tell(rule, {}, observation({ value, epoch: i + 1 })));
     expect(letters).toEqual(['', 'C', 'S']);
+  });
+
+  it('negates for minimize', () => {
+    const rule = threshold({ rule: 'threshold', bound: 2, fromEpoch: 1 }, 'minimize');
+    expect([1, 2, 3].map((value) => tell(rule, {}, observation({ value })))).toEqual(['C', 'C', 'S']);
   });
 });
 
@@ -197,6 +220,10 @@ describe('target', () => {
   it('succeeds when the level was held, as the confirmed transition of reports', () => {
     // Transition at epoch 4 (epoch 2 fails on .915 < .918), confirmed three epochs later.
     expect(confirmedAt([0.9, 0.921, 0.915, 0.922, 0.9215, 0.9212, 0.923, 0.9225])).toBe(7);
+    const losses = [0.5, 0.4, 0.401, 0.399, 0.402].map((v, e) => epochRecord(e + 1, v));
+    const lossGoal = { ...objective, goal: 'minimize' as const, target: 0.4 };
+    expect(judgeTarget(lossGoal, losses)).toMatchObject({ action: 'succeed', value: 0.4, epoch: 5 });
+    expect(judgeTarget({ ...lossGoal, holdTolerance: 0.001 }, losses)).toBeNull();
     expect(confirmedAt([0.91, 0.92])).toBeNull();
     expect(confirmedAt([0.5, 0.6, 0.7, 0.8, 0.9])).toBeNull();
   });
