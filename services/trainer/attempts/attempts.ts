@@ -13,7 +13,7 @@ import { AttemptPhase, type StartAttemptRequest } from '../../../proto/gen/watts
 import { bootId, killTree } from '../host/process.js';
 import type { Outgoing } from '../nats/report-publisher.js';
 import type { PowerMeter } from '../power/meter.js';
-import type { StopMode } from '../protocol/runner.js';
+import type { AttemptKey, StopMode } from '../protocol/runner.js';
 import type { Slot } from '../slots/slot.js';
 import type { Attempt } from './attempt.js';
 import { AttemptFollower } from './follower.js';
@@ -34,12 +34,15 @@ export interface AttemptsOptions extends AcceptOptions {
 /** Ended attempts that a listing still names. */
 const REMEMBERED = 500;
 const POLL_MS = 20;
+const DISK_RETRY_MS = 500;
 
 export class Attempts {
   readonly #store: AttemptStore;
   readonly #attempts = new Map<string, Attempt>();
   readonly #followers = new Map<string, AttemptFollower>();
   readonly #byDir = new Map<string, Attempt>();
+  /** Starts whose attempts are being written to the disk, by attempt. */
+  readonly #starting = new Map<string, Promise<void>>();
   #slots: readonly Slot[] = [];
   #closed = false;
 
@@ -153,19 +156,31 @@ export class Attempts {
   async start(request: StartAttemptRequest, ledgerId: string, draining: boolean): Promise<boolean> {
     const key = checkedKey(request.key);
     const id = attemptId(ledgerId, key);
+    const underWay = this.#starting.get(id);
+    if (underWay !== undefined) {
+      await underWay;
+      return false;
+    }
     if (this.#attempts.has(id) || this.#store.load(this.options.layout.attemptDir(ledgerId, key)) !== null)
       return false;
     if (draining) throw new WattsweepError('DRAINING', 'This trainer takes no new attempts.');
     const slot = this.#slots.find(({ info }) => info.slotId === request.slotId);
     if (slot?.offered !== true)
       throw new WattsweepError('SLOT_NOT_FOUND', `This trainer has no slot '${request.slotId}'.`);
-    if (slot.reservedFor === id) return false;
-    if (slot.holder !== null || slot.reservedFor !== null)
+    if (slot.holder !== null || slot.reserved)
       throw new WattsweepError(
         'SLOT_BUSY',
         `Slot ${request.slotId} runs ${slot.holder?.name ?? 'another attempt'}.`,
       );
-    slot.reservedFor = id;
+    const accepting = this.#accept(request, ledgerId, key, slot);
+    this.#starting.set(id, accepting);
+    await accepting.finally(() => this.#starting.delete(id));
+    return true;
+  }
+
+  /** Writes the attempt to the disk and launches it. */
+  async #accept(request: StartAttemptRequest, ledgerId: string, key: AttemptKey, slot: Slot): Promise<void> {
+    slot.reserved = true;
     try {
       const resume = await findCheckpoint(this.options.layout, ledgerId, key, request.resumeFrom);
       const accepted = acceptAttempt(request, ledgerId, slot.info, resume.path, this.options);
@@ -183,9 +198,8 @@ export class Attempts {
         'attempt accepted',
       );
       this.#launch(slot, attempt);
-      return true;
     } finally {
-      slot.reservedFor = null;
+      slot.reserved = false;
     }
   }
 
@@ -203,7 +217,10 @@ export class Attempts {
     mode: StopMode,
     reason: string,
   ): Promise<boolean> {
-    const attempt = this.#attempts.get(attemptId(ledgerId, checkedKey(wireKey)));
+    const id = attemptId(ledgerId, checkedKey(wireKey));
+    // One that is just being accepted is stopped, not unknown.
+    await this.#starting.get(id)?.catch(() => undefined);
+    const attempt = this.#attempts.get(id);
     if (attempt === undefined || attempt.over) return false;
     this.options.log.info({ attempt: attempt.name, mode, reason }, 'attempt is asked to stop');
     await this.#stop(attempt, mode, 'stopped');
@@ -217,6 +234,7 @@ export class Attempts {
 
   /** Asks every running attempt to checkpoint and end; their ends are told as the box's doing. */
   async preemptAll(): Promise<void> {
+    await Promise.allSettled(this.#starting.values());
     await Promise.all(this.running.map((attempt) => this.#stop(attempt, 'pause', 'preempted')));
   }
 
@@ -269,11 +287,16 @@ export class Attempts {
     await killTree({ group: 0, token: attempt.accepted.token });
     const follower = this.#followers.get(attempt.id);
     await follower?.notify();
-    if (attempt.over) {
-      if (!attempt.hasExited) this.#store.writeExit(attempt, end.class, Date.now());
-      return;
+    // Two may have found it orphaned: the first one's end stands. A full disk is waited for.
+    while (!attempt.hasExited && !this.#closed) {
+      try {
+        if (attempt.over) this.#store.writeExit(attempt, end.class, Date.now());
+        else this.#store.writeEnd(attempt, end);
+      } catch (error) {
+        this.options.log.error({ attempt: attempt.name, err: error }, 'the end cannot be written yet');
+        await sleep(DISK_RETRY_MS);
+      }
     }
-    this.#store.writeEnd(attempt, end);
     await follower?.notify();
   }
 

@@ -38,17 +38,20 @@ export class AttemptFollower {
     if (this.#closed) return this.#reading;
     if (!this.#pending) {
       this.#pending = true;
-      this.#reading = this.#reading.then(async () => {
-        this.#pending = false;
-        for (const record of await this.#reader.read()) this.#take(record);
-        if (this.attempt.over) await this.close();
-      });
+      // A failed reading is told to who asked for it; the next one tries again.
+      this.#reading = this.#reading
+        .catch(() => undefined)
+        .then(async () => {
+          this.#pending = false;
+          for (const record of await this.#reader.read()) this.#take(record);
+          if (this.attempt.over) await this.close();
+        });
     }
     return this.#reading;
   }
 
   #take({ number, record }: NumberedRecord): void {
-    if (record === null) return;
+    if (record === null || this.attempt.over) return;
     const { attempt, meter, metered } = this;
     const known = number <= attempt.acknowledgedLine;
     const { line } = record;

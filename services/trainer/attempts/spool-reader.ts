@@ -14,9 +14,9 @@ const CHUNK_BYTES = 256 * 1024;
 
 export class SpoolReader {
   #file: FileHandle | null = null;
+  /** Where the first line begins that has not been read whole: a half one may be cut off, and another take its place. */
   #offset = 0;
   #number = 0;
-  #rest: Buffer = Buffer.alloc(0);
 
   constructor(private readonly path: string) {}
 
@@ -32,17 +32,17 @@ export class SpoolReader {
     }
     const records: NumberedRecord[] = [];
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    let bytes: Buffer = Buffer.alloc(0);
     for (;;) {
-      const { bytesRead } = await this.#file.read(chunk, 0, CHUNK_BYTES, this.#offset);
+      const { bytesRead } = await this.#file.read(chunk, 0, CHUNK_BYTES, this.#offset + bytes.length);
       if (bytesRead === 0) return records;
-      this.#offset += bytesRead;
-      let bytes = Buffer.concat([this.#rest, chunk.subarray(0, bytesRead)]);
+      bytes = Buffer.concat([bytes, chunk.subarray(0, bytesRead)]);
       for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10)) {
         this.#number += 1;
         records.push({ number: this.#number, record: parseRecord(bytes.toString('utf8', 0, at)) });
         bytes = bytes.subarray(at + 1);
+        this.#offset += at + 1;
       }
-      this.#rest = bytes;
     }
   }
 

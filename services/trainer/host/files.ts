@@ -1,5 +1,5 @@
 /** Files that are either old or new, never half: what the trainer must not forget is written through these. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -31,7 +31,8 @@ export function writeJsonSync(
   const temporary = `${path}.new`;
   const fd = openSync(temporary, 'w', options.mode ?? 0o644);
   try {
-    writeSync(fd, `${JSON.stringify(value)}\n`);
+    // Unlike writeSync it goes on after a short write, and so finds out that the disk is full.
+    writeFileSync(fd, `${JSON.stringify(value)}\n`);
     if (options.durable === true) fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -68,7 +68,9 @@ export class PowerMeter {
   /** Reads every device once. The timer does it; tests with a clock of their own do it themselves. */
   sample(): void {
     if (this.#closed) return;
-    const slowToo = this.#clock() - this.#lastSlowMs >= SLOW_PERIOD_MS;
+    // The beginning: every reading below is of this moment or later.
+    this.#lastMs = this.#clock();
+    const slowToo = this.#lastMs - this.#lastSlowMs >= SLOW_PERIOD_MS;
     for (const source of this.options.sources) {
       const readings = source.read(slowToo);
       const atMs = this.#clock();
@@ -84,7 +86,6 @@ export class PowerMeter {
           );
       }
     }
-    this.#lastMs = this.#clock();
     if (slowToo) this.#lastSlowMs = this.#lastMs;
   }
 

@@ -17,8 +17,8 @@ export interface SlotEvents {
 export class Slot {
   /** The attempt that holds the slot; set before it is started, cleared when its end is known. */
   holder: Attempt | null = null;
-  /** Id of the attempt that is being written to the disk for this slot. */
-  reservedFor: string | null = null;
+  /** An attempt is being written to the disk for this slot. */
+  reserved = false;
   #link: SupervisorLink | null = null;
   /** Commands reach the supervisor in the order in which they were given. */
   #commands: Promise<void> = Promise.resolve();
@@ -64,13 +64,19 @@ export class Slot {
       onMessage: (message: SupervisorMessage) => {
         if (message.type === 'refused') this.events.onRefused(message.attemptDir, message.reason);
         else if (message.attemptDir !== null) this.events.onNews(message.attemptDir);
-        else if (this.holder !== null) this.events.onNews(this.holder.dir);
+        else if (this.holder !== null) this.#missed(this.holder);
       },
       onGone: () => {
         this.#link = null;
         if (!this.#closed) this.events.onGone(this);
       },
     };
+  }
+
+  /** After a break of the connection the supervisor runs nothing: the attempt has ended, or its start was lost. */
+  #missed(holder: Attempt): void {
+    if (holder.begun) this.events.onNews(holder.dir);
+    else this.#link?.send({ type: 'start', attemptDir: holder.dir });
   }
 
   private isClosed(): boolean {

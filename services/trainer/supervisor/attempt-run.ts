@@ -178,8 +178,13 @@ export class AttemptRun {
       this.#command(encodeLine({ type: 'run', attempt: this.accepted.spec }));
 
       child.once('exit', (code, signal) => {
-        const done = (): void => resolve({ code, signal });
-        const timer = setTimeout(done, DRAIN_MS);
+        const done = (): void => {
+          // Whoever holds a pipe still must not write into files that are closed.
+          for (const stream of child.stdio) stream?.destroy();
+          resolve({ code, signal });
+        };
+        // A turn of the loop after the time: what lies in the pipes is read first, however late the timer is.
+        const timer = setTimeout(() => setImmediate(done), DRAIN_MS);
         void closed.then(() => {
           clearTimeout(timer);
           done();
@@ -233,7 +238,7 @@ export class AttemptRun {
       this.#after(EXIT_MS, () => this.#force());
       return;
     }
-    if (line.type === 'step' && this.#spool.full) return;
+    if (line.type === 'step' && !this.#spool.hasRoom()) return;
     this.#spool.append(json);
     this.onSpooled();
   }

@@ -26,9 +26,9 @@ export class SpoolWriter {
     this.#tryFlush();
   }
 
-  /** True when only lines that must not be lost should still come. */
-  get full(): boolean {
-    return this.#pending.length > 0 || this.#written > STEP_LIMIT_BYTES;
+  /** Writes what waits, if the disk takes it. False when only lines that must not be lost should still come. */
+  hasRoom(): boolean {
+    return this.#tryFlush() && this.#written <= STEP_LIMIT_BYTES;
   }
 
   #tryFlush(): boolean {

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fc, test } from '@fast-check/vitest';
@@ -95,6 +95,16 @@ describe('a spool', () => {
     ]);
     expect(rest[0]!.record).toMatchObject({ atUnixMs: 1_000, monotonicMs: 2_000.5 });
     expect(await reader.read()).toEqual([]);
+    await reader.close();
+  });
+
+  it('whose half line is cut off goes on with what is written in its place', async () => {
+    const path = join(dir, 'spool.jsonl');
+    const reader = new SpoolReader(path);
+    await writeFile(path, line(1) + line(2).slice(0, 30));
+    expect(await reader.read()).toHaveLength(1);
+    await writeFile(path, line(1) + line(7));
+    expect(await reader.read()).toMatchObject([{ number: 2, record: { line: { epoch: 7 } } }]);
     await reader.close();
   });
 });
@@ -199,6 +209,16 @@ describe('the fence', () => {
     await expect(again.admit({ ledgerId: 'a', term: 3 })).rejects.toMatchObject({ code: 'STALE_TERM' });
     await expect(again.admit({ ledgerId: 'a', term: 4 })).resolves.toBe('a');
     await expect(again.admit(undefined)).rejects.toMatchObject({ code: 'REQUEST_INVALID' });
+  });
+
+  it('lets a term pass as soon as the disk takes it again', async () => {
+    const folder = join(dir, 'away');
+    const fence = new FenceStore(join(folder, 'fence.json'));
+    await expect(fence.admit({ ledgerId: 'a', term: 2 })).rejects.toMatchObject({ code: 'BOX_UNFIT' });
+    await mkdir(folder);
+    await expect(fence.admit({ ledgerId: 'a', term: 2 })).resolves.toBe('a');
+    const again = new FenceStore(join(folder, 'fence.json'));
+    await expect(again.admit({ ledgerId: 'a', term: 1 })).rejects.toMatchObject({ code: 'STALE_TERM' });
   });
 });
 

@@ -137,6 +137,26 @@ describe('the power meter', () => {
     meter.close();
   });
 
+  it('samples again when a stretch ended while the devices were read', () => {
+    const source = scripted();
+    source.reading = { watts: 100 };
+    // The second device answers slowly.
+    const slow: PowerSource = {
+      ...scripted(),
+      devices: [],
+      read: () => {
+        nowMs += 50;
+        return [];
+      },
+    };
+    const meter = meterOf({ sources: [source, slow] });
+    nowMs = 400;
+    meter.sample();
+    meter.sampleAfter(440);
+    expect(meter.energyBetween([{ id: 'gpu', share: 1 }], between(0, 440)).joules).toBeCloseTo(44);
+    meter.close();
+  });
+
   it('tells watts by the counter where power itself is not read', () => {
     const source = scripted();
     source.reading = { counterJoules: 0 };

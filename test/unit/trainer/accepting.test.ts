@@ -1,0 +1,127 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import { Attempts } from '../../../services/trainer/attempts/attempts.js';
+import { attemptFiles, trainerLayout } from '../../../services/trainer/layout.js';
+import type { Outgoing } from '../../../services/trainer/nats/report-publisher.js';
+import { PowerMeter } from '../../../services/trainer/power/meter.js';
+import { planSlots } from '../../../services/trainer/slots/inventory.js';
+import type { Slot } from '../../../services/trainer/slots/slot.js';
+
+const LEDGER = 'ledger-1';
+const key = { sweepId: 'sweep', trialId: 't1', attempt: 1 };
+
+let dataDir: string;
+let attempts: Attempts;
+let meter: PowerMeter;
+let told: string[];
+let published: Outgoing[];
+let slot: Slot;
+
+const request = (more: Partial<StartAttemptRequest> = {}): StartAttemptRequest => ({
+  fence: { ledgerId: LEDGER, term: 1 },
+  key,
+  slotId: 'cpu',
+  recipe: 'resnet-cifar10',
+  command: [],
+  parametersJson: '{}',
+  maxEpochs: 3,
+  seed: 1,
+  objectiveMetric: 'val_accuracy',
+  resumeFrom: '',
+  ...more,
+});
+const files = () => attemptFiles(trainerLayout(dataDir, 'box').attemptDir(LEDGER, key));
+const spoolLines = (): unknown[] =>
+  readFileSync(files().spool, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { line: unknown }).line);
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'wattsweep-accepting-'));
+  told = [];
+  published = [];
+  meter = new PowerMeter({ sources: [], noSourceReason: 'none', estimateWatts: null });
+  attempts = new Attempts({
+    layout: trainerLayout(dataDir, 'box'),
+    trainerId: 'box',
+    recipes: ['resnet-cifar10'],
+    allowCommands: [],
+    runnerCommand: ['none'],
+    stopGraceMs: 1_000,
+    lostAfterMs: 1_000,
+    meter,
+    publish: (outgoing) => published.push(outgoing),
+    onStep: () => undefined,
+    log: pino({ level: 'silent' }),
+  });
+  const [info] = planSlots([], { slots: { cpu: 1 }, threadsPerSlot: 1 });
+  slot = {
+    info,
+    offered: true,
+    holder: null,
+    reserved: false,
+    start: () => Promise.resolve(void told.push('start')),
+    stop: (_attempt: unknown, mode: string) => Promise.resolve(void told.push(mode)),
+  } as unknown as Slot;
+  await attempts.recover([slot], new Map());
+});
+afterEach(async () => {
+  await attempts.close();
+  meter.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+describe('a start under way', () => {
+  it('is repeated: the answer waits until the attempt is on the disk', async () => {
+    const first = attempts.start(request(), LEDGER, false);
+    const second = attempts.start(request(), LEDGER, false).then((created) => {
+      expect(existsSync(files().attempt)).toBe(true);
+      return created;
+    });
+    expect(await Promise.all([first, second])).toEqual([true, false]);
+    expect(told).toEqual(['start']);
+  });
+
+  it('is repeated and refused: nobody is told that the attempt runs', async () => {
+    const refused = request({ parametersJson: '[]' });
+    const both = [attempts.start(refused, LEDGER, false), attempts.start(refused, LEDGER, false)];
+    for (const answer of await Promise.allSettled(both))
+      expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'PARAMETER_REFUSED' } });
+    expect(await attempts.start(request(), LEDGER, false)).toBe(true);
+  });
+
+  it('is stopped', async () => {
+    const started = attempts.start(request(), LEDGER, false);
+    expect(await attempts.stop(key, LEDGER, 'cancel', 'test')).toBe(true);
+    await started;
+    expect(told).toEqual(['start', 'cancel']);
+  });
+
+  it('is drained', async () => {
+    const started = attempts.start(request(), LEDGER, false);
+    await attempts.preemptAll();
+    await started;
+    expect(told).toEqual(['start', 'pause']);
+  });
+});
+
+describe('an attempt that nobody watches', () => {
+  it('has one end, though two find it, and half a line before it', async () => {
+    await attempts.start(request(), LEDGER, false);
+    await appendFile(files().spool, '{"atUnixMs":1,"monotonicMs":1,"line":{"type":"step","epoch":1,"st');
+    attempts.news(slot.holder!.dir);
+    await Promise.all([attempts.supervisorGone(slot), attempts.refused(slot.holder!.dir, 'busy')]);
+    expect(spoolLines()).toEqual([expect.objectContaining({ type: 'end', class: 'crashed' })]);
+    expect(published.map(({ id, report }) => [id, report.fact?.$case])).toEqual([
+      ['ledger-1/sweep/t1#1:1', 'ended'],
+    ]);
+    expect(slot.holder).toBeNull();
+    expect(await attempts.stop(key, LEDGER, 'stop', 'late')).toBe(false);
+  });
+});
