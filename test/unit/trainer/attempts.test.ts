@@ -101,7 +101,7 @@ describe('a spool', () => {
   it('whose half line is cut off goes on with what is written in its place', async () => {
     const path = join(dir, 'spool.jsonl');
     const reader = new SpoolReader(path);
-    await writeFile(path, line(1) + line(2).slice(0, 30));
+    await writeFile(path, `${line(1)}{"atUnixMs":123456789,"mono`);
     expect(await reader.read()).toHaveLength(1);
     await writeFile(path, line(1) + line(7));
     expect(await reader.read()).toMatchObject([{ number: 2, record: { line: { epoch: 7 } } }]);
