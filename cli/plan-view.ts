@@ -41,13 +41,13 @@ function rungs(plan: Plan): string[] {
 function points(plan: Plan): string[] {
   if (plan.points.length === 0) return [];
   // Of all parameters, those that tell the listed points apart; the others stand in the file.
-  const names = [...new Set(plan.points.flatMap(({ parameters }) => Object.keys(parameters)))].filter(
-    (name) => new Set(plan.points.map(({ parameters }) => JSON.stringify(parameters[name]))).size > 1,
+  const names = [...new Set(plan.points.flatMap(({ params }) => Object.keys(params)))].filter(
+    (name) => new Set(plan.points.map(({ params }) => JSON.stringify(params[name]))).size > 1,
   );
-  const rows = plan.points.map(({ hash, parameters }, i) => [
+  const rows = plan.points.map(({ hash, params }, i) => [
     String(i + 1),
     hash.slice(0, 12),
-    ...names.map((name) => (name in parameters ? formatParameter(parameters[name]) : UNREAD)),
+    ...names.map((name) => (name in params ? formatParameter(params[name]) : UNREAD)),
   ]);
   const columns = [
     { title: '#', align: 'right' as const },

@@ -116,7 +116,7 @@ describe('plan', () => {
       trials: number;
       epochs: number;
       rungs: { epochs: number }[];
-      points: { hash: string; parameters: object }[];
+      points: { hash: string; params: object }[];
     };
     expect(plan).toMatchObject({ trials: 1_000_000, epochs: 9_000_000 });
     expect(plan.rungs.map((rung) => rung.epochs)).toEqual([1, 3]);

@@ -53,7 +53,7 @@ export interface Plan {
     readonly wattHours: number | null;
   };
   /** The first points, in the order in which they run. */
-  readonly points: readonly { readonly hash: string; readonly parameters: Parameters }[];
+  readonly points: readonly { readonly hash: string; readonly params: Parameters }[];
   readonly warnings: readonly string[];
 }
 
@@ -90,8 +90,8 @@ export function planSweep(spec: SweepSpec, options: PlanOptions = {}): Plan {
     expectedWattHours: epochCost?.wattHours == null ? null : counted * epochCost.wattHours,
     firstRungLimit,
     points: Array.from({ length: Math.min(limit, pointCount) }, (_, position) => {
-      const parameters = pointAt(spec, position);
-      return { hash: pointHash(spec, parameters), parameters };
+      const params = pointAt(spec, position);
+      return { hash: pointHash(spec, params), params };
     }),
     warnings: epochCost === null ? [] : budgetWarnings(epochCost, firstRungLimit),
   };

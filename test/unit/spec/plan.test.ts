@@ -38,7 +38,7 @@ describe('plan', () => {
       rungs: [],
     });
     expect(found.points).toHaveLength(2);
-    for (const { hash, parameters } of found.points) expect(hash).toBe(pointHash(spec, parameters));
+    for (const { hash, params } of found.points) expect(hash).toBe(pointHash(spec, params));
     expect(JSON.parse(JSON.stringify(found))).toEqual(found);
   });
 
