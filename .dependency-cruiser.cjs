@@ -12,7 +12,7 @@ module.exports = {
       to: {
         pathNot: [
           '^services/coordinator/core/',
-          '^proto/',
+          '^proto/(?!grpc)',
           '^(node:)?crypto$',
           'node_modules/fastest-levenshtein',
           'node_modules/mathjs',

@@ -1,9 +1,9 @@
 /**
  * The coordinator's API for commands: where it is, promises instead of callbacks, and errors as {@link WattsweepError}.
  */
-import { Metadata, type ServiceError, credentials, status } from '@grpc/grpc-js';
+import { type Metadata, type ServiceError, credentials, status } from '@grpc/grpc-js';
 import type { ClientReadableStream, ClientUnaryCall } from '@grpc/grpc-js';
-import { type ErrorCode, WattsweepError, isErrorCode } from '../proto/errors.js';
+import { type ErrorCode, WattsweepError } from '../proto/errors.js';
 import {
   type ControlSweepResponse,
   CoordinatorServiceClient,
@@ -15,7 +15,7 @@ import {
   type SweepControl,
   type WatchSweepResponse,
 } from '../proto/gen/wattsweep/v1/coordinator.js';
-import { ADVICE_METADATA, AUTHORIZATION_METADATA, CODE_METADATA } from '../proto/metadata.js';
+import { attached, tokenMetadata } from '../proto/grpc.js';
 import { DEFAULT_PORTS, type ServerOptions, dataDir } from './options.js';
 import { readUpRecord } from './up/record.js';
 import { givenToken } from './up/token.js';
@@ -96,7 +96,7 @@ export class Coordinator {
   async *watch(sweepId: string, signal?: AbortSignal): AsyncGenerator<WatchSweepResponse, void, undefined> {
     const stream: ClientReadableStream<WatchSweepResponse> = this.#client.watchSweep(
       { sweepId },
-      this.#metadata(),
+      tokenMetadata(this.#server.token),
     );
     const cancel = () => stream.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
@@ -114,22 +114,21 @@ export class Coordinator {
     this.#client.close();
   }
 
-  #metadata(): Metadata {
-    const metadata = new Metadata();
-    if (this.#server.token !== null) metadata.set(AUTHORIZATION_METADATA, `Bearer ${this.#server.token}`);
-    return metadata;
-  }
-
   #call<Request, Response>(
     method: Unary<Request, Response>,
     request: Request,
     withinMs = ANSWER_WITHIN_MS,
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      method(request, this.#metadata(), { deadline: Date.now() + withinMs }, (error, response) => {
-        if (error) reject(this.#translate(error));
-        else resolve(response);
-      });
+      method(
+        request,
+        tokenMetadata(this.#server.token),
+        { deadline: Date.now() + withinMs },
+        (error, response) => {
+          if (error) reject(this.#translate(error));
+          else resolve(response);
+        },
+      );
     });
   }
 
@@ -148,9 +147,9 @@ export function fromServiceError(error: unknown, address: string): WattsweepErro
       cause: error,
     });
   }
-  const code = String(error.metadata.get(CODE_METADATA)[0] ?? '');
-  const advice = String(error.metadata.get(ADVICE_METADATA)[0] ?? '');
-  if (isErrorCode(code)) {
+  const said = attached(error);
+  if (said !== null) {
+    const { code, advice } = said;
     return new WattsweepError(code, error.details, { cause: error, ...(advice ? { advice } : {}) });
   }
   const [translated, message] = connectionFault(error, address);

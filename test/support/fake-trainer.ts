@@ -3,9 +3,9 @@
  * NATS. Keeps what it was told, so that tests can ask.
  */
 import { randomUUID } from 'node:crypto';
-import { Metadata, Server, ServerCredentials, status, type handleUnaryCall } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
 import { connect, type KV, type NatsConnection } from 'nats';
-import { errorRegistry, WattsweepError } from '../../proto/errors.js';
+import { WattsweepError } from '../../proto/errors.js';
 import { AttemptEndClass, type AttemptKey, type Fence } from '../../proto/gen/wattsweep/v1/attempt.js';
 import { ReportBatch, type Report } from '../../proto/gen/wattsweep/v1/facts.js';
 import {
@@ -16,7 +16,7 @@ import {
   type StopAttemptRequest,
   type TrainerServiceServer,
 } from '../../proto/gen/wattsweep/v1/trainer.js';
-import { CODE_METADATA } from '../../proto/metadata.js';
+import { toStatus } from '../../proto/grpc.js';
 import { reportsSubject, TRAINERS_BUCKET } from '../../proto/subjects.js';
 
 export interface FakeTrainerOptions {
@@ -159,11 +159,7 @@ export class FakeTrainer {
         try {
           callback(null, handler(call.request));
         } catch (error) {
-          const known =
-            error instanceof WattsweepError ? error : new WattsweepError('INTERNAL', String(error));
-          const metadata = new Metadata();
-          metadata.set(CODE_METADATA, known.code);
-          callback({ code: status[errorRegistry[known.code].status], details: known.message, metadata });
+          callback(toStatus(error));
         }
       };
     return {

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { build } from 'esbuild';
 import {
   connect,
@@ -25,7 +25,7 @@ import {
   type StopAttemptResponse,
   type StopMode,
 } from '../../proto/gen/wattsweep/v1/trainer.js';
-import { CODE_METADATA } from '../../proto/metadata.js';
+import { attached, tokenMetadata } from '../../proto/grpc.js';
 import {
   REPORTS_STREAM,
   REPORTS_SUBJECTS,
@@ -175,8 +175,7 @@ export type Answer<T> = { readonly ok: T } | { readonly code: string; readonly m
 /** Promises around the generated client. */
 export function trainerClient(address: string, token?: string) {
   const client = new TrainerServiceClient(address, credentials.createInsecure());
-  const metadata = new Metadata();
-  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  const metadata = tokenMetadata(token ?? null);
   const fence = { ledgerId: 'ledger-1', term: 1 };
   const call = <T>(
     method: (done: (error: ServiceError | null, response: T) => void) => void,
@@ -186,7 +185,7 @@ export function trainerClient(address: string, token?: string) {
         resolve(
           error === null
             ? { ok: response }
-            : { code: String(error.metadata.get(CODE_METADATA)[0] ?? error.code), message: error.details },
+            : { code: attached(error)?.code ?? String(error.code), message: error.details },
         ),
       ),
     );

@@ -1,11 +1,9 @@
 /**
- * From promises and async generators to grpc-js handlers: one map from errors to status, an AbortSignal a call, and
- * backpressure on streams.
+ * From promises and async generators to grpc-js handlers: errors become status, each call has an AbortSignal, and streams
+ * have backpressure.
  */
 import { once } from 'node:events';
 import {
-  Metadata,
-  status,
   type handleServerStreamingCall,
   type handleUnaryCall,
   type ServerUnaryCall,
@@ -13,7 +11,7 @@ import {
   type StatusObject,
 } from '@grpc/grpc-js';
 import { WattsweepError } from '../../../proto/errors.js';
-import { ADVICE_METADATA, CODE_METADATA } from '../../../proto/metadata.js';
+import { toStatus } from '../../../proto/grpc.js';
 
 export interface CallContext {
   /** Aborts when the client has gone or its deadline has passed. */
@@ -30,7 +28,7 @@ export function unary<Request, Response>(
   return (call, callback) => {
     handler(call.request, contextOf(call)).then(
       (response) => callback(null, response),
-      (error: unknown) => callback(toStatus(error, call.getPath(), onFault)),
+      (error: unknown) => callback(failed(error, call.getPath(), onFault)),
     );
   };
 }
@@ -43,7 +41,7 @@ export function serverStream<Request, Response>(
   return (call) => {
     const context = contextOf(call);
     void pump(call, handler(call.request, context), context.signal).catch((error: unknown) => {
-      if (!context.signal.aborted) call.emit('error', toStatus(error, call.getPath(), onFault));
+      if (!context.signal.aborted) call.emit('error', failed(error, call.getPath(), onFault));
     });
   };
 }
@@ -68,15 +66,7 @@ function contextOf<Request, Response>(
   return { signal: controller.signal };
 }
 
-/** The status of a failed call: code of the registry and advice in the trailers. */
-export function toStatus(error: unknown, path: string, onFault: OnFault): StatusObject {
+function failed(error: unknown, path: string, onFault: OnFault): StatusObject {
   if (!(error instanceof WattsweepError)) onFault(error, path);
-  const known =
-    error instanceof WattsweepError
-      ? error
-      : new WattsweepError('INTERNAL', error instanceof Error ? error.message : String(error));
-  const metadata = new Metadata();
-  metadata.set(CODE_METADATA, known.code);
-  metadata.set(ADVICE_METADATA, known.advice.replace(/[^\x20-\x7e]/g, '?'));
-  return { code: status[known.entry.status], details: known.message, metadata };
+  return toStatus(error);
 }

@@ -4,9 +4,9 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { WattsweepError } from '../../../proto/errors.js';
 import { CoordinatorServiceService } from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import { requireToken } from '../../../proto/grpc.js';
 import { createReflection } from './reflection.js';
 import { coordinatorService, type ServiceOptions } from './service.js';
-import { requireToken } from './token.js';
 
 export interface ApiOptions extends ServiceOptions {
   readonly host: string;

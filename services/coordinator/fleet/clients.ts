@@ -1,8 +1,8 @@
 /** gRPC clients to trainers: one channel an address, the join token and a deadline on every call. */
-import { credentials, Metadata, status, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
-import { errorRegistry, isErrorCode, type ErrorCode } from '../../../proto/errors.js';
+import { credentials, type Metadata, status, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import { errorRegistry, type ErrorCode } from '../../../proto/errors.js';
 import { TrainerServiceClient } from '../../../proto/gen/wattsweep/v1/trainer.js';
-import { AUTHORIZATION_METADATA, CODE_METADATA } from '../../../proto/metadata.js';
+import { attached, tokenMetadata } from '../../../proto/grpc.js';
 
 /** What became of a call. */
 export type Answer<T> =
@@ -34,12 +34,12 @@ const CHANNEL_OPTIONS = {
 };
 
 export class TrainerClients {
-  readonly #metadata = new Metadata();
+  readonly #metadata: Metadata;
   readonly #clients = new Map<string, TrainerServiceClient>();
   readonly #calls = new Set<ClientUnaryCall>();
 
   constructor(token: string | null) {
-    if (token !== null) this.#metadata.set(AUTHORIZATION_METADATA, `Bearer ${token}`);
+    this.#metadata = tokenMetadata(token);
   }
 
   /** Calls once. Never throws. */
@@ -80,8 +80,8 @@ export class TrainerClients {
 
 function failureOf(error: ServiceError): Answer<never> {
   const message = error.details;
-  const code = String(error.metadata.get(CODE_METADATA)[0] ?? '');
-  if (isErrorCode(code) && code !== 'UNAUTHENTICATED') {
+  const code = attached(error)?.code;
+  if (code !== undefined && code !== 'UNAUTHENTICATED') {
     return { kind: 'refused', code, retryable: errorRegistry[code].retryable, message };
   }
   if (REFUSALS.has(error.code))

@@ -1,0 +1,78 @@
+/**
+ * What a .proto file cannot say of a call: how an error and the join token travel in gRPC metadata. Both ends of every
+ * call use it, so that they cannot differ.
+ *
+ * | name | where | what |
+ * |---|---|---|
+ * | `authorization` | header of every call where a join token is set | `Bearer TOKEN` |
+ * | `wattsweep-code` | trailer of a failed call | the error's code in `errors.ts` |
+ * | `wattsweep-advice` | trailer of a failed call | what to do, in one sentence of ASCII (gRPC allows nothing else) |
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import {
+  Metadata,
+  ServerInterceptingCall,
+  ServerListenerBuilder,
+  status,
+  type ServerInterceptor,
+  type ServiceError,
+  type StatusObject,
+} from '@grpc/grpc-js';
+import { type ErrorCode, WattsweepError, isErrorCode } from './errors.js';
+
+const TOKEN = 'authorization';
+const CODE = 'wattsweep-code';
+const ADVICE = 'wattsweep-advice';
+
+/** Probes of orchestrators carry no token, and learn nothing but whether the service is up. */
+const HEALTH_PATH = '/grpc.health.v1.Health/';
+
+/** The status of a failed call; what is no {@link WattsweepError} is INTERNAL. */
+export function toStatus(error: unknown): StatusObject {
+  const known =
+    error instanceof WattsweepError
+      ? error
+      : new WattsweepError('INTERNAL', error instanceof Error ? error.message : String(error));
+  const metadata = new Metadata();
+  metadata.set(CODE, known.code);
+  metadata.set(ADVICE, known.advice.replace(/[^\x20-\x7e]/g, '?'));
+  return { code: status[known.entry.status], details: known.message, metadata };
+}
+
+/** Code and advice that the other end attached; null where gRPC itself failed, or something else answered. */
+export function attached({
+  metadata,
+}: ServiceError): { readonly code: ErrorCode; readonly advice: string } | null {
+  const code = String(metadata.get(CODE)[0] ?? '');
+  return isErrorCode(code) ? { code, advice: String(metadata.get(ADVICE)[0] ?? '') } : null;
+}
+
+/** The headers of a call. */
+export function tokenMetadata(token: string | null): Metadata {
+  const metadata = new Metadata();
+  if (token !== null) metadata.set(TOKEN, `Bearer ${token}`);
+  return metadata;
+}
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** Lets calls pass that carry the token, compared in constant time, and health checks. */
+export function requireToken(token: string): ServerInterceptor {
+  const expected = digest(`Bearer ${token}`);
+  return (method, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) => {
+        const listener = new ServerListenerBuilder().withOnReceiveMetadata((metadata, pass) => {
+          const given = digest(String(metadata.get(TOKEN)[0] ?? ''));
+          if (method.path.startsWith(HEALTH_PATH) || timingSafeEqual(given, expected)) pass(metadata);
+          else
+            call.sendStatus(
+              toStatus(
+                new WattsweepError('UNAUTHENTICATED', 'the call carries no join token, or a wrong one'),
+              ),
+            );
+        });
+        next(listener.build());
+      },
+    });
+}
