@@ -104,7 +104,9 @@ test('a busy slot is tried again', async () => {
 test('a sweep can be paused, resumed and stopped; afterwards it cannot be steered', async () => {
   const trainer = await box({ trainerId: 'box', epochMs: 40 });
   const { sweepId } = await client.submit(SWEEP.replace('max_epochs: 3', 'max_epochs: 50'));
-  await until(() => trainer.started.length === 2);
+  // Whoever is paused before its first epoch has no checkpoint to go on from.
+  const attempts = () => [...trainer.attempts.values()];
+  await until(() => attempts().length === 2 && attempts().every(({ epoch }) => epoch > 0));
   expect((await control(sweepId, SweepControl.PAUSE)).sweep?.state).toBe(SweepState.PAUSED);
   await until(async () => (await client.sweep(sweepId)).sweep?.trialsByState['paused'] === 2);
   expect(trainer.started).toHaveLength(2);
