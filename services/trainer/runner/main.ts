@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
-import { WattsweepError } from '../../../proto/errors.js';
+import { type ErrorCode, WattsweepError } from '../../../proto/errors.js';
 import type { AttemptSpec, RunnerCommand } from '../protocol/runner.js';
 import { FactWriter } from './facts.js';
 import { runCommand } from './recipes/command/command.js';
@@ -106,17 +106,25 @@ class Runner {
 }
 
 const OUT_OF_MEMORY =
-  /RESOURCE_EXHAUSTED|ResourceExhausted|OOM when allocating|bad_alloc|out of memory|allocation failed/i;
+  /RESOURCE_EXHAUSTED|ResourceExhausted|OOM when allocating|bad_alloc|out of memory|allocation failed|failed to allocate/i;
 
-/** How an error ends the attempt: what the settings or the box are to blame for is refused, the rest has crashed. */
+/** What is wrong with the box: elsewhere, or later, the same trial may run. */
+const BOX_CODES: ReadonlySet<ErrorCode> = new Set(['ENGINE_MISSING', 'DATASET_INVALID']);
+
+/** How an error ends the attempt: what its settings are to blame for is refused, for good; the rest has crashed. */
 function endOf(error: unknown): AttemptEnd {
-  if (error instanceof WattsweepError) return { class: 'refused', code: error.code, message: error.message };
+  if (error instanceof WattsweepError) {
+    const { code, message } = error;
+    return { class: BOX_CODES.has(code) ? 'crashed' : 'refused', code, message };
+  }
   const message = error instanceof Error ? error.message : String(error);
   if (OUT_OF_MEMORY.test(message)) return { class: 'out_of_memory', code: 'ATTEMPT_OUT_OF_MEMORY', message };
   if (error instanceof Error) console.error(error.stack);
   return { class: 'crashed', code: 'ATTEMPT_CRASHED', message };
 }
 
+// The supervisor that reads them may be gone; the end of input tells.
+for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
 const runner = new Runner();
 const input = createInterface({ input: process.stdin, crlfDelay: Infinity });
 input.on('line', (line) => {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RunnerProcess, attemptOf, runAttempt } from './harness.js';
 
 const small = { depth: 11, train_images: 200, validation_images: 100, batch_size: 32, bn_momentum: 0.9 };
@@ -96,6 +96,20 @@ describe('the runner trains resnet-cifar10', () => {
     expect(losses[2]).toBeLessThan(losses[0]!);
   });
 
+  it('goes on without a checkpoint when the disk takes none', async () => {
+    const file = join(checkpoints(), 'file');
+    writeFileSync(file, '');
+    const attempt = attemptOf(small, { maxEpochs: 2, checkpointDir: join(file, 'none') });
+    const { end, lines } = await runAttempt(attempt);
+    expect(end).toMatchObject({ class: 'completed' });
+    expect(lines.map(({ type }) => type).filter((type) => type !== 'step')).toEqual([
+      'started',
+      'epoch',
+      'epoch',
+      'end',
+    ]);
+  });
+
   it('checkpoints and exits when its input ends', async () => {
     const attempt = attemptOf({ ...small, train_images: 2000 }, { maxEpochs: 50 });
     const runner = new RunnerProcess();
@@ -135,6 +149,13 @@ it('refuses parameters, recipes and checkpoints with a code and a sentence, and 
   expect(await runner.exited).toEqual([0, null]);
 });
 
+it('does not blame the trial for what the box lacks', async () => {
+  vi.stubEnv('WATTSWEEP_CIFAR10', join(checkpoints(), 'none'));
+  const { end } = await runAttempt(attemptOf(small));
+  vi.unstubAllEnvs();
+  expect(end).toMatchObject({ class: 'crashed', code: 'DATASET_INVALID' });
+});
+
 describe('the runner runs any program', () => {
   const program = (source: string, more = {}) =>
     attemptOf(
@@ -166,6 +187,19 @@ describe('the runner runs any program', () => {
     const { end } = await runAttempt(program(source));
     expect(end).toMatchObject(expected);
     expect(end.message).toMatch(message);
+  });
+
+  it('ends with the program, whoever holds its output still', async () => {
+    const runner = await runAttempt(
+      program(`
+        const { spawn } = require('child_process');
+        const left = spawn('sleep', ['60'], { detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
+        left.unref();
+        console.log(JSON.stringify({ epoch: 1, pid: left.pid }));
+      `),
+    );
+    process.kill(runner.of('epoch')[0]!.metrics['pid']!, 'SIGKILL');
+    expect(runner.end).toMatchObject({ class: 'completed' });
   });
 
   it('says when the program does not exist', async () => {

@@ -16,6 +16,8 @@ import { parseReport } from './report.js';
 /** From the request to stop to the kill of the whole process group. */
 const GRACE_MS = Number(process.env['WATTSWEEP_STOP_GRACE_MS'] ?? 30_000);
 const MAX_LINE_BYTES = 64 * 1024;
+/** From the program's exit to the end of its output. */
+const DRAIN_MS = 2_000;
 
 /** Runs `attempt.command` to its end. */
 export const runCommand: RunRecipe = async (attempt, context) => {
@@ -40,15 +42,12 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   });
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null } | Error>((resolve) => {
     child.on('error', resolve);
-    child.on('close', (code, signal) => resolve({ code, signal }));
-  });
-  context.report({
-    type: 'started',
-    device: { kind: attempt.device.kind, name: attempt.device.model },
-    engine: { name: 'command', program },
-    trainableParameters: null,
-    stepsPerEpoch: null,
-    resumedEpoch: 0,
+    child.on('exit', (code, signal) => {
+      const ended = (): void => resolve({ code, signal });
+      child.on('close', ended);
+      // What the program leaves behind may hold its output open for ever.
+      setTimeout(ended, DRAIN_MS);
+    });
   });
   const kill = (signal: NodeJS.Signals): void => {
     try {
@@ -57,6 +56,14 @@ export const runCommand: RunRecipe = async (attempt, context) => {
       // The group is gone already.
     }
   };
+  context.report({
+    type: 'started',
+    device: { kind: attempt.device.kind, name: attempt.device.model },
+    engine: { name: 'command', program },
+    trainableParameters: null,
+    stepsPerEpoch: null,
+    resumedEpoch: 0,
+  });
   let killer: NodeJS.Timeout | undefined;
   let asked = false;
   void context.stopped.then((request) => {
@@ -70,6 +77,8 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   lines.push(Buffer.from('\n'));
   reports.ignored += lines.dropped;
   kill('SIGKILL');
+  child.stdout.destroy();
+  child.stderr.destroy();
   return ending(program, exit, asked, reports, complaints.lastLine);
 };
 

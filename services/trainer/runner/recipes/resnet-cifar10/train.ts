@@ -242,13 +242,20 @@ class TrainingRun {
   }
 
   #checkpoint(vectors: Readonly<Record<string, Float32Array>>): void {
-    const path = writeCheckpoint(this.attempt.checkpointDir, {
-      network: this.#network,
-      epoch: this.epoch,
-      step: this.#step,
-      progress: { ...this.#tally },
-      vectors,
-    });
+    let path;
+    try {
+      path = writeCheckpoint(this.attempt.checkpointDir, {
+        network: this.#network,
+        epoch: this.epoch,
+        step: this.#step,
+        progress: { ...this.#tally },
+        vectors,
+      });
+    } catch (error) {
+      // A full disk: the attempt goes on, and falls back to an older checkpoint if it is cut short.
+      console.error(`no checkpoint of step ${this.#step}: ${String(error)}`);
+      return;
+    }
     this.#checkpointed = this.#step;
     this.context.report({ type: 'checkpoint', epoch: this.epoch, path });
   }
