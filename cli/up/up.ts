@@ -88,7 +88,10 @@ async function runStack(
     }
     if (sweep === null || flags.keep) await aborted(interrupted);
   } finally {
-    if (interrupted.aborted) note('ending in order: coordinator, trainers, NATS (Ctrl-C again: at once)');
+    if (interrupted.aborted)
+      note(
+        'ending in order: coordinator, trainers, NATS (Ctrl-C again: at once; what trains then ends after --lost-after)',
+      );
     await stack.end();
   }
   if (exitCode !== ExitCode.ok) throw new Exit(exitCode);
