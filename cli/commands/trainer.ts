@@ -72,7 +72,7 @@ export function register(program: Command): void {
     .addOption(logLevel())
     .addHelpText(
       'after',
-      '\nCtrl-C drains: attempts checkpoint and end. SIGTERM leaves them running, to be adopted at the next start.',
+      '\nCtrl-C and SIGTERM drain: attempts checkpoint and end. SIGUSR2 leaves them running, to be adopted at the next start.',
     )
     .action(run);
 }

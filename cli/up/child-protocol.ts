@@ -33,9 +33,12 @@ function send(message: ChildMessage): void {
   if (process.connected) process.send?.(message);
 }
 
+/** Ends a trainer and leaves its attempts: SIGTERM drains, as systemd and containers expect of a stop. */
+export const LEAVE_SIGNAL = 'SIGUSR2';
+
 /**
- * Resolves when the service shall end: SIGINT or a parent's word to drain, SIGTERM to leave. A second signal exits at
- * once.
+ * Resolves when the service shall end: SIGINT, SIGTERM or a parent's word to drain, {@link LEAVE_SIGNAL} to leave. A
+ * second signal exits at once.
  */
 export function untilAskedToEnd(): Promise<EndRequest['how']> {
   return new Promise((resolve) => {
@@ -46,7 +49,8 @@ export function untilAskedToEnd(): Promise<EndRequest['how']> {
       resolve(how);
     };
     process.on('SIGINT', () => ask('drain', 130));
-    process.on('SIGTERM', () => ask('leave', 143));
+    process.on('SIGTERM', () => ask('drain', 143));
+    process.on(LEAVE_SIGNAL, () => ask('leave', 143));
     process.on('message', (message) => {
       if (isEndRequest(message)) ask(message.how, 1);
     });

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WattsweepError } from '../../proto/errors.js';
+import { LEAVE_SIGNAL } from './child-protocol.js';
 import { type ProcessIdentity, isAlive, signalProcess } from './process-identity.js';
 import type { UpRecord } from './record.js';
 
@@ -13,8 +14,9 @@ const POLL_MS = 50;
 export async function endLeftovers(record: UpRecord | null, endWithinMs = 15_000): Promise<string[]> {
   const ended: string[] = [];
   for (const service of [...(record?.services ?? [])].reverse()) {
-    // SIGTERM, not a drain: running attempts wait for the next trainer.
-    if (!signalProcess(service, 'SIGTERM')) continue;
+    // A trainer is not drained: its attempts wait for the next one.
+    const signal = service.name.startsWith('trainer ') ? LEAVE_SIGNAL : 'SIGTERM';
+    if (!signalProcess(service, signal)) continue;
     ended.push(service.name);
     if (await gone(service, endWithinMs)) continue;
     signalProcess(service, 'SIGKILL');

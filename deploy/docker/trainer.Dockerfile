@@ -24,6 +24,4 @@ COPY --from=build /opt/wattsweep /opt/wattsweep
 COPY --from=build /app /app
 WORKDIR /data
 VOLUME /data
-# SIGINT drains: attempts checkpoint and end, since none outlives the container.
-STOPSIGNAL SIGINT
 ENTRYPOINT ["node", "/app/bin/wattsweep.js", "trainer", "--data", "/data"]

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { untilAskedToEnd } from '../../../cli/up/child-protocol.js';
 import { Service, type ServiceEvents, type ServiceSpec } from '../../../cli/up/children.js';
 import { endLeftovers } from '../../../cli/up/leftovers.js';
 import { defaultName } from '../../../cli/up/names.js';
@@ -118,6 +119,13 @@ describe('what a killed `up` left', () => {
     expect(left.signalCode ?? 'SIGTERM').toBe('SIGTERM');
   });
 
+  it('does not drain its trainers', async () => {
+    const left = sleeper();
+    const exited = new Promise((resolve) => left.once('exit', (_code, signal) => resolve(signal)));
+    await endLeftovers(record([{ name: 'trainer box', ...identify(left.pid ?? 0) }]));
+    expect(await exited).toBe('SIGUSR2');
+  });
+
   it('is killed when it does not end by itself', async () => {
     const stubborn = spawn(
       process.execPath,
@@ -129,6 +137,25 @@ describe('what a killed `up` left', () => {
     const identity = identify(stubborn.pid ?? 0);
     await endLeftovers(record([{ name: 'nats', ...identity }]), 100);
     expect(isAlive(identity)).toBe(false);
+  });
+});
+
+describe('a service', () => {
+  it.each([
+    ['SIGINT', 'drain'],
+    ['SIGTERM', 'drain'],
+    ['SIGUSR2', 'leave'],
+  ] as const)('takes %s for %s', async (signal, how) => {
+    const names = ['SIGINT', 'SIGTERM', 'SIGUSR2', 'message'];
+    const before = new Map(names.map((name) => [name, process.listeners(name as 'SIGINT')]));
+    const asked = untilAskedToEnd();
+    const added = (name: string) =>
+      process
+        .listeners(name as 'SIGINT')
+        .filter((listener) => before.get(name)?.includes(listener) === false);
+    for (const listener of added(signal)) listener(signal);
+    expect(await asked).toBe(how);
+    for (const name of names) for (const listener of added(name)) process.off(name, listener);
   });
 });
 
