@@ -6,7 +6,5 @@
  */
 export { startTrainer, type RunningTrainer } from './service/trainer.js';
 export type { TrainerOptions } from './options.js';
-// For `wattsweep doctor`: the same look at the box and the same meter as the service's.
-export { inspectBox } from './service/box.js';
-export { PowerMeter } from './power/meter.js';
+// For `wattsweep doctor`: the same look at the box as the service's.
 export { inspectPower, type PowerFinding } from './service/box.js';

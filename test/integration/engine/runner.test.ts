@@ -193,7 +193,7 @@ describe('the runner runs any program', () => {
     const runner = await runAttempt(
       program(`
         const { spawn } = require('child_process');
-        const left = spawn('sleep', ['60'], { detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
+        const left = spawn('sleep', ['600'], { detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
         left.unref();
         console.log(JSON.stringify({ epoch: 1, pid: left.pid }));
       `),
