@@ -73,9 +73,9 @@ export function varyingParameters(trials: Iterable<Trial>): string[] {
   return [...seen].filter(([, values]) => values.size > 1).map(([name]) => name);
 }
 
-/** Mean seconds of an accepted epoch, evaluation included; null before the first. */
+/** Mean seconds of an accepted epoch, evaluation included; null before the first, and where no epoch tells its time. */
 export const secondsPerEpoch = (trial: Trial): number | null =>
-  trial.epoch > 0 ? trial.seconds / trial.epoch : null;
+  trial.epoch > 0 && trial.seconds > 0 ? trial.seconds / trial.epoch : null;
 
 const ACTIVE = new Set([TrialState.RUNNING, TrialState.STARTING]);
 
