@@ -35,6 +35,9 @@ export const END_CLASSES: Readonly<Record<string, AttemptEndClass>> = {
   preempted: AttemptEndClass.PREEMPTED,
 };
 
+/** A sentence for a person; what it is taken from stands in output.log. */
+const MESSAGE_LENGTH = 2_000;
+
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const finite = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined;
@@ -148,7 +151,7 @@ const gpuUtilization = (context: FactContext, whole: TimeWindow): number | null 
 
 /** The end with the energy of the whole attempt. */
 export function ended(line: Line<'end'>, record: SpoolRecord, context: FactContext): Report['fact'] {
-  const { startedMonotonicMs } = context;
+  const { startedMonotonicMs, sameBoot } = context;
   const whole =
     startedMonotonicMs === null
       ? null
@@ -159,8 +162,9 @@ export function ended(line: Line<'end'>, record: SpoolRecord, context: FactConte
       key: context.key,
       class: END_CLASSES[line.class] ?? AttemptEndClass.CRASHED,
       code: text(line.code),
-      message: text(line.message),
-      seconds: whole === null ? 0 : Math.max(0, (whole.endMonotonicMs - whole.beginMonotonicMs) / 1000),
+      message: text(line.message).slice(0, MESSAGE_LENGTH),
+      seconds:
+        whole === null || !sameBoot ? undefined : (whole.endMonotonicMs - whole.beginMonotonicMs) / 1000,
       energy: whole === null ? noEnergy('the attempt did not run') : energyOf(context, whole),
       atUnixMs: record.atUnixMs,
     },

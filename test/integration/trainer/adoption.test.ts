@@ -232,7 +232,7 @@ describe('attempts outlive what is around them', () => {
       ['t2', 250, 1],
     ] as const) {
       const end = await endOf(trialId);
-      expect(end.energy!.joules! / (watts * end.seconds)).toBeCloseTo(1, 2);
+      expect(end.energy!.joules! / (watts * end.seconds!)).toBeCloseTo(1, 2);
       for (const { fact } of await factsOf(trialId)) {
         if (fact?.$case !== 'epoch') continue;
         const { trainEnergy, evaluationEnergy, trainSeconds, evaluationSeconds, gpuUtilization } = fact.value;

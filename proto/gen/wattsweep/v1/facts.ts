@@ -113,8 +113,10 @@ export interface AttemptEnded {
   readonly code: string;
   /** One sentence for a person; empty when nothing went wrong. */
   readonly message: string;
-  /** Seconds from start to end. */
-  readonly seconds: number;
+  /** Seconds from start to end; absent when they are not known. */
+  readonly seconds?:
+    | number
+    | undefined;
   /** Energy of the whole attempt, epochs that did not finish included. */
   readonly energy:
     | Energy
@@ -1076,7 +1078,7 @@ export const EpochReport_MetricsEntry: MessageFns<EpochReport_MetricsEntry> = {
 };
 
 function createBaseAttemptEnded(): AttemptEnded {
-  return { key: undefined, class: 0, code: "", message: "", seconds: 0, energy: undefined, atUnixMs: 0 };
+  return { key: undefined, class: 0, code: "", message: "", seconds: undefined, energy: undefined, atUnixMs: 0 };
 }
 
 export const AttemptEnded: MessageFns<AttemptEnded> = {
@@ -1093,7 +1095,7 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
     if (message.message !== "") {
       writer.uint32(34).string(message.message);
     }
-    if (message.seconds !== 0) {
+    if (message.seconds !== undefined) {
       writer.uint32(41).double(message.seconds);
     }
     if (message.energy !== undefined) {
@@ -1192,7 +1194,7 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
       class: isSet(object.class) ? attemptEndClassFromJSON(object.class) : 0,
       code: isSet(object.code) ? globalThis.String(object.code) : "",
       message: isSet(object.message) ? globalThis.String(object.message) : "",
-      seconds: isSet(object.seconds) ? globalThis.Number(object.seconds) : 0,
+      seconds: isSet(object.seconds) ? globalThis.Number(object.seconds) : undefined,
       energy: isSet(object.energy) ? Energy.fromJSON(object.energy) : undefined,
       atUnixMs: isSet(object.atUnixMs)
         ? globalThis.Number(object.atUnixMs)
@@ -1216,7 +1218,7 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
     if (message.message !== "") {
       obj.message = message.message;
     }
-    if (message.seconds !== 0) {
+    if (message.seconds !== undefined) {
       obj.seconds = floatToJson(message.seconds);
     }
     if (message.energy !== undefined) {
@@ -1237,7 +1239,7 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
     message.class = object.class ?? 0;
     message.code = object.code ?? "";
     message.message = object.message ?? "";
-    message.seconds = object.seconds ?? 0;
+    message.seconds = object.seconds ?? undefined;
     message.energy = (object.energy !== undefined && object.energy !== null)
       ? Energy.fromPartial(object.energy)
       : undefined;
