@@ -54,15 +54,21 @@ export async function feedReports(
   }
   let caughtUp = from > lastSeq;
   if (caughtUp) onCaughtUp();
-  const trimming = setInterval(() => void trim(options), options.trimEveryMs ?? TRIM_EVERY_MS);
+  let taken = from - 1;
+  // A mark beyond what was taken is of a stream that is gone.
+  const trimming = setInterval(
+    () => void (sink.savedReportsSeq <= taken && trim(options)),
+    options.trimEveryMs ?? TRIM_EVERY_MS,
+  );
   try {
     for await (const message of link.consume(REPORTS_STREAM, from, signal)) {
       const inputs = inputsOf(message.data, message.seq, options);
-      const taken = sink.offer(inputs, message.seq).catch((error: unknown) => {
+      const written = sink.offer(inputs, message.seq).catch((error: unknown) => {
         const stopped = error instanceof WattsweepError && error.code === 'DEPOSED';
         if (!stopped) log.error({ err: error, seq: message.seq }, 'a report was left out');
       });
-      if (sink.backlogBytes > MAX_BACKLOG_BYTES) await taken;
+      taken = message.seq;
+      if (sink.backlogBytes > MAX_BACKLOG_BYTES) await written;
       if (!caughtUp && message.seq >= lastSeq) {
         caughtUp = true;
         onCaughtUp();

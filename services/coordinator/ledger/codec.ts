@@ -36,6 +36,7 @@ const EVENT_TYPES: Readonly<Record<LedgerEventType, true>> = {
   sweep_stopping: true,
   sweep_ended: true,
   trial_created: true,
+  search_exhausted: true,
   attempt_assigned: true,
   attempt_started: true,
   epoch_accepted: true,

@@ -16,6 +16,8 @@ export type FencedOutcome =
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 1_000;
+/** Refusals without a newer entry that are waited for; after that the log is taken to be another one. */
+const UNEXPLAINED_LIMIT = 20;
 
 /**
  * Appends until the log has given an answer, however often the connection fails meanwhile.
@@ -30,6 +32,7 @@ export async function appendFenced(
   signal: AbortSignal,
   onRetry: (error: WattsweepError) => void = () => undefined,
 ): Promise<FencedOutcome> {
+  let unexplained = 0;
   for (let wait = FIRST_RETRY_MS; ; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
     if (signal.aborted)
       throw new WattsweepError('DEPOSED', 'this coordinator stopped leading while it was writing');
@@ -37,17 +40,24 @@ export async function appendFenced(
       const appended = await log.append(header.appendId, data, expectedLastSeq);
       if (appended.ok && appended.seq === expectedLastSeq + 1)
         return { outcome: 'accepted', seq: appended.seq };
-      return await whoWrote(log, header, expectedLastSeq + 1);
+      const outcome = await whoWrote(log, header, expectedLastSeq + 1);
+      if (outcome !== null) return outcome;
+      // A cluster counts an entry before it can be read: the one in the way may be this one.
+      unexplained += 1;
+      if (unexplained > UNEXPLAINED_LIMIT) return { outcome: 'behind' };
     } catch (error) {
       if (!(error instanceof WattsweepError && error.code === 'NATS_UNREACHABLE')) throw error;
       onRetry(error);
-      await sleep(wait, undefined, { signal }).catch(() => undefined);
     }
+    await sleep(wait, undefined, { signal }).catch(() => undefined);
   }
 }
 
-async function whoWrote(log: LedgerLog, header: BatchHeader, fromSeq: number): Promise<FencedOutcome> {
+/** Null when nothing stands there. */
+async function whoWrote(log: LedgerLog, header: BatchHeader, fromSeq: number): Promise<FencedOutcome | null> {
+  let found = false;
   for await (const { seq, data } of log.read(fromSeq)) {
+    found = true;
     const batch = decodeBatch(data, seq);
     if (batch.appendId === header.appendId) return { outcome: 'accepted', seq };
     for (const event of batch.events) {
@@ -56,5 +66,5 @@ async function whoWrote(log: LedgerLog, header: BatchHeader, fromSeq: number): P
       }
     }
   }
-  return { outcome: 'behind' };
+  return found ? { outcome: 'behind' } : null;
 }

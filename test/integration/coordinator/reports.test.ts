@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ReportBatch } from '../../../proto/gen/wattsweep/v1/facts.js';
@@ -57,7 +58,10 @@ interface Taken {
 }
 
 /** Feeds into a ledger that stands at `savedReportsSeq` and moves on with each message. */
-function feed(savedReportsSeq: number): { taken: Taken; fed: Promise<void>; caughtUp: () => boolean } {
+function feed(
+  savedReportsSeq: number,
+  saves = true,
+): { taken: Taken; fed: Promise<void>; caughtUp: () => boolean } {
   const taken: Taken = { epochs: [], marks: [], inputs: [] };
   const sink = {
     savedReportsSeq,
@@ -69,7 +73,7 @@ function feed(savedReportsSeq: number): { taken: Taken; fed: Promise<void>; caug
           taken.epochs.push(input.report.record.epoch);
       }
       taken.marks.push(mark);
-      sink.savedReportsSeq = mark;
+      if (saves) sink.savedReportsSeq = mark;
       return Promise.resolve();
     },
   };
@@ -102,6 +106,14 @@ test('a stream that was made anew is read from its start', async () => {
   const { taken, caughtUp } = feed(1_000);
   await until(caughtUp);
   expect(taken).toMatchObject({ epochs: [1], marks: [1] });
+});
+
+test('a stream that was made anew is not trimmed before the ledger has what it holds', async () => {
+  await publish(epoch(1));
+  const { caughtUp } = feed(1_000, false);
+  await until(caughtUp);
+  await sleep(200);
+  expect((await link.bounds(REPORTS_STREAM)).firstSeq).toBe(1);
 });
 
 test('an absent quantity is null, a metric that is not finite stays as it is, a reading that is not is none', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { WattsweepError } from '../../../proto/errors.js';
 import type { Action, Input, LedgerEvent, TrainerInfo } from '../../../services/coordinator/core/index.js';
 import { decodeBatch, encodeBatch, encodeEvents } from '../../../services/coordinator/ledger/codec.js';
 import { Committer, loadLedger, type LedgerLog } from '../../../services/coordinator/ledger/index.js';
@@ -191,6 +192,27 @@ describe('the writer of a term', () => {
     // The other trainer's two slots, which the first decision could not know of.
     expect(starts(scene.actions)).toHaveLength(2);
     expect((await loadLedger(scene.log)).state).toEqual(scene.committer.state);
+  });
+
+  test('waits for its own entry when a cluster counts it before it is there', async () => {
+    const scene = await lead(new SlowLog(new MemoryLog()));
+    const { inner } = scene.log;
+    let asked = 0;
+    let landed = false;
+    scene.log.append = (...args) => {
+      asked += 1;
+      if (asked === 1) {
+        setTimeout(() => {
+          landed = true;
+          void inner.append(...args);
+        }, 100);
+        return Promise.reject(new WattsweepError('NATS_UNREACHABLE', 'no acknowledgement'));
+      }
+      return landed ? inner.append(...args) : Promise.resolve({ ok: false });
+    };
+    await scene.committer.offer([seen, submit('s')]);
+    expect(starts(scene.actions)).toHaveLength(2);
+    expect(await entries(scene.log)).toHaveLength(2);
   });
 
   test('leaves out an input that the core cannot take, and only that one', async () => {
