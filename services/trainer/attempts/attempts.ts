@@ -251,9 +251,11 @@ export class Attempts {
     this.#followers
       .get(attempt.id)
       ?.notify()
-      .catch((error: unknown) =>
-        this.options.log.error({ attempt: attempt.name, err: error }, 'the spool cannot be read'),
-      );
+      .catch((error: unknown) => {
+        this.options.log.error({ attempt: attempt.name, err: error }, 'the spool cannot be read');
+        // No other news may come: the end is told once.
+        setTimeout(() => this.news(attemptDir), DISK_RETRY_MS).unref();
+      });
   }
 
   async refused(attemptDir: string, reason: string): Promise<void> {

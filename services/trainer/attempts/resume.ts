@@ -1,6 +1,6 @@
 /** Finds the checkpoint from which an attempt goes on, among those that lie on this box. */
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { attemptFiles, type TrainerLayout } from '../layout.js';
 import type { AttemptKey } from '../protocol/runner.js';
 import { SpoolReader } from './spool-reader.js';
@@ -32,7 +32,8 @@ export async function findCheckpoint(
   if (written.size === 0) return { path: folder, reason: 'the checkpoint folder of the trial' };
   const usable = [...written]
     .filter(([path, at]) => at <= epoch && existsSync(path))
-    .sort((a, b) => b[1] - a[1])[0];
+    // Of one epoch the earliest, at its very end: the next is then trained in full, and has whole seconds and joules.
+    .sort(([pathA, a], [pathB, b]) => b - a || (pathA < pathB ? -1 : 1))[0];
   return usable === undefined
     ? {
         path: null,
@@ -48,10 +49,10 @@ async function checkpointsOf(
   key: AttemptKey,
 ): Promise<ReadonlyMap<string, number>> {
   const written = new Map<string, number>();
-  for (let attempt = 1; attempt < key.attempt; attempt++) {
-    const reader = new SpoolReader(
-      attemptFiles(join(layout.attemptDir(ledgerId, { ...key, attempt }))).spool,
-    );
+  const trialDir = dirname(layout.attemptDir(ledgerId, key));
+  const attempts = existsSync(trialDir) ? readdirSync(trialDir) : [];
+  for (const attempt of attempts.filter((name) => Number(name) < key.attempt)) {
+    const reader = new SpoolReader(attemptFiles(join(trialDir, attempt)).spool);
     for (const { record } of await reader.read())
       if (record?.line.type === 'checkpoint') written.set(record.line.path, record.line.epoch);
     await reader.close();

@@ -34,7 +34,15 @@ export class SpoolReader {
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     let bytes: Buffer = Buffer.alloc(0);
     for (;;) {
-      const { bytesRead } = await this.#file.read(chunk, 0, CHUNK_BYTES, this.#offset + bytes.length);
+      let bytesRead: number;
+      try {
+        ({ bytesRead } = await this.#file.read(chunk, 0, CHUNK_BYTES, this.#offset + bytes.length));
+      } catch (error) {
+        await this.close();
+        // What was read before it is not lost; the next call meets the error again, if it lasts.
+        if (records.length > 0) return records;
+        throw error;
+      }
       if (bytesRead === 0) return records;
       bytes = Buffer.concat([bytes, chunk.subarray(0, bytesRead)]);
       for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10)) {

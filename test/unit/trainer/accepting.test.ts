@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
@@ -123,5 +124,20 @@ describe('an attempt that nobody watches', () => {
     ]);
     expect(slot.holder).toBeNull();
     expect(await attempts.stop(key, LEDGER, 'stop', 'late')).toBe(false);
+  });
+});
+
+describe('a spool that cannot be read', () => {
+  it('is read again: the end comes through', async () => {
+    await attempts.start(request(), LEDGER, false);
+    // A folder in its place gives EISDIR.
+    await mkdir(files().spool);
+    attempts.news(slot.holder!.dir);
+    await sleep(100);
+    await rmdir(files().spool);
+    await writeFile(files().spool, '');
+    await attempts.supervisorGone(slot);
+    expect(published.map(({ report }) => report.fact?.$case)).toEqual(['ended']);
+    expect(slot.holder).toBeNull();
   });
 });
