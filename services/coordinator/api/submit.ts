@@ -21,7 +21,9 @@ export async function submitSweep(
   const ofFleet = checkFleet(leader.state, spec);
   const sweepId = freshId(leader.state, spec.name);
   await leader.offer([{ type: 'submit', sweepId, spec, source: yaml, requestId, at: now() }]);
-  return { sweepId, warnings: [...warnings, ...ofFleet] };
+  // The same request may have been waiting for its decision when this one looked.
+  const accepted = submittedBefore(leader.state, requestId)?.sweepId ?? sweepId;
+  return { sweepId: accepted, warnings: [...warnings, ...ofFleet] };
 }
 
 function submittedBefore(state: State, requestId: string): SweepState | null {

@@ -44,13 +44,16 @@ export class TrainerClients {
 
   /** Calls once. Never throws. */
   call<T>(address: string, method: Call<T>): Promise<Answer<T>> {
-    return new Promise((resolve) => {
+    return new Promise<Answer<T>>((resolve) => {
       const options = { deadline: Date.now() + DEADLINE_MS };
       const call = method(this.#client(address), this.#metadata, options, (error, response) => {
         this.#calls.delete(call);
         resolve(error === null ? { kind: 'ok', response } : failureOf(error));
       });
       this.#calls.add(call);
+    }).catch((error: unknown): Answer<T> => {
+      // An address that is none.
+      return { kind: 'unreachable', message: String(error) };
     });
   }
 

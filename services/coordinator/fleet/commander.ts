@@ -28,12 +28,17 @@ export interface CommanderOptions {
   readonly onCommanded: (command: CommandName, result: 'ok' | 'refused' | 'failed') => void;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** @default 60000 */
+  readonly startWithinMs?: number;
 }
 
 type ActionOf<T extends CommandName> = Extract<Action, { type: T }>;
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
+
+/** A box that cannot be reached for so long, though it renews its record, gives the trial back. */
+const START_WITHIN_MS = 60_000;
 
 const STOP_MODES = { stop: StopMode.STOP, pause: StopMode.PAUSE, cancel: StopMode.CANCEL } as const;
 
@@ -103,10 +108,13 @@ export class Commander {
       wanted,
       (client, metadata, options, done) =>
         client.startAttempt({ ...request, fence: this.#fence() }, metadata, options, done),
+      this.#options.startWithinMs ?? START_WITHIN_MS,
     );
     this.#underway.settle(action);
-    if (answer?.kind !== 'refused' || !wanted()) return;
-    const { code, retryable, message } = answer;
+    if (answer === null || answer.kind === 'ok' || !wanted()) return;
+    const { message } = answer;
+    const { code, retryable } =
+      answer.kind === 'refused' ? answer : { code: 'TRAINER_UNREACHABLE', retryable: true };
     this.#options.log.warn({ sweepId, trialId, attempt, trainerId: action.trainerId, code }, message);
     this.#options.offer({
       type: 'start_refused',
@@ -191,14 +199,19 @@ export class Commander {
     return { ledgerId, term };
   }
 
-  /** Repeats the call until it is answered; null when the trainer is lost or the command is not wanted any more. */
+  /**
+   * Repeats the call until it is answered, or `withinMs` have passed; null when the trainer is lost or the command is
+   * not wanted any more.
+   */
   async #command<T>(
     name: CommandName,
     trainerId: string,
     wanted: () => boolean,
     method: Call<T>,
+    withinMs = Infinity,
   ): Promise<Answer<T> | null> {
     const { state, signal, onCommanded, onStaleTerm, log } = this.#options;
+    const begin = performance.now();
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
       const trainer = state().trainers.get(trainerId);
       if (signal.aborted || trainer === undefined || trainer.status === 'lost' || !wanted()) return null;
@@ -210,6 +223,7 @@ export class Commander {
       onCommanded(name, answer.kind === 'refused' ? 'refused' : 'failed');
       if (answer.kind === 'refused' && answer.code !== 'STALE_TERM') return answer;
       if (answer.kind === 'refused') onStaleTerm();
+      else if (performance.now() - begin >= withinMs) return answer;
       log.debug(
         { trainerId, command: name, said: answer.message },
         'a trainer did not take a command; trying again',
