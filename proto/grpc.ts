@@ -27,6 +27,14 @@ const ADVICE = 'wattsweep-advice';
 /** Probes of orchestrators carry no token, and learn nothing but whether the service is up. */
 const HEALTH_PATH = '/grpc.health.v1.Health/';
 
+/** In percent-encoding they still fit into the headers of HTTP/2; longer ones are never sent, and the caller waits. */
+const MAX_DETAILS_CHARACTERS = 4_000;
+
+const clipped = (message: string): string =>
+  message.length <= MAX_DETAILS_CHARACTERS
+    ? message
+    : `${message.slice(0, MAX_DETAILS_CHARACTERS).replace(/[\ud800-\udbff]$/, '')}...`;
+
 /** The status of a failed call; what is no {@link WattsweepError} is INTERNAL. */
 export function toStatus(error: unknown): StatusObject {
   const known =
@@ -36,7 +44,7 @@ export function toStatus(error: unknown): StatusObject {
   const metadata = new Metadata();
   metadata.set(CODE, known.code);
   metadata.set(ADVICE, known.advice.replace(/[^\x20-\x7e]/g, '?'));
-  return { code: status[known.entry.status], details: known.message, metadata };
+  return { code: status[known.entry.status], details: clipped(known.message), metadata };
 }
 
 /** Code and advice that the other end attached; null where gRPC itself failed, or something else answered. */

@@ -85,6 +85,11 @@ describe('a submission', () => {
     await client.watch(one.sweepId);
   });
 
+  test('with a fault larger than a trailer can be is refused with its code', async () => {
+    const faults = Array.from({ length: 150 }, (_, i) => `ключ_${'я'.repeat(900)}_${i}: 1\n`).join('');
+    expect(await failure(client.submit(`${SWEEP}${faults}`))).toBe('SPEC_UNKNOWN_KEY');
+  });
+
   test('of ten megabytes is refused, not dropped', async () => {
     expect(await failure(client.submit(`${SWEEP}# ${'x'.repeat(10_000_000)}`))).toBe('SPEC_TOO_LARGE');
   });
