@@ -153,6 +153,7 @@ export function sweepState({
     queue: new Set(),
     active: new Set(),
     points: new Set(trials.map((trial) => trial.pointHash)).size,
+    exhaustedAt: null,
     nextIndex: trials.length,
     earnedRepeats: [],
     openTrials: trials.filter((trial) => OPEN.includes(trial.state)).length,

@@ -22,6 +22,8 @@ export function sentenceOf(event: LedgerEvent): string | null {
       return event.class === 'completed' || event.class === 'stopped'
         ? null
         : `${event.trialId}, attempt ${event.attempt}: ${event.class}${because(event.message)}`;
+    case 'search_exhausted':
+      return `the search has no point after the first ${event.position}`;
     case 'trial_requeued':
       return `${event.trialId} waits for another attempt${because(event.reason)}`;
     case 'trial_ended':

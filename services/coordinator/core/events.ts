@@ -145,6 +145,14 @@ export type LedgerEvent =
       readonly seed: number;
       readonly at: UnixMs;
     })
+  | {
+      /** The search found no point at this position, and there will be none behind it. */
+      readonly type: 'search_exhausted';
+      readonly sweepId: string;
+      /** Position of a point, from 0 on. */
+      readonly position: number;
+      readonly at: UnixMs;
+    }
   | (AttemptRef & {
       readonly type: 'attempt_assigned';
       readonly trainerId: string;

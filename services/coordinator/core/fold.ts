@@ -92,6 +92,7 @@ export function fold(state: State, event: LedgerEvent): void {
         queue: new Set(),
         active: new Set(),
         points: event.points,
+        exhaustedAt: null,
         nextIndex: 0,
         earnedRepeats: [],
         openTrials: 0,
@@ -124,6 +125,9 @@ export function fold(state: State, event: LedgerEvent): void {
     }
     case 'trial_created':
       createTrial(sweepOf(state, event.sweepId), event);
+      return;
+    case 'search_exhausted':
+      sweepOf(state, event.sweepId).exhaustedAt = event.position;
       return;
     case 'trial_requeued': {
       const trial = trialOf(state, event);

@@ -68,11 +68,14 @@ export function stopSweep(
   for (const trial of [...sweep.trials.values()]) endTrial(step, sweep, trial, state, reason);
 }
 
-/** True when the search or an earned repeat has another trial to give. */
-export function hasProposals(sweep: SweepState): boolean {
-  const { spec, points } = sweep;
+/** Position of the trial to propose next, an earned repeat's after all others; null when there is none. */
+export function nextPosition(sweep: SweepState): number | null {
+  const { spec, points, exhaustedAt, nextIndex } = sweep;
   const positions = spec.stopping.rule === 'none' ? points * spec.repeats : points;
-  return sweep.nextIndex < positions || sweep.earnedRepeats.length > 0;
+  const isBehind = exhaustedAt !== null && nextIndex % points >= exhaustedAt;
+  const next = isBehind ? (Math.floor(nextIndex / points) + 1) * points : nextIndex;
+  if (next < positions && exhaustedAt !== 0) return next;
+  return sweep.earnedRepeats[0] ?? null;
 }
 
 /** Ends the sweep when nothing is left to do. */
@@ -86,7 +89,7 @@ export function endSweepWhenDone(step: Step, sweep: SweepState): void {
       reason: sweep.reason,
       at: step.at,
     });
-  } else if (sweep.status === 'running' && !hasProposals(sweep)) {
+  } else if (sweep.status === 'running' && nextPosition(sweep) === null) {
     step.emit({
       type: 'sweep_ended',
       sweepId: sweep.sweepId,

@@ -4,9 +4,10 @@
  */
 import type { SlotRecord } from './events.js';
 import type { Action } from './inputs.js';
-import { endSweepWhenDone, hasProposals } from './lifecycle.js';
-import { pointAt, pointHash, repeatSeed } from './search/index.js';
-import type { ResourcesSpec } from './spec.js';
+import { endSweepWhenDone, nextPosition } from './lifecycle.js';
+import { searchResults } from './results.js';
+import { pointAt, pointHash, repeatSeed, searchLearns } from './search/index.js';
+import type { Parameters, ResourcesSpec } from './spec.js';
 import type { State, SweepState, TrainerState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
 
@@ -69,16 +70,19 @@ function waitingTrial(sweep: SweepState, at: number): TrialRecord | null {
 
 /** Makes the next trial that the search proposes, or a repeat that its point has earned; null when there is none. */
 function createTrial(step: Step, sweep: SweepState): TrialRecord | null {
-  if (!hasProposals(sweep)) return null;
-  const { spec, points } = sweep;
-  const fresh = spec.stopping.rule === 'none' ? points * spec.repeats : points;
-  const index = sweep.nextIndex < fresh ? sweep.nextIndex : (sweep.earnedRepeats[0] as number);
+  const index = nextPosition(sweep);
+  if (index === null) return null;
+  const { spec, points, sweepId } = sweep;
   const repeat = Math.floor(index / points) + 1;
-  const parameters = pointAt(spec, index % points);
+  const parameters = parametersAt(sweep, index % points, repeat);
+  if (parameters === null) {
+    step.emit({ type: 'search_exhausted', sweepId, position: index % points, at: step.at });
+    return createTrial(step, sweep);
+  }
   const trialId = `t${String(sweep.trials.size + 1).padStart(4, '0')}`;
   step.emit({
     type: 'trial_created',
-    sweepId: sweep.sweepId,
+    sweepId,
     trialId,
     index,
     parameters,
@@ -88,6 +92,15 @@ function createTrial(step: Step, sweep: SweepState): TrialRecord | null {
     at: step.at,
   });
   return sweep.trials.get(trialId) ?? null;
+}
+
+/** The point at a position of the search; null when it has no more. A repeat of a learned point is looked up. */
+function parametersAt(sweep: SweepState, position: number, repeat: number): Parameters | null {
+  const { spec, trials } = sweep;
+  if (repeat > 1 && searchLearns(spec)) {
+    for (const trial of trials.values()) if (trial.index === position) return trial.parameters;
+  }
+  return pointAt(spec, position, () => searchResults(sweep));
 }
 
 function assign(step: Step, sweep: SweepState, trial: TrialRecord, { trainer, slot }: FreeSlot): void {

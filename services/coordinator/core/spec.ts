@@ -76,9 +76,66 @@ export interface NoRuleSpec {
 
 export type StoppingSpec = AshaSpec | PatienceSpec | ThresholdSpec | NoRuleSpec;
 
-export interface SearchSpec {
+interface SearchCommon {
+  /** Whole points that run before any of the method's. Absent in specs of versions that had none. */
+  readonly enqueue?: readonly Parameters[];
+}
+
+/** How methods that draw choose among the branches. */
+interface DrawnSpec extends SearchCommon {
+  /** Points in all, the enqueued ones included. */
+  readonly trials: number;
+  /** Weight of each branch of `cases`, all positive. @default 1 each */
+  readonly caseWeights: readonly number[];
+}
+
+/** Every combination. */
+export interface GridSpec extends SearchCommon {
   readonly method: 'grid';
 }
+
+export interface RandomSpec extends DrawnSpec {
+  readonly method: 'random';
+}
+
+export interface SobolSpec extends DrawnSpec {
+  readonly method: 'sobol';
+  /** Owen's nested scrambling, or the sequence as it is. @default 'owen' */
+  readonly scramble: 'owen' | 'none';
+}
+
+/** The points that the file lists, in its order. */
+export interface ListSpec extends SearchCommon {
+  readonly method: 'list';
+  readonly points: readonly Parameters[];
+}
+
+/** What a point of an earlier sweep gave. */
+export interface WarmResult {
+  readonly parameters: Parameters;
+  /** Last epoch with a finite objective; 0 for none. */
+  readonly epoch: number;
+  /** The objective there; null for none, as of a trial that diverged. */
+  readonly value: number | null;
+}
+
+export interface TpeSpec extends DrawnSpec {
+  readonly method: 'tpe';
+  /** Results before the model is asked; until then points come from a scrambled Sobol sequence. @default 10 */
+  readonly startup: number;
+  /** Candidates drawn for a proposal. @default 24 */
+  readonly candidates: number;
+  /** Share of the results that counts as good. @default 0.1 */
+  readonly gamma: number;
+  /** Earlier sweep whose results the model knows from the start; null for none. @default null */
+  readonly warmStart: {
+    readonly sweepId: string;
+    /** Empty in a file's spec; filled in when the sweep is submitted. */
+    readonly results: readonly WarmResult[];
+  } | null;
+}
+
+export type SearchSpec = GridSpec | RandomSpec | SobolSpec | ListSpec | TpeSpec;
 
 export interface BudgetSpec {
   /** Watt-hours of the whole sweep, retrained epochs included; null for no limit. */
@@ -107,6 +164,11 @@ export interface SweepSpec {
   readonly sweep: Axes;
   /** Branches; never empty: a file without `cases` has one branch without axes. */
   readonly cases: readonly Axes[];
+  /**
+   * Expressions that hold at every point; one that names a parameter which a point does not have does not concern it.
+   * Absent in specs of versions that had none.
+   */
+  readonly constraints?: readonly string[];
   readonly search: SearchSpec;
   readonly stopping: StoppingSpec;
   readonly repeats: number;

@@ -86,6 +86,8 @@ export interface SweepState {
   readonly active: Set<string>;
   /** Size of the search: points without repeats. */
   readonly points: number;
+  /** The search has no point from this position on; null while it has. */
+  exhaustedAt: number | null;
   /** Position of the next trial to propose. A trial's position is `(repeat - 1) * points + position of its point`. */
   nextIndex: number;
   /** Positions of repeats whose first trial has earned them, oldest first. */

@@ -1,6 +1,6 @@
 /** Checks expressions against the parameters that they refer to, and tries them on points of the sweep. */
 import type { RecipeDescriptor } from '../../../proto/recipes.js';
-import { compileExpression, expressionConstants, pointAt, searchSize } from '../core/search/index.js';
+import { compileExpression, expressionConstants, samplePoints } from '../core/search/index.js';
 import type { Axes, Parameters, SweepSpec } from '../core/spec.js';
 import type { Path } from './document.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
@@ -83,15 +83,20 @@ function reportCircle(expressions: readonly Placed[], problems: Problems): void 
   problems.add({ code: 'SPEC_EXPRESSION', path: first.path, message });
 }
 
+/** The sweep with one of its branches alone. */
+export const branchAlone = (spec: SweepSpec, index: number): SweepSpec => ({
+  ...spec,
+  cases: spec.cases.slice(index, index + 1),
+  search: 'caseWeights' in spec.search ? { ...spec.search, caseWeights: [1] } : spec.search,
+});
+
 /** Evaluates every expression on the first points of its case; reports those without a finite value. */
 export function tryExpressions(spec: SweepSpec, problems: Problems): void {
   for (const [index, branch] of spec.cases.entries()) {
     const expressions = [...placed(spec.sweep, ['sweep']), ...placed(branch, ['cases', index])];
     if (expressions.length === 0) continue;
-    const part: SweepSpec = { ...spec, cases: [branch] };
-    const points = Math.min(searchSize(part), TRIED_POINTS);
-    for (let position = 0; position < points; position += 1) {
-      const point = pointAt(part, position);
+    const part = branchAlone(spec, index);
+    for (const point of samplePoints(part, TRIED_POINTS)) {
       const failed = expressions.filter(({ name }) => point[name] === null);
       for (const expression of failed) reportFailure(expression, point, spec.maxEpochs, problems);
       if (failed.length > 0) break;

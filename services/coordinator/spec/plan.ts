@@ -1,5 +1,5 @@
 /** What a sweep would run: counted and estimated before anything starts. */
-import { pointAt, pointHash, searchSize } from '../core/search/index.js';
+import { firstPoints, pointHash, searchSize } from '../core/search/index.js';
 import type { AshaSpec, Axes, Parameters, SweepSpec } from '../core/spec.js';
 import { axisValues } from '../core/search/index.js';
 import { ashaRungs } from '../core/stopping/index.js';
@@ -52,7 +52,7 @@ export interface Plan {
     readonly slotSeconds: number | null;
     readonly wattHours: number | null;
   };
-  /** The first points, in the order in which they run. */
+  /** The first points, in the order in which they run; of `tpe` only those that do not depend on results. */
   readonly points: readonly { readonly hash: string; readonly params: Parameters }[];
   readonly warnings: readonly string[];
 }
@@ -89,10 +89,7 @@ export function planSweep(spec: SweepSpec, options: PlanOptions = {}): Plan {
     expectedHours: epochCost === null ? null : (counted * epochCost.seconds) / 3600,
     expectedWattHours: epochCost?.wattHours == null ? null : counted * epochCost.wattHours,
     firstRungLimit,
-    points: Array.from({ length: Math.min(limit, pointCount) }, (_, position) => {
-      const params = pointAt(spec, position);
-      return { hash: pointHash(spec, params), params };
-    }),
+    points: firstPoints(spec, limit).map((params) => ({ hash: pointHash(spec, params), params })),
     warnings: epochCost === null ? [] : budgetWarnings(epochCost, firstRungLimit),
   };
 }

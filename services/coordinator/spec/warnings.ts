@@ -1,8 +1,9 @@
 /** Doubts about a sweep that can run: each says what will probably go wrong, and what to change. */
 import type { RecipeDescriptor } from '../../../proto/recipes.js';
-import { axisValues, pointAt, searchSize } from '../core/search/index.js';
+import { axisValues, samplePoints } from '../core/search/index.js';
 import type { Axes, ParameterValue, SweepSpec } from '../core/spec.js';
 import { refusal } from './axes.js';
+import { branchAlone } from './expressions.js';
 import { show, type Problems } from './problems.js';
 
 /** Values of an axis, and points of the sweep, that are looked at. */
@@ -68,17 +69,15 @@ function valuesSeen(spec: SweepSpec): ReadonlyMap<string, readonly ParameterValu
 /** Values of expressions that the recipe will refuse. */
 function warnOfComputed(spec: SweepSpec, recipe: RecipeDescriptor, problems: Problems): void {
   for (const [index, branch] of spec.cases.entries()) {
-    const part = { ...spec, cases: [branch] };
+    const part = branchAlone(spec, index);
     const axes = [
       ...spec.sweep.map((axis) => ({ ...axis, path: ['sweep', axis.name] })),
       ...branch.map((axis) => ({ ...axis, path: ['cases', index, axis.name] })),
     ];
     const computed = axes.filter(({ domain }) => domain.kind === 'expression');
     if (computed.length === 0) continue;
-    const points = Math.min(searchSize(part), LOOKED_AT);
     const refused = new Map<string, number>();
-    for (let position = 0; position < points; position += 1) {
-      const point = pointAt(part, position);
+    for (const point of samplePoints(part, LOOKED_AT)) {
       for (const { name, path } of computed) {
         const descriptor = recipe.parameters[name];
         const value = point[name] ?? null;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   canonicalJson,
   gridOverlaps,
-  pointAt,
+  pointAt as proposedAt,
   pointHash,
   repeatSeed,
   searchSize,
@@ -34,6 +34,12 @@ const specOf = (sweep: Axes, cases: readonly Axes[] = [[]], seed = 1): SweepSpec
   resources: { gpus: null, device: null },
   maxParallel: null,
 });
+
+const pointAt = (spec: SweepSpec, position: number): Parameters => {
+  const point = proposedAt(spec, position);
+  if (point === null) throw new Error(`no point at ${position}`);
+  return point;
+};
 
 const points = (spec: SweepSpec): Parameters[] =>
   Array.from({ length: searchSize(spec) }, (_, position) => pointAt(spec, position));

@@ -6,7 +6,8 @@ export interface AxisValues {
   readonly size: number;
   /** @param index 0..size-1 */
   at(index: number): ParameterValue;
-  has(value: ParameterValue): boolean;
+  /** The index of a value, -1 when it is not among them. */
+  indexOf(value: ParameterValue): number;
 }
 
 type Range = Extract<Domain, { kind: 'range' }>;
@@ -18,11 +19,14 @@ type Range = Extract<Domain, { kind: 'range' }>;
 export const rounded = (value: number): number => Number(value.toPrecision(12));
 
 const listed = (values: readonly ParameterValue[]): AxisValues => {
-  let texts: Set<string> | null = null;
+  let indices: Map<string, number> | null = null;
   return {
     size: values.length,
     at: (index) => values[index] ?? null,
-    has: (value) => (texts ??= new Set(values.map(canonicalJson))).has(canonicalJson(value)),
+    indexOf(value) {
+      indices ??= new Map(values.map((item, index) => [canonicalJson(item), index]));
+      return indices.get(canonicalJson(value)) ?? -1;
+    },
   };
 };
 
@@ -34,10 +38,13 @@ const rising = (
 ): AxisValues => ({
   size,
   at,
-  has(value) {
-    if (typeof value !== 'number') return false;
+  indexOf(value) {
+    if (typeof value !== 'number') return -1;
     const near = Math.round(guess(value));
-    return [near - 1, near, near + 1].some((index) => index >= 0 && index < size && at(index) === value);
+    const found = [near - 1, near, near + 1].find(
+      (index) => index >= 0 && index < size && at(index) === value,
+    );
+    return found ?? -1;
   },
 });
 

@@ -1,37 +1,128 @@
 /**
  * Search: which points a sweep tries, in which order. A method says which parameters stand at a position of its
  * order; the sweep's state holds how far it has come. Here live the methods and the stable names of points; nothing
- * here knows of trials, files or the clock.
+ * here knows of trials, files or the clock: a method that learns is given results as plain data.
  */
 import type { Parameters, SearchSpec, SweepSpec } from '../spec.js';
 import { gridPoint, gridSize } from './grid.js';
+import type { Results, SearchMethod } from './method.js';
+import { randomCoordinates } from './random.js';
+import { drawableSize, sequencePoint, type Coordinates } from './sequence.js';
+import { sobolCoordinates } from './sobol.js';
+import { spaceOf } from './space.js';
+import { tpePoint } from './tpe.js';
 
-/**
- * A search method. Pure: the same spec and position give the same parameters. A method that learns from results will
- * get its state, plain data inside the snapshot, as a further argument.
- */
-export interface SearchMethod {
-  /** Name and version, e.g. `grid@1`. */
-  readonly id: string;
-  /** Number of points; null when the method can go on for ever. */
-  size(spec: SweepSpec): number | null;
-  /** The parameters at a position of the method's order, from 0 on. Different positions give different points. */
-  propose(spec: SweepSpec, position: number): Parameters;
+/** Points of a method that draws: as many as are asked for, or all that there are. */
+function drawnSize(spec: SweepSpec): number {
+  const { search } = spec;
+  const enqueued = search.enqueue?.length ?? 0;
+  const wanted = 'trials' in search ? search.trials - enqueued : 0;
+  return Math.max(0, Math.min(wanted, drawableSize(spaceOf(spec))));
 }
 
+const sequences = new WeakMap<SweepSpec, Coordinates>();
+
+function coordinatesOf(spec: SweepSpec): Coordinates {
+  let coordinates = sequences.get(spec);
+  if (coordinates === undefined) {
+    const { search, seed } = spec;
+    coordinates =
+      search.method === 'sobol'
+        ? sobolCoordinates(search.scramble === 'none' ? null : `wattsweep-sobol:${seed}`)
+        : randomCoordinates(`wattsweep-random:${seed}`);
+    sequences.set(spec, coordinates);
+  }
+  return coordinates;
+}
+
+const sequence = (id: string): SearchMethod => ({
+  id,
+  learns: false,
+  size: drawnSize,
+  propose: (spec, position) => sequencePoint(spec, position, coordinatesOf(spec)),
+});
+
+const listedPoints = ({ search }: SweepSpec): readonly Parameters[] =>
+  search.method === 'list' ? search.points : [];
+
 const methods: Readonly<Record<SearchSpec['method'], SearchMethod>> = {
-  grid: { id: 'grid@1', size: gridSize, propose: gridPoint },
+  grid: { id: 'grid@1', learns: false, size: gridSize, propose: gridPoint },
+  random: sequence('random@1'),
+  sobol: sequence('sobol@1'),
+  list: {
+    id: 'list@1',
+    learns: false,
+    size: (spec) => listedPoints(spec).length,
+    propose: (spec, position) => listedPoints(spec)[position] ?? null,
+  },
+  tpe: {
+    id: 'tpe@1',
+    learns: true,
+    size: drawnSize,
+    propose: (spec, position, results) =>
+      spec.search.method === 'tpe' ? tpePoint(spec, spec.search, position, results) : null,
+  },
 };
 
-/** Number of points that the sweep's search proposes; Infinity for a method without an end. */
-export const searchSize = (spec: SweepSpec): number => methods[spec.search.method].size(spec) ?? Infinity;
+const methodOf = (spec: SweepSpec): SearchMethod => methods[spec.search.method];
 
-/** The parameters at a position of the search's order. @throws RangeError outside 0..searchSize-1 */
-export const pointAt = (spec: SweepSpec, position: number): Parameters =>
-  methods[spec.search.method].propose(spec, position);
+/** Number of points of the sweep's search, enqueued ones included. */
+export const searchSize = (spec: SweepSpec): number =>
+  (spec.search.enqueue?.length ?? 0) + methodOf(spec).size(spec);
+
+/** Whether proposals depend on results; then a point must be looked up, not computed a second time. */
+export const searchLearns = (spec: SweepSpec): boolean => methodOf(spec).learns;
+
+const noResults: Results = () => [];
+
+/**
+ * The parameters at a position of the search's order: enqueued points first. Null when no further point can be found.
+ *
+ * @param position 0..searchSize-1
+ * @param results of the points before; only methods that learn look at them. @default none
+ */
+export function pointAt(spec: SweepSpec, position: number, results: Results = noResults): Parameters | null {
+  const { enqueue = [] } = spec.search;
+  const enqueued = enqueue[position];
+  return enqueued ?? methodOf(spec).propose(spec, position - enqueue.length, results);
+}
+
+/** The points that are known before any result: the first `limit`, or up to those that `tpe` starts with. */
+export function firstPoints(spec: SweepSpec, limit: number): Parameters[] {
+  const { search } = spec;
+  const known = search.method === 'tpe' ? Math.max(search.startup, search.enqueue?.length ?? 0) : Infinity;
+  const wanted = Math.min(limit, searchSize(spec), known);
+  const points: Parameters[] = [];
+  while (points.length < wanted) {
+    const point = pointAt(spec, points.length, () =>
+      points.map((parameters) => ({ parameters, status: 'open', lastEpoch: 0, valueAt: () => NaN })),
+    );
+    if (point === null) break;
+    points.push(point);
+  }
+  return points;
+}
+
+/** Up to `limit` points from all over the space, for checks; never enqueued or listed ones. */
+export function samplePoints(spec: SweepSpec, limit: number): Parameters[] {
+  const { search } = spec;
+  switch (search.method) {
+    case 'grid':
+      return firstPoints({ ...spec, search: { method: 'grid' } }, limit);
+    case 'list':
+      return [];
+    case 'random':
+    case 'sobol':
+    case 'tpe': {
+      const { caseWeights } = search;
+      return firstPoints({ ...spec, search: { method: 'random', trials: limit, caseWeights } }, limit);
+    }
+  }
+}
 
 export { canonicalJson } from './canonical.js';
 export { axisValues } from './domain.js';
 export { compileExpression, expressionConstants } from './expression.js';
-export { gridOverlaps } from './grid.js';
+export { gridOverlaps, gridUnconstrained } from './grid.js';
 export { pointHash, repeatSeed } from './hash.js';
+export type { Results, SearchResult } from './method.js';
