@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { here, startedAt, withLock } from '../../../setup/lib/lock.mjs';
 
 let folder: string;
@@ -53,8 +53,7 @@ describe('withLock', () => {
     owner({});
     let waitedFor: number | null = null;
     const entered = withLock(file, () => Promise.resolve('in'), { onWait: (pid) => (waitedFor = pid) });
-    await sleep(300);
-    expect(waitedFor).toBe(process.pid);
+    await vi.waitFor(() => expect(waitedFor).toBe(process.pid), 5000);
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ token: 't' });
     rmSync(file);
     expect(await entered).toBe('in');
