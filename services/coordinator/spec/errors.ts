@@ -27,13 +27,15 @@ export interface PlacedIssue extends SpecIssue {
 
 const MAX_PRINTED = 20;
 
-function printed(issue: PlacedIssue): string {
+/** `headline` is the error's own code, which whoever prints the error names already. */
+function printed(issue: PlacedIssue, headline: ErrorCode): string {
   const advice = [
     ...(issue.expected === null ? [] : [`expected ${issue.expected}`]),
     ...(issue.suggestion === null ? [] : [`did you mean \`${issue.suggestion}\`?`]),
   ];
   const head = [`${issue.place}: ${issue.message}`, ...advice].join('; ');
-  return `${head} [${issue.code}]${issue.excerpt === '' ? '' : `\n${issue.excerpt}`}`;
+  const code = issue.code === headline ? '' : ` [${issue.code}]`;
+  return `${head}${code}${issue.excerpt === '' ? '' : `\n${issue.excerpt}`}`;
 }
 
 /** Thrown when a sweep file cannot be run. The code is that of the first issue; the message prints all of them. */
@@ -42,7 +44,7 @@ export class SweepFileError extends WattsweepError {
   readonly issues: readonly SpecIssue[];
 
   constructor(issues: readonly [PlacedIssue, ...PlacedIssue[]]) {
-    const shown = issues.slice(0, MAX_PRINTED).map(printed);
+    const shown = issues.slice(0, MAX_PRINTED).map((issue) => printed(issue, issues[0].code));
     const more = issues.length - shown.length;
     super(issues[0].code, [...shown, ...(more > 0 ? [`... and ${more} more`] : [])].join('\n'));
     this.issues = issues.map(({ code, line, column, path, message, expected, suggestion }) => ({

@@ -278,7 +278,7 @@ describe('the error', () => {
       [
         'a.yaml:6:3: the recipe resnet-cifar10 has no parameter `btch_size`; expected one of depth, batch_size, optimizer, ' +
           'lr_peak, schedule, momentum, nesterov, beta_1, beta_2, epsilon, l2, weight_decay, shift, flip, bn_momentum, ' +
-          'train_images, validation_images, precision; did you mean `batch_size`? [SPEC_UNKNOWN_KEY]',
+          'train_images, validation_images, precision; did you mean `batch_size`?',
         '  6 |   btch_size: 3',
         '    |   ^^^^^^^^^',
       ].join('\n'),
