@@ -34,10 +34,12 @@ export function checkName(
   });
 }
 
+/** @param counted whether a range must say its `count`: the grid needs it */
 export function readAxes(
   content: Readonly<Record<string, unknown>>,
   path: Path,
   recipe: RecipeDescriptor | null,
+  counted: boolean,
   problems: Problems,
 ): Axes {
   return Object.entries(content).flatMap(([name, value]) => {
@@ -45,7 +47,7 @@ export function readAxes(
     checkName(name, at, recipe, problems);
     const descriptor =
       recipe !== null && Object.hasOwn(recipe.parameters, name) ? recipe.parameters[name] : undefined;
-    const domain = readDomain(value, at, descriptor, problems);
+    const domain = readDomain(value, at, descriptor, counted, problems);
     return domain === null ? [] : [{ name, domain }];
   });
 }
@@ -54,6 +56,7 @@ function readDomain(
   value: unknown,
   path: Path,
   descriptor: ParameterDescriptor | undefined,
+  counted: boolean,
   problems: Problems,
 ): Domain | null {
   if (value === null) {
@@ -68,7 +71,7 @@ function readDomain(
   if (isExpression(value)) return readExpression(value, path, problems);
   if (Array.isArray(value)) return readList(value as readonly unknown[], path, descriptor, problems);
   if (typeof value === 'object' && rangeKeys.some((key) => Object.hasOwn(value, key))) {
-    return readRange(value, path, descriptor, problems);
+    return readRange(value, path, descriptor, counted, problems);
   }
   const constant = asParameter(value);
   doubt(constant, path, descriptor, problems);
@@ -132,6 +135,7 @@ function readRange(
   content: object,
   path: Path,
   descriptor: ParameterDescriptor | undefined,
+  counted: boolean,
   problems: Problems,
 ): Domain | null {
   const parsed = rangeSchema.safeParse(content);
@@ -168,15 +172,18 @@ function readRange(
         wrong(key, `${key} is ${bound} in a range of whole numbers`, 'a whole number');
     }
   }
-  if (count === undefined) {
+  if (count === undefined && counted) {
     problems.add({
       code: 'SPEC_MISSING_KEY',
       path: [...path, 'count'],
       message: 'the range has no `count`, which the grid needs',
-      expected: 'the number of values',
+      expected: 'the number of values, or another `search`',
     });
   }
-  if (problems.count > before || count === undefined) return null;
+  if (problems.count > before) return null;
+  doubt(min, [...path, 'min'], descriptor, problems);
+  doubt(max, [...path, 'max'], descriptor, problems);
+  if (count === undefined) return { kind: 'range', min, max, scale, integer, count: null };
   if (integer && scale === 'log' && count > MAX_ROUNDED) {
     wrong('count', `count is ${count}`, `at most ${MAX_ROUNDED} whole numbers on a log scale`);
     return null;
@@ -193,8 +200,6 @@ function readRange(
   const size = axisValues(domain)?.size ?? 0;
   if (count === 1) problems.warn(path, `count is 1: only min, ${min}, runs`);
   else if (size < count) problems.warn(path, `there are only ${size} whole numbers for a count of ${count}`);
-  doubt(min, [...path, 'min'], descriptor, problems);
-  doubt(max, [...path, 'max'], descriptor, problems);
   return domain;
 }
 

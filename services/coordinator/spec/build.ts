@@ -4,9 +4,11 @@ import { axisValues, gridOverlaps } from '../core/search/index.js';
 import type { Axes, ObjectiveSpec, Parameters, SweepSpec } from '../core/spec.js';
 import { asParameter, checkName, doubt, isExpression, readAxes } from './axes.js';
 import type { Path } from './document.js';
+import { checkConstraints, checkPoints } from './constraints.js';
 import { checkReferences, tryExpressions } from './expressions.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
 import type { PartialSweepFile } from './schema.js';
+import { needsCounts, readSearch } from './search.js';
 import { readStopping } from './stopping.js';
 import { warnOfSweep } from './warnings.js';
 
@@ -43,9 +45,12 @@ export function buildSpec(
       expected: 'at least one parameter, or no `sweep`',
     });
   }
-  const sweep = readAxes(file.sweep ?? {}, ['sweep'], descriptor, problems);
+  const counted = needsCounts(content['search']);
+  const sweep = readAxes(file.sweep ?? {}, ['sweep'], descriptor, counted, problems);
   const writtenCases = file.cases ?? [{}];
-  const cases = writtenCases.map((branch, index) => readAxes(branch, ['cases', index], descriptor, problems));
+  const cases = writtenCases.map((branch, index) =>
+    readAxes(branch, ['cases', index], descriptor, counted, problems),
+  );
   checkTwice(file, problems);
 
   const shared = [...Object.keys(file.fixed ?? {}), ...Object.keys(file.sweep ?? {})];
@@ -54,13 +59,21 @@ export function buildSpec(
     content[key] === undefined || file[key] !== undefined;
   if (isWhole('fixed') && isWhole('sweep') && isWhole('cases')) {
     checkReferences(sweep, cases, declared, descriptor, problems);
-    checkTemplates(recipe?.command ?? [], declared, problems);
   }
-  const names = new Set(declared.flatMap((set) => [...set]));
+  const maxEpochs = file.max_epochs ?? 1;
+  const surroundings = { recipe: descriptor, fixed, maxEpochs, sweep, cases };
+  const search = readSearch(file.search, surroundings, problems);
+  const listed = search.method === 'list' ? search.points.map((point) => new Set(Object.keys(point))) : null;
+  const names = new Set([...declared, ...(listed ?? [])].flatMap((set) => [...set]));
+  if (isWhole('fixed') && isWhole('sweep') && isWhole('cases') && isWhole('search')) {
+    const holder = listed === null ? 'cases' : 'search.points';
+    checkTemplates(recipe?.command ?? [], listed ?? declared, holder, problems);
+  }
+  checkConstraints(file.constraints ?? [], names, problems);
   const stopping = readStopping(file.stopping, file.max_epochs ?? null, names, problems);
-  const size = sizeOf(sweep, cases);
+  const size = search.method === 'grid' ? sizeOf(sweep, cases) : 'trials' in search ? search.trials : 1;
   if (size * (file.repeats ?? 1) > MAX_TRIALS) {
-    const message = `the grid has ${size.toExponential(1)} points${file.repeats === 1 ? '' : ` and ${file.repeats ?? 1} repeats`}`;
+    const message = `the search has ${size.toExponential(1)} points${file.repeats === 1 ? '' : ` and ${file.repeats ?? 1} repeats`}`;
     problems.add({
       code: 'SPEC_VALUE',
       path: ['sweep'],
@@ -83,7 +96,10 @@ export function buildSpec(
     fixed,
     sweep,
     cases,
-    search: { method: 'grid' },
+    ...(file.constraints === undefined || file.constraints.length === 0
+      ? {}
+      : { constraints: file.constraints }),
+    search,
     stopping,
     repeats: file.repeats ?? 1,
     seed: file.seed ?? 1,
@@ -91,7 +107,9 @@ export function buildSpec(
     resources: { gpus: file.resources?.gpus ?? null, device: file.resources?.device ?? null },
     maxParallel: file.max_parallel ?? null,
   };
-  checkOverlaps(spec, problems);
+  if (search.method === 'grid') checkOverlaps(spec, problems);
+  checkPoints(spec, problems);
+  if (problems.count > 0) return null;
   tryExpressions(spec, problems);
   if (problems.count > 0) return null;
   warnOfSweep(spec, descriptor, problems);
@@ -216,6 +234,7 @@ function checkTwice({ fixed = {}, sweep = {}, cases = [] }: PartialSweepFile, pr
 function checkTemplates(
   command: readonly string[],
   declared: readonly ReadonlySet<string>[],
+  holder: string,
   problems: Problems,
 ): void {
   for (const [index, argument] of command.entries()) {
@@ -226,7 +245,7 @@ function checkTemplates(
       const names = [...(declared[lacking] ?? [])];
       const isKnown = declared.some((set) => set.has(name));
       const message = isKnown
-        ? `\`{${name}}\` has no value in cases[${lacking}]`
+        ? `\`{${name}}\` has no value in ${holder}[${lacking}]`
         : `\`{${name}}\` names no parameter of this sweep`;
       const near = isKnown ? null : nearest(name, names);
       problems.add({

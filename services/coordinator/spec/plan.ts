@@ -159,6 +159,7 @@ function expectedOfAsha(spec: SweepSpec, asha: AshaSpec, points: number): Expect
 function groupsOf({ sweep, cases }: SweepSpec, names: readonly string[]): number {
   const sizeIn = (axes: Axes, name: string): number => {
     const domain = axes.find((axis) => axis.name === name)?.domain;
+    if (domain?.kind === 'range' && domain.count === null) return Infinity;
     return domain === undefined ? 0 : (axisValues(domain)?.size ?? 1);
   };
   return names.reduce((product, name) => {

@@ -22,13 +22,18 @@ export const rangeSchema = z
     min: z.number().describe('First value.'),
     max: z.number().describe('Last value; greater than min.'),
     scale: z.enum(['linear', 'log']).default('linear').describe('Equal differences, or equal ratios.'),
-    count: z.int().min(1).max(1_000_000_000).optional().describe('Number of values, both ends included.'),
+    count: z
+      .int()
+      .min(1)
+      .max(1_000_000_000)
+      .optional()
+      .describe('Number of values, both ends included; without it, any value in between (not for grid).'),
     integer: z
       .boolean()
       .optional()
       .describe('Round to whole numbers, each once. Default: as the recipe declares the parameter.'),
   })
-  .describe('Evenly spaced values from min to max.');
+  .describe('Values from min to max: evenly spaced ones, or any.');
 
 export const objectiveSchema = z.strictObject({
   metric: z.string().min(1).describe('Metric that every epoch reports, e.g. val_accuracy.'),
@@ -91,7 +96,75 @@ export const noRuleSchema = z
   .strictObject({ rule: z.literal('none') })
   .describe('Every trial runs to max_epochs.');
 
-export const searchSchema = z.strictObject({ method: z.enum(['grid']).describe('Every combination.') });
+const pointSchema = z.record(parameterName, z.unknown());
+
+const enqueue = z
+  .array(pointSchema)
+  .max(1000)
+  .default([])
+  .describe('Points that run first, e.g. a baseline; they may lie outside what is swept.');
+
+const drawnShape = {
+  trials: z.int().min(1).max(10_000_000).describe('Points in all, the enqueued ones included.'),
+  case_weights: z
+    .array(z.number().positive())
+    .optional()
+    .describe('How often each case is drawn, one number a case. Default: equally often.'),
+  enqueue,
+};
+
+export const gridSchema = z
+  .strictObject({ method: z.literal('grid'), enqueue })
+  .describe('Every combination, in a shuffled order.');
+
+export const randomSchema = z
+  .strictObject({ method: z.literal('random'), ...drawnShape })
+  .describe('Independent draws.');
+
+export const sobolSchema = z
+  .strictObject({
+    method: z.literal('sobol'),
+    ...drawnShape,
+    scramble: z
+      .enum(['owen', 'none'])
+      .default('owen')
+      .describe("Owen's scrambling, from the seed; none gives the published sequence."),
+  })
+  .describe('The Sobol sequence (Joe and Kuo 2008): covers the space more evenly than random draws.');
+
+export const listSchema = z
+  .strictObject({
+    method: z.literal('list'),
+    points: z.array(pointSchema).min(1).max(10_000).describe('The points, in the order in which they run.'),
+    enqueue,
+  })
+  .describe('The points that are listed.');
+
+export const tpeSchema = z
+  .strictObject({
+    method: z.literal('tpe'),
+    ...drawnShape,
+    trials: z.int().min(1).max(20_000).describe('Points in all, the enqueued ones included.'),
+    startup: z
+      .int()
+      .min(1)
+      .max(20_000)
+      .default(10)
+      .describe('Results before the model is asked; the points until then cover the space evenly.'),
+    candidates: z.int().min(1).max(1000).default(24).describe('Candidates that are compared for a proposal.'),
+    gamma: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .default(0.1)
+      .describe('Share of the results that counts as good; 25 at most do.'),
+    warm_start: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Id of an earlier sweep whose results the model knows from the start.'),
+  })
+  .describe('Tree-structured Parzen estimator, multivariate: learns from results where to look next.');
 
 export const budgetSchema = z.strictObject({
   energy_wh: z.number().positive().optional().describe('Watt-hours of the whole sweep.'),
@@ -139,11 +212,19 @@ export const sweepFileSchema = z.strictObject({
     .min(1)
     .max(1000)
     .optional()
-    .describe('Branches: the grid is sweep x (all of the first case + all of the second + ...).'),
+    .describe('Branches, each with its parameters: sweep x (the first case + the second + ...).'),
+  constraints: z
+    .array(z.string().min(1))
+    .max(100)
+    .default([])
+    .describe('Expressions that must hold at every point, e.g. "batch_size * lr_peak <= 10".'),
   search: z
-    .union([z.enum(['grid']), searchSchema])
+    .union([
+      z.enum(['grid', 'random', 'sobol', 'list', 'tpe']),
+      z.discriminatedUnion('method', [gridSchema, randomSchema, sobolSchema, listSchema, tpeSchema]),
+    ])
     .default('grid')
-    .describe('How points are chosen.'),
+    .describe('How points are chosen. Default: every combination.'),
   stopping: z
     .union([
       z.enum(['asha', 'patience', 'threshold', 'none']),
@@ -175,7 +256,11 @@ export type PartialSweepFile = z.output<typeof partialSweepFileSchema>;
 const shapes: Readonly<Record<string, object>> = {
   '': sweepFileSchema.shape,
   objective: objectiveSchema.shape,
-  search: searchSchema.shape,
+  'search.grid': gridSchema.shape,
+  'search.random': randomSchema.shape,
+  'search.sobol': sobolSchema.shape,
+  'search.list': listSchema.shape,
+  'search.tpe': tpeSchema.shape,
   budget: budgetSchema.shape,
   resources: resourcesSchema.shape,
   'stopping.asha': ashaSchema.shape,
@@ -184,5 +269,5 @@ const shapes: Readonly<Record<string, object>> = {
   'stopping.none': noRuleSchema.shape,
 };
 
-/** The keys of a part of the file, by its path; stopping rules as `stopping.asha`. */
+/** The keys of a part of the file, by its path; stopping rules as `stopping.asha`, searches as `search.tpe`. */
 export const keysOf = (part: string): readonly string[] => Object.keys(shapes[part] ?? {});

@@ -36,8 +36,6 @@ const later: readonly {
   readonly values: readonly string[];
   readonly now: string;
 }[] = [
-  { path: ['search'], values: ['random', 'sobol', 'tpe', 'list'], now: '`grid`' },
-  { path: ['search', 'method'], values: ['random', 'sobol', 'tpe', 'list'], now: '`grid`' },
   {
     path: ['stopping'],
     values: ['hyperband', 'median', 'energy', 'composite'],
@@ -175,11 +173,8 @@ type SizeIssue = Extract<Issue, { code: 'too_small' | 'too_big' }>;
 function reportSize(issue: SizeIssue, path: Path, found: unknown, problems: Problems): void {
   const small = issue.code === 'too_small';
   const bound = String(small ? issue.minimum : issue.maximum);
-  const limit = small
-    ? issue.inclusive === false
-      ? `more than ${bound}`
-      : `at least ${bound}`
-    : `at most ${bound}`;
+  const words = small ? ['more than', 'at least'] : ['less than', 'at most'];
+  const limit = `${words[issue.inclusive === false ? 0 : 1] ?? ''} ${bound}`;
   if (issue.origin === 'array') {
     const length = Array.isArray(found) ? found.length : 0;
     const code = length === 0 && path[0] === 'cases' ? 'SPEC_EMPTY_GRID' : 'SPEC_VALUE';
@@ -220,9 +215,10 @@ function reportKey(key: string, holder: Path, content: unknown, problems: Proble
 }
 
 function partOf(holder: Path, content: unknown): string {
-  if (holder[0] !== 'stopping') return holder.join('.');
-  const rule = valueAt(content, ['stopping', 'rule']);
-  return `stopping.${typeof rule === 'string' ? rule : ''}`;
+  const [top] = holder;
+  if (top !== 'stopping' && top !== 'search') return holder.join('.');
+  const kind = valueAt(content, top === 'stopping' ? ['stopping', 'rule'] : ['search', 'method']);
+  return `${top}.${typeof kind === 'string' ? kind : ''}`;
 }
 
 function reportUnion(

@@ -56,7 +56,10 @@ function valuesSeen(spec: SweepSpec): ReadonlyMap<string, readonly ParameterValu
       const values = axisValues(domain);
       if (values === null) continue;
       const known = seen.get(name) ?? [];
-      for (let index = 0; index < Math.min(values.size, LOOKED_AT); index += 1) known.push(values.at(index));
+      if (domain.kind === 'range' && domain.count === null) known.push(domain.min, domain.max);
+      else
+        for (let index = 0; index < Math.min(values.size, LOOKED_AT); index += 1)
+          known.push(values.at(index));
       if (values.size > LOOKED_AT) known.push(values.at(values.size - 1));
       seen.set(name, known);
     }

@@ -122,7 +122,11 @@ export function samplePoints(spec: SweepSpec, limit: number): Parameters[] {
 
 export { canonicalJson } from './canonical.js';
 export { axisValues } from './domain.js';
+export { addExpressions, orderedExpressions, pointOf } from './point.js';
+export { coordinateCount } from './sequence.js';
+export { MAX_DIMENSIONS } from './sobol.js';
+export { spaceOf } from './space.js';
 export { compileExpression, expressionConstants } from './expression.js';
-export { gridOverlaps, gridUnconstrained } from './grid.js';
+export { gridOverlaps, gridUnconstrained, MAX_COMPARISONS } from './grid.js';
 export { pointHash, repeatSeed } from './hash.js';
 export type { Results, SearchResult } from './method.js';
