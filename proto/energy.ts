@@ -6,6 +6,8 @@ export const powerMethods = [
   'hwmon',
   'rapl',
   'estimate',
+  // Not read here at all: stated by a recipe that replays what was measured elsewhere.
+  'replay',
 ] as const;
 
 export type PowerMethod = (typeof powerMethods)[number];

@@ -29,6 +29,12 @@ export interface RecipeDescriptor {
   readonly parameters: Readonly<Record<string, ParameterDescriptor>>;
   /** Metrics that every epoch report carries. */
   readonly metrics: readonly MetricDescriptor[];
+  /**
+   * Set for a recipe that computes nothing here and states the energy of its epochs itself: the method under which
+   * that energy is booked. The power meter is not asked about its attempts. Without it a runner's word on energy is
+   * not heard.
+   */
+  readonly energyMethod?: 'replay';
 }
 
 /** The recipes that ship with Wattsweep, by name. */

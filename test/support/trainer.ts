@@ -202,6 +202,7 @@ export function trainerClient(address: string, token?: string) {
     parametersJson: JSON.stringify(parameters),
     maxEpochs: 3,
     seed: 1,
+    repeat: 1,
     objectiveMetric: 'val_accuracy',
     resumeFrom: '',
     ...more,

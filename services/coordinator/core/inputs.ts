@@ -103,6 +103,8 @@ export type Action =
       readonly parameters: Parameters;
       readonly maxEpochs: number;
       readonly seed: number;
+      /** Which repeat of its setting the trial is, from 1. */
+      readonly repeat: number;
       readonly objectiveMetric: string;
       readonly resumeFrom: string;
     })

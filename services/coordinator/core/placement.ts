@@ -135,6 +135,7 @@ export function startAction(sweep: SweepState, trial: TrialRecord): Action {
     parameters: trial.parameters,
     maxEpochs: sweep.spec.maxEpochs,
     seed: trial.seed,
+    repeat: trial.repeat,
     objectiveMetric: sweep.spec.objective.metric,
     resumeFrom: checkpointOf(previous),
   };

@@ -99,6 +99,7 @@ export class Commander {
       parametersJson: JSON.stringify(action.parameters),
       maxEpochs: action.maxEpochs,
       seed: action.seed,
+      repeat: action.repeat,
       objectiveMetric: action.objectiveMetric,
       resumeFrom: action.resumeFrom,
     };

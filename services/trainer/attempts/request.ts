@@ -75,6 +75,7 @@ export function acceptAttempt(
       parameters,
       maxEpochs: request.maxEpochs,
       seed: request.seed,
+      repeat: Math.max(1, request.repeat),
       objective: request.objectiveMetric,
       device: slot.device,
       workDir: attemptFiles(dir).work,

@@ -45,6 +45,8 @@ export interface AttemptSpec {
   readonly maxEpochs: number;
   /** 32-bit seed of this trial (paired across points for equal repeats). */
   readonly seed: number;
+  /** Which repeat of its setting the trial is, from 1. */
+  readonly repeat: number;
   /** Name of the metric that the sweep optimises. */
   readonly objective: string;
   readonly device: SlotDevice;
@@ -84,6 +86,8 @@ export type RunnerLine =
       readonly stepsPerEpoch: number | null;
       /** Last epoch that `resumeFrom` held; 0 for a fresh start. */
       readonly resumedEpoch: number;
+      /** Watts that the recipe states from here on; heard only of a recipe that declares an `energyMethod`. */
+      readonly watts?: number;
     }
   | {
       readonly type: 'step';
@@ -104,6 +108,9 @@ export type RunnerLine =
       readonly samplesPerSecond: number | null;
       readonly trainWindow: TimeWindow | null;
       readonly evaluationWindow: TimeWindow | null;
+      /** Joules that the recipe states itself; heard only of a recipe that declares an `energyMethod`. */
+      readonly trainJoules?: number;
+      readonly evaluationJoules?: number;
     }
   | { readonly type: 'checkpoint'; readonly epoch: number; readonly path: string }
   | {

@@ -28,6 +28,7 @@ export function attemptOf(parameters: Parameters, more: Partial<AttemptSpec> = {
     parameters,
     maxEpochs: 2,
     seed: 1,
+    repeat: 1,
     objective: 'val_accuracy',
     device: { kind: 'cpu', uuids: [], model: 'CPU', threads: 1 },
     workDir,

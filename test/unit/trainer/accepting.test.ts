@@ -32,6 +32,7 @@ const request = (more: Partial<StartAttemptRequest> = {}): StartAttemptRequest =
   parametersJson: '{}',
   maxEpochs: 3,
   seed: 1,
+  repeat: 1,
   objectiveMetric: 'val_accuracy',
   resumeFrom: '',
   ...more,

@@ -15,7 +15,7 @@ export interface Energy {
   readonly meanWatts?:
     | number
     | undefined;
-  /** What read it: `nvml-counter`, `nvml-power`, `nvidia-smi`, `hwmon`, `rapl`, `estimate`; empty when nothing did. */
+  /** What read it: `nvml-counter`, `nvml-power`, `nvidia-smi`, `hwmon`, `rapl`, `estimate`, or `replay`; empty when nothing did. */
   readonly method: string;
   /** Why there is no reading, in words; empty when there is one. */
   readonly absentReason: string;
@@ -172,7 +172,7 @@ export interface StepProgress_MetricsEntry {
 
 /** One reading of one device. */
 export interface DeviceSample {
-  /** UUID of the GPU, or `cpu`. */
+  /** UUID of the GPU, `cpu`, or `replay-` and the slot that replays one. */
   readonly device: string;
   /** Model of the device. */
   readonly model: string;

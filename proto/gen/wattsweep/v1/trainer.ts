@@ -212,6 +212,8 @@ export interface StartAttemptRequest {
   readonly objectiveMetric: string;
   /** Checkpoint to go on from: `ATTEMPT/EPOCH` of the same trial, or empty. */
   readonly resumeFrom: string;
+  /** Which repeat of its setting the trial is, from 1; 0 from a coordinator that does not say. */
+  readonly repeat: number;
 }
 
 /** The attempt stands on the box's disk and is starting or running. */
@@ -1058,6 +1060,7 @@ function createBaseStartAttemptRequest(): StartAttemptRequest {
     seed: 0,
     objectiveMetric: "",
     resumeFrom: "",
+    repeat: 0,
   };
 }
 
@@ -1092,6 +1095,9 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     }
     if (message.resumeFrom !== "") {
       writer.uint32(82).string(message.resumeFrom);
+    }
+    if (message.repeat !== 0) {
+      writer.uint32(88).uint32(message.repeat);
     }
     return writer;
   },
@@ -1189,6 +1195,14 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
             message.resumeFrom = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.repeat = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1233,6 +1247,7 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
         : isSet(object.resume_from)
         ? globalThis.String(object.resume_from)
         : "",
+      repeat: isSet(object.repeat) ? globalThis.Number(object.repeat) : 0,
     };
   },
 
@@ -1268,6 +1283,9 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     if (message.resumeFrom !== "") {
       obj.resumeFrom = message.resumeFrom;
     }
+    if (message.repeat !== 0) {
+      obj.repeat = Math.round(message.repeat);
+    }
     return obj;
   },
 
@@ -1286,6 +1304,7 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     message.seed = object.seed ?? 0;
     message.objectiveMetric = object.objectiveMetric ?? "";
     message.resumeFrom = object.resumeFrom ?? "";
+    message.repeat = object.repeat ?? 0;
     return message;
   },
 };

@@ -94,6 +94,7 @@ function environment(attempt: AttemptSpec): Record<string, string> {
     WATTSWEEP_PARAMETERS_FILE: file,
     WATTSWEEP_TRIAL: attempt.key.trialId,
     WATTSWEEP_SEED: String(attempt.seed),
+    WATTSWEEP_REPEAT: String(attempt.repeat),
     WATTSWEEP_MAX_EPOCHS: String(attempt.maxEpochs),
     WATTSWEEP_CHECKPOINT_DIR: attempt.checkpointDir,
     WATTSWEEP_RESUME_FROM: attempt.resumeFrom ?? '',
