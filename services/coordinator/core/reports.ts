@@ -8,7 +8,7 @@ import type { Input, ReportInput } from './inputs.js';
 import { afterAttemptEnd, complete, endSweepWhenDone, endTrial, stopSweep } from './lifecycle.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
-import { judgeTarget } from './stopping/index.js';
+import { judgeLimits, judgeTarget, type Spending } from './stopping/index.js';
 
 const joulesOf = (record: EpochRecord): number | null =>
   record.train.joules === null && record.evaluation.joules === null
@@ -80,7 +80,7 @@ function onEpoch(
 
 /** Decides about a trial whose newest epoch has just been accepted. */
 function judge(step: Step, sweep: SweepState, trial: TrialRecord): void {
-  const { objective, maxEpochs } = sweep.spec;
+  const { objective, maxEpochs, trialLimits } = sweep.spec;
   const observation = observationOf(sweep, trial);
   const { epoch, value } = observation;
   const ref = { sweepId: sweep.sweepId, trialId: trial.trialId };
@@ -111,14 +111,33 @@ function judge(step: Step, sweep: SweepState, trial: TrialRecord): void {
     return;
   }
   // The rule is asked at the last epoch, too: passed rungs stand in the log. But there a trial has nothing to lose.
-  const decisions = ruleOf(sweep).judge(sweep.rule, observation);
+  const decisions = [
+    ...ruleOf(sweep).judge(sweep.rule, observation),
+    ...(trialLimits === undefined ? [] : judgeLimits(trialLimits, epoch, spendingOf(trial), trial.decisions)),
+  ];
   for (const decision of decisions) step.emit({ type: 'decision_made', ...ref, decision, at: step.at });
   if (epoch >= maxEpochs) {
     endTrial(step, sweep, trial, 'succeeded', `complete: ${maxEpochs} epochs`);
     return;
   }
-  const stop = decisions.find((decision) => decision.action === 'stop');
-  if (stop !== undefined) endTrial(step, sweep, trial, 'stopped', `${stop.rule}: ${stop.reason}`);
+  const stops = decisions.filter((decision) => decision.action === 'stop');
+  if (stops.length === 0) return;
+  const reasons = stops
+    .filter(({ rule }, index) => stops.findIndex((stop) => stop.rule === rule) === index)
+    .map(({ rule, reason }) => `${rule}: ${reason}`);
+  endTrial(step, sweep, trial, 'stopped', reasons.join('; '));
+}
+
+/** Seconds and joules of all attempts, as far as they were read. */
+function spendingOf(trial: TrialRecord): Spending {
+  const sum = (readings: readonly (number | null)[]): number | null =>
+    readings.reduce((total, reading) => (reading === null ? total : (total ?? 0) + reading), null);
+  return {
+    seconds: sum(
+      trial.epochs.flatMap(({ trainSeconds, evaluationSeconds }) => [trainSeconds, evaluationSeconds]),
+    ),
+    joules: sum(trial.attempts.flatMap(({ acceptedJoules, wastedJoules }) => [acceptedJoules, wastedJoules])),
+  };
 }
 
 function onEnded(

@@ -70,11 +70,35 @@ export interface ThresholdSpec {
   readonly fromEpoch: number;
 }
 
+export interface MedianSpec {
+  readonly rule: 'median';
+  /** Epochs of a trial that are not judged. @default 1 */
+  readonly grace: number;
+  /** Other trials that must have reached an epoch before it is judged. @default 3 */
+  readonly minTrials: number;
+}
+
+/** Rules that may act together. */
+export type SingleRuleSpec = AshaSpec | PatienceSpec | ThresholdSpec | MedianSpec;
+
+export interface CompositeSpec {
+  readonly rule: 'composite';
+  /** At least one; any of them may stop a trial. */
+  readonly rules: readonly SingleRuleSpec[];
+}
+
 export interface NoRuleSpec {
   readonly rule: 'none';
 }
 
-export type StoppingSpec = AshaSpec | PatienceSpec | ThresholdSpec | NoRuleSpec;
+export type StoppingSpec = SingleRuleSpec | CompositeSpec | NoRuleSpec;
+
+export interface TrialLimitsSpec {
+  /** Seconds of a trial's training and evaluation, all attempts together; null for no limit. */
+  readonly maxSeconds: number | null;
+  /** Watt-hours of a trial, retrained epochs included; null for no limit. */
+  readonly maxEnergyWh: number | null;
+}
 
 interface SearchCommon {
   /** Whole points that run before any of the method's. Absent in specs of versions that had none. */
@@ -174,6 +198,8 @@ export interface SweepSpec {
   readonly repeats: number;
   readonly seed: number;
   readonly budget: BudgetSpec;
+  /** Absent in specs of versions that had none. */
+  readonly trialLimits?: TrialLimitsSpec;
   readonly resources: ResourcesSpec;
   /** Attempts at the same time; null for as many as there are slots. */
   readonly maxParallel: number | null;

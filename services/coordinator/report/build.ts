@@ -26,6 +26,10 @@ function stoppingText(rule: StoppingSpec): string {
       return `patience: ${count(rule.patience, 'epoch')} without a gain of ${rule.minDelta}, from epoch ${rule.startEpoch}`;
     case 'threshold':
       return `threshold: ${rule.bound} from epoch ${rule.fromEpoch}`;
+    case 'median':
+      return `median: of at least ${count(rule.minTrials, 'other trial')}, after ${count(rule.grace, 'epoch')}`;
+    case 'composite':
+      return `any of (${rule.rules.map(stoppingText).join('; ')})`;
     case 'none':
       return 'none';
   }

@@ -70,7 +70,11 @@ export function buildSpec(
     checkTemplates(recipe?.command ?? [], listed ?? declared, holder, problems);
   }
   checkConstraints(file.constraints ?? [], names, problems);
-  const stopping = readStopping(file.stopping, file.max_epochs ?? null, names, problems);
+  const stopping = readStopping(file.stopping, {
+    maxEpochs: file.max_epochs ?? null,
+    parameters: names,
+    problems,
+  });
   const size = search.method === 'grid' ? sizeOf(sweep, cases) : 'trials' in search ? search.trials : 1;
   if (size * (file.repeats ?? 1) > MAX_TRIALS) {
     const message = `the search has ${size.toExponential(1)} points${file.repeats === 1 ? '' : ` and ${file.repeats ?? 1} repeats`}`;
@@ -86,6 +90,10 @@ export function buildSpec(
   if (file.name === undefined || file.max_epochs === undefined) return null;
 
   const { target } = objective;
+  const limits = {
+    maxSeconds: file.trial_limits?.max_seconds ?? null,
+    maxEnergyWh: file.trial_limits?.max_energy_wh ?? null,
+  };
   const spec: SweepSpec = {
     name: file.name,
     recipe: recipe.name,
@@ -104,6 +112,7 @@ export function buildSpec(
     repeats: file.repeats ?? 1,
     seed: file.seed ?? 1,
     budget: { energyWh: file.budget?.energy_wh ?? null, hours: file.budget?.hours ?? null },
+    ...(limits.maxSeconds === null && limits.maxEnergyWh === null ? {} : { trialLimits: limits }),
     resources: { gpus: file.resources?.gpus ?? null, device: file.resources?.device ?? null },
     maxParallel: file.max_parallel ?? null,
   };

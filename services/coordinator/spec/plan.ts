@@ -121,6 +121,8 @@ function expected(spec: SweepSpec, points: number): Expected {
     }
     case 'patience':
     case 'threshold':
+    case 'median':
+    case 'composite':
       return {
         rungs: [],
         expectedEpochs: null,

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { recipes } from '../../../proto/recipes.js';
+import { ruleShapes, stoppingSchema, trialLimitsSchema } from './stopping-schema.js';
 
 /** A value of `sweep` or of a case: read by `axes.ts`, which tells a range from a constant. */
 export const axisSchema = z.unknown();
@@ -50,51 +51,6 @@ export const objectiveSchema = z.strictObject({
     .describe('Epochs after the first hit during which the target must hold.'),
   hold_tolerance: z.number().min(0).default(0.002).describe('How far the metric may fall short meanwhile.'),
 });
-
-export const ashaSchema = z
-  .strictObject({
-    rule: z.literal('asha'),
-    mode: z.literal('stop').default('stop').describe('Losing trials are stopped.'),
-    first_rung: z
-      .int()
-      .min(1)
-      .optional()
-      .describe('Epochs of the lowest rung. Default: max_epochs / eta^2, at least 1 and at least window.'),
-    eta: z.int().min(2).max(1000).default(3).describe('About 1 in eta trials goes on at each rung.'),
-    window: z.int().min(1).default(1).describe('The value at a rung is the mean of so many last epochs.'),
-    compare_within: z
-      .array(z.string())
-      .default([])
-      .describe('Rank only among trials that share these parameters, e.g. [batch_size].'),
-    brackets: z
-      .int()
-      .min(1)
-      .max(10)
-      .default(1)
-      .describe('Brackets s = 0, 1, ...; bracket s starts at first_rung * eta^s.'),
-  })
-  .describe('Asynchronous successive halving (Li et al., arXiv 1810.05934), stopping form. Counts epochs.');
-
-export const patienceSchema = z
-  .strictObject({
-    rule: z.literal('patience'),
-    patience: z.int().min(0).describe('Epochs in a row without improvement after which a trial stops.'),
-    min_delta: z.number().min(0).default(0).describe('An improvement is larger than this.'),
-    start_epoch: z.int().min(1).default(1).describe('Earlier epochs do not count.'),
-  })
-  .describe('Stop when the objective no longer improves, as Keras EarlyStopping.');
-
-export const thresholdSchema = z
-  .strictObject({
-    rule: z.literal('threshold'),
-    bound: z.number().describe('Stop a trial whose objective is worse than this.'),
-    from_epoch: z.int().min(1).default(1).describe('First epoch that is looked at.'),
-  })
-  .describe('Stop trials that go nowhere.');
-
-export const noRuleSchema = z
-  .strictObject({ rule: z.literal('none') })
-  .describe('Every trial runs to max_epochs.');
 
 const pointSchema = z.record(parameterName, z.unknown());
 
@@ -225,13 +181,7 @@ export const sweepFileSchema = z.strictObject({
     ])
     .default('grid')
     .describe('How points are chosen. Default: every combination.'),
-  stopping: z
-    .union([
-      z.enum(['asha', 'patience', 'threshold', 'none']),
-      z.discriminatedUnion('rule', [ashaSchema, patienceSchema, thresholdSchema, noRuleSchema]),
-    ])
-    .default('none')
-    .describe('When a trial is stopped early. Default: never.'),
+  stopping: stoppingSchema.default('none').describe('When a trial is stopped early. Default: never.'),
   repeats: z.int().min(1).max(1000).default(1).describe('Runs of every point, each with another seed.'),
   seed: z
     .int()
@@ -241,6 +191,9 @@ export const sweepFileSchema = z.strictObject({
   budget: budgetSchema
     .default({})
     .describe('What the sweep may spend; it ends when the first limit is reached.'),
+  trial_limits: trialLimitsSchema
+    .default({})
+    .describe('What one trial may spend; it stops when it reaches one.'),
   resources: resourcesSchema.default({}).describe('What a trial needs.'),
   max_parallel: z
     .int()
@@ -263,10 +216,8 @@ const shapes: Readonly<Record<string, object>> = {
   'search.tpe': tpeSchema.shape,
   budget: budgetSchema.shape,
   resources: resourcesSchema.shape,
-  'stopping.asha': ashaSchema.shape,
-  'stopping.patience': patienceSchema.shape,
-  'stopping.threshold': thresholdSchema.shape,
-  'stopping.none': noRuleSchema.shape,
+  trial_limits: trialLimitsSchema.shape,
+  ...Object.fromEntries(Object.entries(ruleShapes).map(([rule, shape]) => [`stopping.${rule}`, shape])),
 };
 
 /** The keys of a part of the file, by its path; stopping rules as `stopping.asha`, searches as `search.tpe`. */

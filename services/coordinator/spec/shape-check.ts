@@ -38,13 +38,13 @@ const later: readonly {
 }[] = [
   {
     path: ['stopping'],
-    values: ['hyperband', 'median', 'energy', 'composite'],
-    now: 'asha, patience, threshold or none',
+    values: ['hyperband', 'energy'],
+    now: 'asha, median, patience, threshold or none',
   },
   {
     path: ['stopping', 'rule'],
-    values: ['hyperband', 'median', 'energy', 'composite'],
-    now: 'asha, patience, threshold or none',
+    values: ['hyperband', 'energy'],
+    now: 'asha, median, patience, threshold, composite or none',
   },
   { path: ['stopping', 'mode'], values: ['promote'], now: '`stop`' },
 ];
@@ -217,7 +217,7 @@ function reportKey(key: string, holder: Path, content: unknown, problems: Proble
 function partOf(holder: Path, content: unknown): string {
   const [top] = holder;
   if (top !== 'stopping' && top !== 'search') return holder.join('.');
-  const kind = valueAt(content, top === 'stopping' ? ['stopping', 'rule'] : ['search', 'method']);
+  const kind = valueAt(content, [...holder, top === 'stopping' ? 'rule' : 'method']);
   return `${top}.${typeof kind === 'string' ? kind : ''}`;
 }
 

@@ -1,20 +1,25 @@
 /** Reads the stopping rule and checks that it can act within `max_epochs`. */
-import type { StoppingSpec } from '../core/spec.js';
+import type { SingleRuleSpec, StoppingSpec } from '../core/spec.js';
+import type { Path } from './document.js';
 import { nearest, oneOf, type Problems } from './problems.js';
 import type { PartialSweepFile } from './schema.js';
 
 type Written = Exclude<NonNullable<PartialSweepFile['stopping']>, string>;
+type WrittenSingle = Exclude<Written, { rule: 'composite' | 'none' }>;
 type WrittenAsha = Extract<Written, { rule: 'asha' }>;
 
-/**
- * @param maxEpochs null when the file does not say it rightly; then nothing is compared with it
- * @param parameters names that the sweep sets
- */
+/** What a rule is checked against. */
+interface Surroundings {
+  /** Null when the file does not say it rightly; then nothing is compared with it. */
+  readonly maxEpochs: number | null;
+  /** Names that the sweep sets. */
+  readonly parameters: ReadonlySet<string>;
+  readonly problems: Problems;
+}
+
 export function readStopping(
   written: PartialSweepFile['stopping'],
-  maxEpochs: number | null,
-  parameters: ReadonlySet<string>,
-  problems: Problems,
+  surroundings: Surroundings,
 ): StoppingSpec {
   switch (written) {
     case undefined:
@@ -23,15 +28,16 @@ export function readStopping(
     case 'asha':
       return readAsha(
         { rule: 'asha', mode: 'stop', eta: 3, window: 1, compare_within: [], brackets: 1 },
-        maxEpochs,
-        parameters,
-        problems,
+        ['stopping'],
+        surroundings,
       );
+    case 'median':
+      return readRule({ rule: 'median', grace: 1, min_trials: 3 }, ['stopping'], surroundings);
     case 'patience':
     case 'threshold': {
       const key = written === 'patience' ? 'patience: 5' : 'bound: 0.5';
       const message = `the rule ${written} needs its number`;
-      problems.add({
+      surroundings.problems.add({
         code: 'SPEC_MISSING_KEY',
         path: ['stopping'],
         message,
@@ -40,57 +46,76 @@ export function readStopping(
       return { rule: 'none' };
     }
     default:
-      return readRule(written, maxEpochs, parameters, problems);
+      return readWritten(written, surroundings);
   }
 }
 
-function readRule(
-  written: Written,
-  maxEpochs: number | null,
-  parameters: ReadonlySet<string>,
-  problems: Problems,
-): StoppingSpec {
+function readWritten(written: Written, surroundings: Surroundings): StoppingSpec {
+  if (written.rule === 'none') return { rule: 'none' };
+  if (written.rule !== 'composite') return readRule(written, ['stopping'], surroundings);
+  const rules = written.rules.map((rule, index) =>
+    readRule(rule, ['stopping', 'rules', index], surroundings),
+  );
+  warnOfTwins(rules, surroundings.problems);
+  return { rule: 'composite', rules };
+}
+
+/** Two rules of one name may be meant (two thresholds); two that are the same are not. */
+function warnOfTwins(rules: readonly SingleRuleSpec[], problems: Problems): void {
+  const texts = rules.map((rule) => JSON.stringify(rule));
+  for (const [index, text] of texts.entries()) {
+    if (texts.indexOf(text) < index) problems.warn(['stopping', 'rules', index], 'this rule stands twice');
+  }
+}
+
+function readRule(written: WrittenSingle, at: Path, surroundings: Surroundings): SingleRuleSpec {
+  const { maxEpochs, problems } = surroundings;
   switch (written.rule) {
-    case 'none':
-      return { rule: 'none' };
     case 'asha':
-      return readAsha(written, maxEpochs, parameters, problems);
+      return readAsha(written, at, surroundings);
     case 'patience': {
       const { patience, min_delta: minDelta, start_epoch: startEpoch } = written;
-      checkReachable('start_epoch', startEpoch, maxEpochs, problems);
+      checkReachable([...at, 'start_epoch'], startEpoch, surroundings);
       if (maxEpochs !== null && startEpoch <= maxEpochs && startEpoch + patience >= maxEpochs) {
-        problems.warn(['stopping', 'patience'], `with ${maxEpochs} epochs the rule never saves one`);
+        problems.warn([...at, 'patience'], `with ${maxEpochs} epochs the rule never saves one`);
       }
       return { rule: 'patience', patience, minDelta, startEpoch };
     }
     case 'threshold': {
-      checkReachable('from_epoch', written.from_epoch, maxEpochs, problems);
+      checkReachable([...at, 'from_epoch'], written.from_epoch, surroundings);
       return { rule: 'threshold', bound: written.bound, fromEpoch: written.from_epoch };
+    }
+    case 'median': {
+      const { grace, min_trials: minTrials } = written;
+      checkReachable([...at, 'grace'], grace, surroundings);
+      if (maxEpochs !== null && grace + 1 === maxEpochs) {
+        problems.warn([...at, 'grace'], `with ${maxEpochs} epochs the rule never saves one`);
+      }
+      return { rule: 'median', grace, minTrials };
     }
   }
 }
 
-function checkReachable(key: string, epoch: number, maxEpochs: number | null, problems: Problems): void {
+function checkReachable(path: Path, epoch: number, { maxEpochs, problems }: Surroundings): void {
   if (maxEpochs === null || epoch <= maxEpochs) return;
-  const message = `${key} ${epoch} lies behind max_epochs ${maxEpochs}`;
-  problems.add({ code: 'SPEC_STOPPING', path: ['stopping', key], message, expected: `at most ${maxEpochs}` });
+  const message = `${String(path.at(-1))} ${epoch} lies behind max_epochs ${maxEpochs}`;
+  problems.add({ code: 'SPEC_STOPPING', path, message, expected: `at most ${maxEpochs}` });
 }
 
 function readAsha(
   written: WrittenAsha,
-  maxEpochs: number | null,
-  parameters: ReadonlySet<string>,
-  problems: Problems,
-): StoppingSpec {
+  at: Path,
+  { maxEpochs, parameters, problems }: Surroundings,
+): SingleRuleSpec {
   const { eta, window, compare_within: compareWithin, brackets } = written;
   const fault = (key: string, message: string, expected: string): void => {
-    problems.add({ code: 'SPEC_STOPPING', path: ['stopping', key], message, expected });
+    problems.add({ code: 'SPEC_STOPPING', path: [...at, key], message, expected });
   };
   for (const [index, name] of compareWithin.entries()) {
     if (parameters.has(name)) continue;
     const message = `the sweep sets no parameter \`${name}\``;
     const names = [...parameters];
-    const path = ['stopping', 'compare_within', index];
+    const path = [...at, 'compare_within', index];
     problems.add({
       code: 'SPEC_VALUE',
       path,

@@ -1,8 +1,9 @@
 /** Doubts about a sweep that can run: each says what will probably go wrong, and what to change. */
 import type { RecipeDescriptor } from '../../../proto/recipes.js';
 import { axisValues, samplePoints } from '../core/search/index.js';
-import type { Axes, ParameterValue, SweepSpec } from '../core/spec.js';
+import type { Axes, ParameterValue, StoppingSpec, SweepSpec } from '../core/spec.js';
 import { refusal } from './axes.js';
+import type { Path } from './document.js';
 import { branchAlone } from './expressions.js';
 import { show, type Problems } from './problems.js';
 
@@ -18,29 +19,43 @@ export function warnOfSweep(spec: SweepSpec, recipe: RecipeDescriptor | null, pr
     const message = 'acts only where a box reads its watts; add `hours` for the others';
     problems.warn(['budget', 'energy_wh'], message);
   }
+  if (spec.trialLimits?.maxEnergyWh != null && spec.trialLimits.maxSeconds === null) {
+    const message = 'acts only where a box reads its watts; add `max_seconds` for the others';
+    problems.warn(['trial_limits', 'max_energy_wh'], message);
+  }
   if (recipe === null) return;
   const seen = valuesSeen(spec);
   warnOfComputed(spec, recipe, problems);
-  const first = firstLook(spec);
-  if (first === null) return;
-  warnOfSchedule(spec, seen, first, problems);
-  warnOfStatistics(seen, first, recipe, problems);
+  const { stopping } = spec;
+  const looks =
+    stopping.rule === 'composite'
+      ? stopping.rules.map((rule, index) => firstLook(rule, ['stopping', 'rules', index]))
+      : [firstLook(stopping, ['stopping'])];
+  for (const look of looks) {
+    if (look === null) continue;
+    warnOfSchedule(spec, seen, look, problems);
+    warnOfStatistics(seen, look, recipe, problems);
+  }
 }
 
 interface Look {
   /** Epochs after which the rule first judges a trial. */
   readonly epochs: number;
   readonly what: string;
-  readonly key: string;
+  /** Of the key that says so. */
+  readonly path: Path;
 }
 
-function firstLook({ stopping }: SweepSpec): Look | null {
-  switch (stopping.rule) {
+function firstLook(rule: StoppingSpec, at: Path): Look | null {
+  switch (rule.rule) {
     case 'asha':
-      return { epochs: stopping.firstRung, what: 'the first rung', key: 'first_rung' };
+      return { epochs: rule.firstRung, what: 'the first rung', path: [...at, 'first_rung'] };
     case 'threshold':
-      return { epochs: stopping.fromEpoch, what: 'the threshold', key: 'from_epoch' };
+      return { epochs: rule.fromEpoch, what: 'the threshold', path: [...at, 'from_epoch'] };
+    case 'median':
+      return { epochs: rule.grace + 1, what: 'the median rule', path: [...at, 'grace'] };
     case 'patience':
+    case 'composite':
     case 'none':
       return null;
   }
@@ -114,7 +129,7 @@ function warnOfSchedule(
   if (late.length === 0) return;
   const drop = Math.max(...late);
   const message = `${first.what} (epoch ${first.epochs}) comes before the schedule's first drop (after epoch ${drop}): trials are judged at their noisiest; take more than ${drop}`;
-  problems.warn(['stopping', first.key], message);
+  problems.warn(first.path, message);
 }
 
 /**
@@ -138,5 +153,5 @@ function warnOfStatistics(
   const needed = Math.ceil(3 / (1 - momentum) - 1e-9);
   if (!(steps < needed)) return;
   const message = `${first.what} comes after ${steps} steps (batch_size ${batchSize}), but with bn_momentum ${momentum} validation says little before about ${needed}; set bn_momentum to 0.9, or look later`;
-  problems.warn(['stopping', first.key], message);
+  problems.warn(first.path, message);
 }

@@ -127,8 +127,28 @@ describe('a sweep file', () => {
       { rule: 'patience', patience: 0, minDelta: 0.1, startEpoch: 3 },
     ],
     ['{ rule: threshold, bound: 0.2, from_epoch: 9 }', { rule: 'threshold', bound: 0.2, fromEpoch: 9 }],
+    ['median', { rule: 'median', grace: 1, minTrials: 3 }],
+    ['{ rule: median, grace: 0, min_trials: 5 }', { rule: 'median', grace: 0, minTrials: 5 }],
+    [
+      '{ rule: composite, rules: [{ rule: median }, { rule: asha, first_rung: 2 }] }',
+      {
+        rule: 'composite',
+        rules: [
+          { rule: 'median', grace: 1, minTrials: 3 },
+          { rule: 'asha', firstRung: 2, eta: 3, window: 1, compareWithin: [], brackets: 1 },
+        ],
+      },
+    ],
   ])('reads stopping: %s', (text, rule) => {
     expect(parse(short(`stopping: ${text}`)).stopping).toEqual(rule);
+  });
+
+  it('reads the limits of a trial', () => {
+    expect(parse(short('trial_limits: { max_seconds: 60 }')).trialLimits).toEqual({
+      maxSeconds: 60,
+      maxEnergyWh: null,
+    });
+    expect(parse(short('')).trialLimits).toBeUndefined();
   });
 
   it('runs a command with any parameters and any metric', () => {

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import type { Decision } from '../events.js';
 import type { AshaSpec, Goal } from '../spec.js';
 import { show, signOf, type Observation, type RuleState, type StoppingRule } from './rule.js';
+import { countBetter, insert } from './sorted.js';
 
 /** Epochs of the rungs of bracket `s`, ascending. Integers throughout: no logarithm decides how many there are. */
 export function ashaRungs(spec: AshaSpec, maxEpochs: number, bracket = 0): readonly number[] {
@@ -40,18 +41,6 @@ export function ashaBracket(sweepId: string, trialId: string, spec: AshaSpec): n
   return spec.brackets - 1;
 }
 
-/** First place in `values` (best first) whose value is not better than `value`: the count of strictly better ones. */
-function countBetter(values: readonly number[], value: number): number {
-  let low = 0;
-  let high = values.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((values[middle] as number) > value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /** Values at each rung, best first, larger is better; keyed `BRACKET/GROUP/EPOCHS`. */
 type AshaState = Record<string, number[]>;
 
@@ -77,10 +66,7 @@ export function asha(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: str
     absorb(state: RuleState, observation) {
       if (observation.repeat > 1) return;
       const { prefix, passed, value } = place(observation);
-      for (const rung of passed) {
-        const values = ((state as AshaState)[`${prefix}/${rung}`] ??= []);
-        values.splice(countBetter(values, value), 0, value);
-      }
+      for (const rung of passed) insert(((state as AshaState)[`${prefix}/${rung}`] ??= []), value);
     },
     judge(state, observation) {
       if (observation.repeat > 1) return [];

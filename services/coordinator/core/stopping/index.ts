@@ -1,11 +1,14 @@
 /** Stopping rules, one file each: told of accepted reports, they answer continue or stop with a reason. */
-import type { SweepSpec } from '../spec.js';
+import type { SingleRuleSpec, SweepSpec } from '../spec.js';
 import { asha } from './asha.js';
+import { composite } from './composite.js';
+import { median } from './median.js';
 import { patience } from './patience.js';
 import type { StoppingRule } from './rule.js';
 import { threshold } from './threshold.js';
 
 export { ashaRungs } from './asha.js';
+export { judgeLimits, type Spending } from './limits.js';
 export { judgeTarget } from './target.js';
 export type { Observation, RuleState, StoppingRule } from './rule.js';
 
@@ -13,15 +16,25 @@ const none: StoppingRule = { id: 'none@1', init: () => ({}), absorb: () => undef
 
 /** The rule that `spec` asks for. */
 export function stoppingRule(spec: SweepSpec, sweepId: string): StoppingRule {
-  const { stopping, objective, maxEpochs } = spec;
-  switch (stopping.rule) {
+  const { stopping } = spec;
+  if (stopping.rule === 'none') return none;
+  if (stopping.rule !== 'composite') return singleRule(stopping, spec, sweepId);
+  return composite(stopping.rules.map((rule) => singleRule(rule, spec, sweepId)));
+}
+
+function singleRule(
+  rule: SingleRuleSpec,
+  { objective, maxEpochs }: SweepSpec,
+  sweepId: string,
+): StoppingRule {
+  switch (rule.rule) {
     case 'asha':
-      return asha(stopping, maxEpochs, objective.goal, sweepId);
+      return asha(rule, maxEpochs, objective.goal, sweepId);
     case 'patience':
-      return patience(stopping, objective.goal);
+      return patience(rule, objective.goal);
     case 'threshold':
-      return threshold(stopping, objective.goal);
-    case 'none':
-      return none;
+      return threshold(rule, objective.goal);
+    case 'median':
+      return median(rule, objective.goal);
   }
 }
