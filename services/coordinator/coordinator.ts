@@ -19,8 +19,10 @@ import {
   type Readiness,
 } from './api/index.js';
 import { initialState } from './core/index.js';
-import { Lease, type LeaseOptions } from './leadership/lease.js';
-import { Term } from './leadership/term.js';
+import { TrainerClients } from './fleet/index.js';
+import { Lease } from './leadership/lease.js';
+import type { Term } from './leadership/term.js';
+import { leadInTurns } from './leadership/turns.js';
 import { JetStreamLog } from './ledger/index.js';
 import { ensureStreams, NatsLink, openBucket, type Bucket } from './nats/index.js';
 import { completeOptions, type CompleteOptions, type CoordinatorOptions } from './options.js';
@@ -174,7 +176,7 @@ class Coordinator {
   }
 
   /** @throws LEDGER_UNREADABLE, LEDGER_VERSION, and faults of our own */
-  async #followAndLead(
+  #followAndLead(
     link: NatsLink,
     leases: Bucket,
     trainers: Bucket,
@@ -182,41 +184,28 @@ class Coordinator {
     grpcAddress: string,
   ): Promise<void> {
     const { coordinatorId, leaseTtlMs, token, trainerTtlMs, lostAfterMs } = this.#options;
-    const ledger = new JetStreamLog(link);
-    while (!this.#closing.signal.aborted) {
-      const self = { holder: randomUUID(), coordinatorId, grpcAddress };
-      const options: LeaseOptions = { bucket: leases, self, ttlMs: leaseTtlMs };
-      const lease = await Lease.acquire(options, this.#closing.signal);
-      if (lease === null) return;
-      try {
-        const begin = performance.now();
-        const term = await Term.begin({
-          link,
-          ledger,
-          trainers,
-          coordinatorId,
-          token,
-          settings: SETTINGS,
-          trainerTtlMs,
-          lostAfterMs,
-          now: Date.now,
-          newId: randomUUID,
-          observer: telemetry.coordinator,
-          log: this.#log,
-          signal: AbortSignal.any([lease.lost, this.#closing.signal]),
-        });
-        this.#lead(term, performance.now() - begin);
-        refuseToGoOn(await term.ended);
-      } catch (error) {
-        refuseToGoOn(error);
-        this.#log.warn({ err: error }, 'could not lead');
-      } finally {
-        this.#follow();
-        await lease.release();
-      }
-      // Whoever deposed this one shall find the lease free.
-      await sleep(leaseTtlMs / 2, undefined, { signal: this.#closing.signal }).catch(() => undefined);
-    }
+    return leadInTurns({
+      leases,
+      leaseTtlMs,
+      grpcAddress,
+      term: {
+        link,
+        ledger: new JetStreamLog(link),
+        trainers,
+        coordinatorId,
+        settings: SETTINGS,
+        trainerTtlMs,
+        lostAfterMs,
+        now: Date.now,
+        newId: randomUUID,
+        observer: telemetry.coordinator,
+        log: this.#log,
+      },
+      newCommands: () => new TrainerClients(token),
+      onLead: (term, tookMs) => this.#lead(term, tookMs),
+      onFollow: () => this.#follow(),
+      signal: this.#closing.signal,
+    });
   }
 
   #lead(term: Term, tookMs: number): void {
@@ -256,12 +245,6 @@ class Coordinator {
 }
 
 const NO_STATE = initialState();
-
-/** Being deposed or cut off is part of life; a ledger that cannot be read, or a fault of our own, is not. */
-function refuseToGoOn(error: unknown): void {
-  if (!(error instanceof WattsweepError) || !['DEPOSED', 'NATS_UNREACHABLE'].includes(error.code))
-    throw error;
-}
 
 function packageVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(join(projectRoot(), 'package.json'), 'utf8'));

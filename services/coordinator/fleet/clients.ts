@@ -1,7 +1,15 @@
 /** gRPC clients to trainers: one channel an address, the join token and a deadline on every call. */
 import { credentials, type Metadata, status, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
 import { errorRegistry, type ErrorCode } from '../../../proto/errors.js';
-import { TrainerServiceClient } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import {
+  type ListAttemptsRequest,
+  type ListAttemptsResponse,
+  type StartAttemptRequest,
+  type StartAttemptResponse,
+  type StopAttemptRequest,
+  type StopAttemptResponse,
+  TrainerServiceClient,
+} from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { attached, tokenMetadata } from '../../../proto/grpc.js';
 
 /** What became of a call. */
@@ -17,8 +25,18 @@ export type Answer<T> =
   /** It is not known whether the call arrived. */
   | { readonly kind: 'unreachable'; readonly message: string };
 
+/** The commands to trainers, by address. Each calls once and never throws. */
+export interface TrainerCommands {
+  startAttempt(address: string, request: StartAttemptRequest): Promise<Answer<StartAttemptResponse>>;
+  stopAttempt(address: string, request: StopAttemptRequest): Promise<Answer<StopAttemptResponse>>;
+  listAttempts(address: string, request: ListAttemptsRequest): Promise<Answer<ListAttemptsResponse>>;
+  /** Closes channels to addresses that no trainer has any more. */
+  keepOnly(addresses: ReadonlySet<string>): void;
+  close(): void;
+}
+
 /** One call on a client; the generated methods, with their `this`. */
-export type Call<T> = (
+type Call<T> = (
   client: TrainerServiceClient,
   metadata: Metadata,
   options: { readonly deadline: number },
@@ -33,7 +51,7 @@ const CHANNEL_OPTIONS = {
   'grpc.keepalive_time_ms': 20_000,
 };
 
-export class TrainerClients {
+export class TrainerClients implements TrainerCommands {
   readonly #metadata: Metadata;
   readonly #clients = new Map<string, TrainerServiceClient>();
   readonly #calls = new Set<ClientUnaryCall>();
@@ -42,8 +60,19 @@ export class TrainerClients {
     this.#metadata = tokenMetadata(token);
   }
 
-  /** Calls once. Never throws. */
-  call<T>(address: string, method: Call<T>): Promise<Answer<T>> {
+  startAttempt(address: string, request: StartAttemptRequest): Promise<Answer<StartAttemptResponse>> {
+    return this.#call(address, (client, ...rest) => client.startAttempt(request, ...rest));
+  }
+
+  stopAttempt(address: string, request: StopAttemptRequest): Promise<Answer<StopAttemptResponse>> {
+    return this.#call(address, (client, ...rest) => client.stopAttempt(request, ...rest));
+  }
+
+  listAttempts(address: string, request: ListAttemptsRequest): Promise<Answer<ListAttemptsResponse>> {
+    return this.#call(address, (client, ...rest) => client.listAttempts(request, ...rest));
+  }
+
+  #call<T>(address: string, method: Call<T>): Promise<Answer<T>> {
     return new Promise<Answer<T>>((resolve) => {
       const options = { deadline: Date.now() + DEADLINE_MS };
       const call = method(this.#client(address), this.#metadata, options, (error, response) => {
@@ -57,7 +86,6 @@ export class TrainerClients {
     });
   }
 
-  /** Closes channels to addresses that no trainer has any more. */
   keepOnly(addresses: ReadonlySet<string>): void {
     for (const [address, client] of this.#clients) {
       if (addresses.has(address)) continue;

@@ -3,23 +3,19 @@
  * fence, so each is repeated until the trainer answers, or is lost, or nobody wants it any more. What a trainer answers
  * goes back to the core as an input.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import {
-  type StopAttemptResponse,
-  StopMode,
-  type ListAttemptsResponse,
-  type StartAttemptRequest,
-} from '../../../proto/gen/wattsweep/v1/trainer.js';
+import { StopMode, type StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import { systemClock, type Clock } from '../clock.js';
 import type { Action, Input, State } from '../core/index.js';
-import { TrainerClients, type Answer, type Call } from './clients.js';
+import type { Answer, TrainerCommands } from './clients.js';
 import { toListedAttempt } from './convert.js';
 import { keyOf, StartsUnderway } from './underway.js';
 
 type CommandName = Action['type'];
 
 export interface CommanderOptions {
-  readonly token: string | null;
+  /** Closed when the signal aborts. */
+  readonly commands: TrainerCommands;
   readonly state: () => State;
   readonly now: () => number;
   readonly offer: (input: Input) => void;
@@ -30,6 +26,10 @@ export interface CommanderOptions {
   readonly signal: AbortSignal;
   /** @default 60000 */
   readonly startWithinMs?: number;
+  /** @default systemClock */
+  readonly clock?: Clock;
+  /** Scatters repeated calls: 0 up to 1. @default Math.random */
+  readonly random?: () => number;
 }
 
 type ActionOf<T extends CommandName> = Extract<Action, { type: T }>;
@@ -44,7 +44,7 @@ const STOP_MODES = { stop: StopMode.STOP, pause: StopMode.PAUSE, cancel: StopMod
 
 export class Commander {
   readonly #options: CommanderOptions;
-  readonly #clients: TrainerClients;
+  readonly #clock: Clock;
   readonly #underway: StartsUnderway;
   /** The last command of each attempt: the next one of the same attempt waits for it. */
   readonly #tails = new Map<string, Promise<void>>();
@@ -53,9 +53,9 @@ export class Commander {
 
   constructor(options: CommanderOptions) {
     this.#options = options;
-    this.#clients = new TrainerClients(options.token);
+    this.#clock = options.clock ?? systemClock;
     this.#underway = new StartsUnderway(options.state());
-    options.signal.addEventListener('abort', () => this.#clients.close(), { once: true });
+    options.signal.addEventListener('abort', () => options.commands.close(), { once: true });
   }
 
   /** Begins to carry out actions, in order for each attempt. Returns at once. */
@@ -82,7 +82,7 @@ export class Commander {
     }
     this.#underway.keepOnly(this.#options.state());
     const addresses = [...this.#options.state().trainers.values()].map((trainer) => trainer.info.address);
-    this.#clients.keepOnly(new Set(addresses));
+    this.#options.commands.keepOnly(new Set(addresses));
   }
 
   async #start(action: ActionOf<'start_attempt'>): Promise<void> {
@@ -107,8 +107,7 @@ export class Commander {
       'start_attempt',
       action.trainerId,
       wanted,
-      (client, metadata, options, done) =>
-        client.startAttempt({ ...request, fence: this.#fence() }, metadata, options, done),
+      (address) => this.#options.commands.startAttempt(address, { ...request, fence: this.#fence() }),
       this.#options.startWithinMs ?? START_WITHIN_MS,
     );
     this.#underway.settle(action);
@@ -131,17 +130,17 @@ export class Commander {
 
   async #stop(action: ActionOf<'stop_attempt'>): Promise<void> {
     const { sweepId, trialId, attempt, trainerId, mode, reason } = action;
-    const answer = await this.#command<StopAttemptResponse>(
+    const answer = await this.#command(
       'stop_attempt',
       trainerId,
       () => true,
-      (client, metadata, options, done) =>
-        client.stopAttempt(
-          { fence: this.#fence(), key: { sweepId, trialId, attempt }, mode: STOP_MODES[mode], reason },
-          metadata,
-          options,
-          done,
-        ),
+      (address) =>
+        this.#options.commands.stopAttempt(address, {
+          fence: this.#fence(),
+          key: { sweepId, trialId, attempt },
+          mode: STOP_MODES[mode],
+          reason,
+        }),
     );
     // The box knows nothing that could be stopped: what it does know settles the attempt.
     if (answer?.kind === 'refused' || (answer?.kind === 'ok' && !answer.response.wasRunning))
@@ -168,14 +167,14 @@ export class Commander {
   async #listOnce(trainerId: string): Promise<void> {
     let askedAt = 0;
     let unknowable = this.#underway.before();
-    const answer = await this.#command<ListAttemptsResponse>(
+    const answer = await this.#command(
       'list_attempts',
       trainerId,
       () => true,
-      (client, metadata, options, done) => {
+      (address) => {
         askedAt = this.#options.now();
         unknowable = this.#underway.before();
-        return client.listAttempts({ fence: this.#fence() }, metadata, options, done);
+        return this.#options.commands.listAttempts(address, { fence: this.#fence() });
       },
     );
     if (answer?.kind !== 'ok') return;
@@ -208,15 +207,15 @@ export class Commander {
     name: CommandName,
     trainerId: string,
     wanted: () => boolean,
-    method: Call<T>,
+    call: (address: string) => Promise<Answer<T>>,
     withinMs = Infinity,
   ): Promise<Answer<T> | null> {
-    const { state, signal, onCommanded, onStaleTerm, log } = this.#options;
-    const begin = performance.now();
+    const { state, signal, onCommanded, onStaleTerm, log, random = Math.random } = this.#options;
+    const begin = this.#clock.monotonicMs();
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
       const trainer = state().trainers.get(trainerId);
       if (signal.aborted || trainer === undefined || trainer.status === 'lost' || !wanted()) return null;
-      const answer = await this.#clients.call(trainer.info.address, method);
+      const answer = await call(trainer.info.address);
       if (answer.kind === 'ok') {
         onCommanded(name, 'ok');
         return answer;
@@ -224,12 +223,12 @@ export class Commander {
       onCommanded(name, answer.kind === 'refused' ? 'refused' : 'failed');
       if (answer.kind === 'refused' && answer.code !== 'STALE_TERM') return answer;
       if (answer.kind === 'refused') onStaleTerm();
-      else if (performance.now() - begin >= withinMs) return answer;
+      else if (this.#clock.monotonicMs() - begin >= withinMs) return answer;
       log.debug(
         { trainerId, command: name, said: answer.message },
         'a trainer did not take a command; trying again',
       );
-      await sleep(wait * (0.75 + 0.5 * Math.random()), undefined, { signal }).catch(() => undefined);
+      await this.#clock.sleep(wait * (0.75 + 0.5 * random()), { signal });
     }
   }
 }

@@ -4,6 +4,7 @@
  * silent the bucket is asked once more, so that a coordinator that was itself asleep or cut off accuses nobody.
  */
 import type { Logger } from 'pino';
+import { systemClock, type Clock } from '../clock.js';
 import type { Input, State } from '../core/index.js';
 import type { Bucket, BucketEntry } from '../nats/index.js';
 import { toTrainerInfo } from './convert.js';
@@ -19,6 +20,8 @@ export interface RegistryOptions {
   readonly now: () => number;
   readonly offer: (input: Input) => void;
   readonly log: Logger;
+  /** @default systemClock */
+  readonly clock?: Clock;
 }
 
 interface Known {
@@ -32,11 +35,13 @@ interface Known {
 
 export class TrainerRegistry {
   readonly #options: RegistryOptions;
+  readonly #clock: Clock;
   readonly #known = new Map<string, Known>();
   readonly #tickMs: number;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
     this.#tickMs = Math.max(20, Math.min(options.ttlMs / 4, 1_000));
   }
 
@@ -46,7 +51,7 @@ export class TrainerRegistry {
       if (status === 'lost') continue;
       this.#known.set(info.trainerId, {
         told: '',
-        seenAtMs: performance.now(),
+        seenAtMs: this.#clock.monotonicMs(),
         revision: 0,
         silent: status === 'suspect',
       });
@@ -69,7 +74,7 @@ export class TrainerRegistry {
     const known = this.#known.get(entry.key);
     this.#known.set(entry.key, {
       told,
-      seenAtMs: performance.now(),
+      seenAtMs: this.#clock.monotonicMs(),
       revision: entry.revision,
       silent: false,
     });
@@ -90,10 +95,10 @@ export class TrainerRegistry {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    let last = performance.now();
+    let last = this.#clock.monotonicMs();
     while (!signal.aborted) {
-      await new Promise((resolve) => setTimeout(resolve, this.#tickMs));
-      const elapsed = performance.now() - last;
+      await this.#clock.sleep(this.#tickMs);
+      const elapsed = this.#clock.monotonicMs() - last;
       last += elapsed;
       // While this process slept or was cut off, renewals went unseen: the pause counts for nobody.
       const overslept = elapsed > 2 * this.#tickMs ? elapsed - this.#tickMs : 0;

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { ReportBatch } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { REPORTS_STREAM } from '../../../proto/subjects.js';
 import { WattsweepError } from '../../../proto/errors.js';
+import { systemClock, type Clock } from '../clock.js';
 import type { Input } from '../core/index.js';
 import type { NatsLink } from '../nats/index.js';
 import { toReportInput } from './convert.js';
@@ -17,8 +18,11 @@ export interface ReportsSink {
   offer(inputs: readonly Input[], reportsSeq: number): Promise<void>;
 }
 
+/** What the feed needs of the connection. */
+export type ReportsLink = Pick<NatsLink, 'bounds' | 'consume' | 'purgeBelow'>;
+
 export interface ReportsOptions {
-  readonly link: NatsLink;
+  readonly link: ReportsLink;
   readonly sink: ReportsSink;
   readonly now: () => number;
   readonly log: Logger;
@@ -26,6 +30,8 @@ export interface ReportsOptions {
   readonly onConsumed: (count: number) => void;
   /** @default 30000 */
   readonly trimEveryMs?: number;
+  /** @default systemClock */
+  readonly clock?: Clock;
 }
 
 /** Stops reading while this much waits for the ledger. */
@@ -55,11 +61,9 @@ export async function feedReports(
   let caughtUp = from > lastSeq;
   if (caughtUp) onCaughtUp();
   let taken = from - 1;
+  const done = new AbortController();
   // A mark beyond what was taken is of a stream that is gone.
-  const trimming = setInterval(
-    () => void (sink.savedReportsSeq <= taken && trim(options)),
-    options.trimEveryMs ?? TRIM_EVERY_MS,
-  );
+  void trimRegularly(options, () => sink.savedReportsSeq <= taken, done.signal);
   try {
     for await (const message of link.consume(REPORTS_STREAM, from, signal)) {
       const inputs = inputsOf(message.data, message.seq, options);
@@ -75,7 +79,7 @@ export async function feedReports(
       }
     }
   } finally {
-    clearInterval(trimming);
+    done.abort();
   }
 }
 
@@ -95,6 +99,19 @@ function inputsOf(data: Uint8Array, seq: number, { now, log, onConsumed }: Repor
     log.warn({ seq, trainerId: batch.trainerId, spoolLine: message.spoolLine }, 'a report names no attempt');
     return [];
   });
+}
+
+async function trimRegularly(
+  options: ReportsOptions,
+  allowed: () => boolean,
+  done: AbortSignal,
+): Promise<void> {
+  const { clock = systemClock, trimEveryMs = TRIM_EVERY_MS } = options;
+  for (;;) {
+    await clock.sleep(trimEveryMs, { signal: done });
+    if (done.aborted) return;
+    if (allowed()) await trim(options);
+  }
 }
 
 async function trim({ link, sink, log }: ReportsOptions): Promise<void> {

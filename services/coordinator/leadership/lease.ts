@@ -4,7 +4,7 @@
  * creates it leads, renews it by compare-and-set on its own timer, and stops leading at once when somebody else holds
  * it, or when no renewal got through for a whole TTL.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { isAborted, systemClock, type Clock } from '../clock.js';
 import type { Bucket } from '../nats/index.js';
 
 /** What stands in the lease, for those who follow. */
@@ -20,8 +20,8 @@ export interface LeaseOptions {
   readonly self: LeaseHolder;
   /** TTL of the bucket, milliseconds. Renewed three times as often. */
   readonly ttlMs: number;
-  /** Monotonic milliseconds. @default performance.now */
-  readonly monotonicNow?: () => number;
+  /** @default systemClock */
+  readonly clock?: Clock;
 }
 
 const KEY = 'coordinator';
@@ -30,7 +30,7 @@ const RELEASE_WITHIN_MS = 1_000;
 
 export class Lease {
   readonly #options: LeaseOptions;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #lost = new AbortController();
   readonly #done = new AbortController();
   #revision: number;
@@ -40,7 +40,7 @@ export class Lease {
 
   private constructor(options: LeaseOptions, revision: number, sentAt: number) {
     this.#options = options;
-    this.#now = options.monotonicNow ?? (() => performance.now());
+    this.#clock = options.clock ?? systemClock;
     this.#revision = revision;
     this.#renewedAt = sentAt;
     this.#renewing = this.#renew();
@@ -48,7 +48,7 @@ export class Lease {
 
   /** Takes the lease if nobody holds it; null otherwise. @throws NATS_UNREACHABLE */
   static async tryAcquire(options: LeaseOptions): Promise<Lease | null> {
-    const sentAt = (options.monotonicNow ?? (() => performance.now()))();
+    const sentAt = (options.clock ?? systemClock).monotonicMs();
     const revision = await options.bucket.create(KEY, encode(options.self));
     return revision === null ? null : new Lease(options, revision, sentAt);
   }
@@ -58,7 +58,7 @@ export class Lease {
     while (!signal.aborted) {
       const lease = await Lease.tryAcquire(options).catch(() => null);
       if (lease !== null) return lease;
-      await sleep(options.ttlMs / 4, undefined, { signal }).catch(() => undefined);
+      await (options.clock ?? systemClock).sleep(options.ttlMs / 4, { signal });
     }
     return null;
   }
@@ -82,7 +82,7 @@ export class Lease {
     this.#lost.abort();
     if (!held) return;
     const removed = this.#options.bucket.remove(KEY, this.#revision).catch(() => undefined);
-    await Promise.race([removed, sleep(RELEASE_WITHIN_MS, undefined, { ref: false })]);
+    await Promise.race([removed, this.#clock.sleep(RELEASE_WITHIN_MS, { ref: false })]);
   }
 
   async #renew(): Promise<void> {
@@ -90,26 +90,28 @@ export class Lease {
     const { signal } = this.#done;
     let wait = ttlMs / 3;
     while (!signal.aborted) {
-      const released = await sleep(wait, false, { signal }).catch(() => true);
-      if (released) return;
-      const sentAt = this.#now();
+      await this.#clock.sleep(wait, { signal });
+      if (isAborted(signal)) return;
+      const sentAt = this.#clock.monotonicMs();
       // The deadline holds even while a request hangs.
       const left = this.#renewedAt + ttlMs - sentAt;
-      const result =
-        left <= 0
-          ? 'failed'
-          : await Promise.race([this.#renewOnce(), sleep(left, 'failed' as const, { ref: false })]);
+      const result = left <= 0 ? 'failed' : await Promise.race([this.#renewOnce(), this.#within(left)]);
       if (result === 'renewed') {
         this.#renewedAt = sentAt;
         wait = ttlMs / 3;
         continue;
       }
-      if (result === 'beaten' || this.#now() >= this.#renewedAt + ttlMs) {
+      if (result === 'beaten' || this.#clock.monotonicMs() >= this.#renewedAt + ttlMs) {
         this.#lost.abort();
         return;
       }
       wait = ttlMs / 12;
     }
+  }
+
+  async #within(ms: number): Promise<'failed'> {
+    await this.#clock.sleep(ms, { ref: false });
+    return 'failed';
   }
 
   async #renewOnce(): Promise<'renewed' | 'beaten' | 'failed'> {

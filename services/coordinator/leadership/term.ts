@@ -2,12 +2,18 @@
  * Everything that runs while this coordinator leads: the ledger's writer, the fleet, the feed of reports, the clock.
  * A term begins with the fold of the ledger and ends for good; the next one begins with a fold again.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { Leader, Subscriber } from '../api/index.js';
+import { systemClock, type Clock } from '../clock.js';
 import type { Action, Input, LedgerEvent, Settings, State } from '../core/index.js';
-import { Commander, feedReports, TrainerRegistry } from '../fleet/index.js';
+import {
+  Commander,
+  feedReports,
+  TrainerRegistry,
+  type ReportsLink,
+  type TrainerCommands,
+} from '../fleet/index.js';
 import { Committer, type CommitterObserver, type LedgerLog } from '../ledger/index.js';
 import type { Bucket, NatsLink } from '../nats/index.js';
 
@@ -19,11 +25,12 @@ export interface TermObserver extends CommitterObserver {
 }
 
 export interface TermOptions {
-  readonly link: NatsLink;
+  readonly link: ReportsLink & Pick<NatsLink, 'connected'>;
   readonly ledger: LedgerLog;
   readonly trainers: Bucket;
   readonly coordinatorId: string;
-  readonly token: string | null;
+  /** How trainers are called; closed when the term is over. */
+  readonly commands: TrainerCommands;
   readonly settings: Settings;
   readonly trainerTtlMs: number;
   readonly lostAfterMs: number;
@@ -33,6 +40,10 @@ export interface TermOptions {
   readonly log: Logger;
   /** The lease is lost, or the coordinator closes. */
   readonly signal: AbortSignal;
+  /** @default systemClock */
+  readonly clock?: Clock;
+  /** Scatters repeated calls: 0 up to 1. @default Math.random */
+  readonly random?: () => number;
 }
 
 const TICK_MS = 1_000;
@@ -41,6 +52,7 @@ const CATCH_UP_WITHIN_MS = 30_000;
 
 export class Term implements Leader {
   readonly #options: TermOptions;
+  readonly #clock: Clock;
   readonly #committer: Committer;
   readonly #over: AbortController;
   readonly #subscribers = new Set<Subscriber>();
@@ -49,6 +61,7 @@ export class Term implements Leader {
 
   private constructor(options: TermOptions, committer: Committer, over: AbortController) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
     this.#committer = committer;
     this.#over = over;
     this.ended = new Promise((resolve) => {
@@ -63,7 +76,7 @@ export class Term implements Leader {
 
   /** Folds the ledger, begins a term and takes up the fleet. @throws as `Committer.lead` */
   static async begin(options: TermOptions): Promise<Term> {
-    const { ledger, coordinatorId, settings, now, newId, observer, log } = options;
+    const { ledger, coordinatorId, settings, now, newId, observer, log, clock = systemClock } = options;
     const over = new AbortController();
     const end = (error: WattsweepError): void => over.abort(error);
     const stop = (): void => end(new WattsweepError('DEPOSED', 'this coordinator no longer leads'));
@@ -81,10 +94,11 @@ export class Term implements Leader {
       now,
       newId,
       observer,
+      clock,
       signal: over.signal,
       onEnd: end,
       onCommitted: (events, actions) => deliver.to(events, actions),
-      onRetry: complainOf(log),
+      onRetry: complainOf(log, clock),
       onRejected: (input, error) => log.error({ err: error, input }, 'an input was left out'),
     });
     const term = new Term(options, committer, over);
@@ -124,9 +138,11 @@ export class Term implements Leader {
   }
 
   #commander(): Commander {
-    const { token, now, observer, log } = this.#options;
+    const { commands, now, observer, log, random } = this.#options;
     return new Commander({
-      token,
+      commands,
+      clock: this.#clock,
+      ...(random === undefined ? {} : { random }),
       state: () => this.#committer.state,
       now,
       offer: (input) => this.#feed(input),
@@ -152,10 +168,11 @@ export class Term implements Leader {
       sink: this.#committer,
       now,
       log,
+      clock: this.#clock,
       onConsumed: (count: number) => observer.consumed(count),
     };
     const feeding = feedReports(feed, signal, caughtUp);
-    const patience = sleep(CATCH_UP_WITHIN_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    const patience = this.#clock.sleep(CATCH_UP_WITHIN_MS, { signal, ref: false });
     await Promise.race([catchingUp, patience, feeding]);
     if (signal.aborted) return;
 
@@ -168,6 +185,7 @@ export class Term implements Leader {
       now,
       offer: (input) => this.#feed(input),
       log,
+      clock: this.#clock,
     });
     await Promise.all([feeding, registry.run(this.#committer.state, signal), this.#tick()]);
   }
@@ -175,7 +193,7 @@ export class Term implements Leader {
   async #tick(): Promise<void> {
     const { signal } = this.#over;
     while (!signal.aborted) {
-      await sleep(TICK_MS, undefined, { signal }).catch(() => undefined);
+      await this.#clock.sleep(TICK_MS, { signal });
       // A clock that runs ahead of the ledger would only pile up ticks.
       if (this.#committer.backlogBytes === 0) this.#feed({ type: 'tick', at: this.#options.now() });
     }
@@ -185,11 +203,11 @@ export class Term implements Leader {
 const COMPLAIN_EVERY_MS = 5_000;
 
 /** Says that the ledger does not answer, once in a while. */
-function complainOf(log: Logger): (error: WattsweepError) => void {
+function complainOf(log: Logger, clock: Clock): (error: WattsweepError) => void {
   let saidAt = -Infinity;
   return (error) => {
-    if (performance.now() - saidAt < COMPLAIN_EVERY_MS) return;
-    saidAt = performance.now();
+    if (clock.monotonicMs() - saidAt < COMPLAIN_EVERY_MS) return;
+    saidAt = clock.monotonicMs();
     log.warn(`the ledger does not answer: ${error.message}; trying again`);
   };
 }

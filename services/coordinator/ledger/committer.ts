@@ -13,6 +13,7 @@ import {
   type Settings,
   type State,
 } from '../core/index.js';
+import { systemClock, type Clock } from '../clock.js';
 import { decodeBatch, encodeBatch, encodeEvents, type BatchHeader } from './codec.js';
 import { appendFenced, type FencedOutcome } from './fence.js';
 import { loadLedger, type LoadedLedger } from './load.js';
@@ -38,6 +39,8 @@ export interface CommitterOptions {
   readonly onRetry: (error: WattsweepError) => void;
   /** Counts for /metrics. */
   readonly observer?: CommitterObserver;
+  /** @default systemClock */
+  readonly clock?: Clock;
 }
 
 export interface CommitterObserver {
@@ -61,6 +64,7 @@ interface Unit {
 
 export class Committer {
   readonly #options: CommitterOptions;
+  readonly #clock: Clock;
   #state: State;
   #lastSeq: number;
   /** Mark that goes into the next entry, and the one that stands in the ledger. */
@@ -75,6 +79,7 @@ export class Committer {
 
   private constructor(options: CommitterOptions, loaded: LoadedLedger) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
     this.#state = loaded.state;
     this.#lastSeq = loaded.lastSeq;
     this.#reportsSeq = loaded.reportsSeq;
@@ -87,7 +92,7 @@ export class Committer {
    * @throws LEDGER_UNREADABLE, LEDGER_VERSION; DEPOSED when the signal aborts; NATS_UNREACHABLE
    */
   static async lead(options: CommitterOptions): Promise<Committer> {
-    const { log, coordinatorId, settings, now, newId, signal, onRetry } = options;
+    const { log, coordinatorId, settings, now, newId, signal, onRetry, clock } = options;
     for (;;) {
       if (signal.aborted) throw stoppedLeading();
       const loaded = await loadLedger(log);
@@ -97,7 +102,7 @@ export class Committer {
       const { events, actions } = decide(state, { type: 'lead', ledgerId, coordinatorId, settings, at });
       const header = { appendId: newId(), term: state.term, at, reportsSeq };
       const data = encodeBatch(header, [encodeEvents(events)]);
-      const outcome = await appendFenced(log, header, data, lastSeq, signal, onRetry);
+      const outcome = await appendFenced(log, header, data, lastSeq, signal, onRetry, clock);
       if (outcome.outcome !== 'accepted') continue;
       const committer = new Committer(options, { ...loaded, lastSeq: outcome.seq });
       options.onCommitted(events, actions);
@@ -200,7 +205,7 @@ export class Committer {
     if (this.#running) return;
     this.#running = true;
     // What arrives in the same turn of the event loop shares the entry.
-    setImmediate(() => {
+    this.#clock.nextTurn(() => {
       void this.#run().catch((error: unknown) => this.#end(asError(error)));
     });
   }
@@ -258,12 +263,12 @@ export class Committer {
 
   async #append(header: BatchHeader, data: Uint8Array, units: readonly Unit[]): Promise<FencedOutcome> {
     const { log, signal, observer, onRetry } = this.#options;
-    const begin = performance.now();
+    const begin = this.#clock.monotonicMs();
     const count = units.reduce((sum, u) => sum + u.events.length, 0);
     const observe = (result: 'accepted' | 'fenced' | 'failed'): void =>
-      observer?.appended(result, count, (performance.now() - begin) / 1_000);
+      observer?.appended(result, count, (this.#clock.monotonicMs() - begin) / 1_000);
     try {
-      const outcome = await appendFenced(log, header, data, this.#lastSeq, signal, onRetry);
+      const outcome = await appendFenced(log, header, data, this.#lastSeq, signal, onRetry, this.#clock);
       observe(outcome.outcome === 'accepted' ? 'accepted' : 'fenced');
       return outcome;
     } catch (error) {

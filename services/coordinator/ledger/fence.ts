@@ -2,8 +2,8 @@
  * Appending under the fence: an entry is written only directly after the last one that the writer has folded. A lost
  * acknowledgement looks just like having been deposed (the retry meets a longer log), so the log itself is asked.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WattsweepError } from '../../../proto/errors.js';
+import { systemClock, type Clock } from '../clock.js';
 import { decodeBatch, type BatchHeader } from './codec.js';
 import type { LedgerLog } from './log.js';
 
@@ -31,6 +31,7 @@ export async function appendFenced(
   expectedLastSeq: number,
   signal: AbortSignal,
   onRetry: (error: WattsweepError) => void = () => undefined,
+  clock: Clock = systemClock,
 ): Promise<FencedOutcome> {
   let unexplained = 0;
   for (let wait = FIRST_RETRY_MS; ; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
@@ -49,7 +50,7 @@ export async function appendFenced(
       if (!(error instanceof WattsweepError && error.code === 'NATS_UNREACHABLE')) throw error;
       onRetry(error);
     }
-    await sleep(wait, undefined, { signal }).catch(() => undefined);
+    await clock.sleep(wait, { signal });
   }
 }
 

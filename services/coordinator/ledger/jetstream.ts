@@ -1,6 +1,7 @@
 /** The ledger log on the JetStream stream LEDGER. */
 import { WattsweepError } from '../../../proto/errors.js';
 import { LEDGER_STREAM, LEDGER_SUBJECT } from '../../../proto/subjects.js';
+import { isAborted, systemClock, type Clock } from '../clock.js';
 import type { NatsLink } from '../nats/index.js';
 import type { AppendOutcome, LedgerLog, LogEntry } from './log.js';
 
@@ -8,11 +9,16 @@ import type { AppendOutcome, LedgerLog, LogEntry } from './log.js';
 const HEADER_BYTES = 1_024;
 const SILENCE_LIMIT_MS = 15_000;
 
-export class JetStreamLog implements LedgerLog {
-  readonly #link: NatsLink;
+/** What the log needs of the connection. */
+export type LedgerLink = Pick<NatsLink, 'maxPayloadBytes' | 'publish' | 'bounds' | 'consume'>;
 
-  constructor(link: NatsLink) {
+export class JetStreamLog implements LedgerLog {
+  readonly #link: LedgerLink;
+  readonly #clock: Clock;
+
+  constructor(link: LedgerLink, clock: Clock = systemClock) {
     this.#link = link;
+    this.#clock = clock;
   }
 
   get maxEntryBytes(): number {
@@ -30,20 +36,32 @@ export class JetStreamLog implements LedgerLog {
     if (firstSeq > next) throw missing(next, `it begins at ${firstSeq}`);
 
     const silence = new AbortController();
-    let timer = setTimeout(() => silence.abort(), SILENCE_LIMIT_MS);
+    const done = new AbortController();
+    let heardAtMs = this.#clock.monotonicMs();
+    void this.#watch(() => heardAtMs, silence, done.signal);
     try {
       for await (const { seq, data } of this.#link.consume(LEDGER_STREAM, next, silence.signal)) {
         if (seq !== next) throw missing(next, `${seq} follows`);
         yield { seq, data };
         next += 1;
         if (next > lastSeq) return;
-        clearTimeout(timer);
-        timer = setTimeout(() => silence.abort(), SILENCE_LIMIT_MS);
+        heardAtMs = this.#clock.monotonicMs();
       }
       throw new WattsweepError('NATS_UNREACHABLE', `the ledger stopped answering before sequence ${next}`);
     } finally {
-      clearTimeout(timer);
+      done.abort();
     }
+  }
+
+  /** Breaks off a reading of which nothing was heard for too long. */
+  async #watch(heardAtMs: () => number, silence: AbortController, done: AbortSignal): Promise<void> {
+    for (;;) {
+      const leftMs = heardAtMs() + SILENCE_LIMIT_MS - this.#clock.monotonicMs();
+      if (leftMs <= 0) break;
+      await this.#clock.sleep(leftMs, { signal: done });
+      if (isAborted(done)) return;
+    }
+    silence.abort();
   }
 }
 

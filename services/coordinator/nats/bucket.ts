@@ -1,7 +1,8 @@
 /** A KV bucket with a TTL: compare-and-set on single keys, and a watch that says when each key was written. */
 import type { KV } from 'nats';
 import { natsErrorCode, unreachable } from './failure.js';
-import { isAborted, type NatsLink } from './link.js';
+import { isAborted } from '../clock.js';
+import type { NatsLink } from './link.js';
 
 export interface BucketEntry {
   readonly key: string;

@@ -14,6 +14,7 @@ import {
   type JetStreamManager,
   type NatsConnection,
 } from 'nats';
+import { isAborted } from '../clock.js';
 import { assertServerVersion } from './version.js';
 import { natsErrorCode, unreachable } from './failure.js';
 
@@ -238,6 +239,3 @@ export class NatsLink {
 function end(messages: ConsumerMessages): void {
   messages.close().catch(() => undefined);
 }
-
-/** Behind a function: the compiler would take the flag for unchanged since it was last looked at. */
-export const isAborted = (signal: AbortSignal): boolean => signal.aborted;

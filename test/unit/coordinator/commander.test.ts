@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import type { Input } from '../../../services/coordinator/core/index.js';
-import { Commander } from '../../../services/coordinator/fleet/index.js';
+import { Commander, TrainerClients } from '../../../services/coordinator/fleet/index.js';
 import { sweepSpec, trainer, World } from '../../support/core.js';
 
 test.each(['127.0.0.1:1', 'no:such:scheme://'])(
@@ -13,7 +13,7 @@ test.each(['127.0.0.1:1', 'no:such:scheme://'])(
     const stop = new AbortController();
     const offered = new Promise<Input>((resolve) => {
       const commander = new Commander({
-        token: null,
+        commands: new TrainerClients(null),
         state: () => world.state,
         now: () => 1,
         offer: resolve,
