@@ -30,7 +30,8 @@ export const labels = {
   device: 'UUID of a GPU, `cpu`, or `replay-` and the slot that replays one.',
   goal: '`maximize` or `minimize`.',
   input: "Type of an input of the coordinator's core.",
-  method: 'What read the power: `nvml-counter`, `nvml-power`, `nvidia-smi`, `hwmon`, `rapl`, `estimate`, or `replay`.',
+  method:
+    'What read the power: `nvml-counter`, `nvml-power`, `nvidia-smi`, `hwmon`, `rapl`, `estimate`, or `replay`.',
   model: 'Model name of a device.',
   name: 'Name in the sweep file.',
   objective: 'Metric that a sweep optimises.',

@@ -192,6 +192,7 @@ export type WarningCode =
   | 'no_power_meter'
   | 'partial_power'
   | 'estimated_power'
+  | 'replayed'
   | 'several_devices'
   | 'moved_between_devices'
   | 'unconfirmed_levels'

@@ -27,6 +27,7 @@ const scopeByMethod: ReadonlyMap<string, string> = new Map([
   ['hwmon', 'the device that the sensor covers only'],
   ['rapl', 'the CPU package only'],
   ['estimate', 'a constant wattage times seconds, not a measurement'],
+  ['replay', 'published measurements of the GPU board of another machine'],
 ]);
 
 /** Why epochs without a reading have none, each reason once. */
@@ -64,6 +65,13 @@ function powerWarnings(sweep: SweepState, trials: readonly TrialSummary[]): read
     warnings.push({
       code: 'estimated_power',
       text: `The energy of ${count(estimated, 'trial')} is an estimate, from a constant wattage that the box's operator gave: it says nothing that the times do not say. It is marked ≈ wherever it shows.`,
+    });
+  }
+  const replayed = ran.filter((trial) => trial.powerMethods.includes('replay')).length;
+  if (replayed > 0) {
+    warnings.push({
+      code: 'replayed',
+      text: `${count(replayed, 'trial')} trained nothing here: seconds and joules were measured and published elsewhere, and are replayed. They say nothing of this machine.`,
     });
   }
   return warnings;

@@ -10,15 +10,17 @@ const described = ({ description, default: value, unit }: ParameterDescriptor): 
   `${description}${unit === undefined ? '' : ` Unit: ${unit}.`} Default: ${JSON.stringify(value)}.`;
 
 /** The parameters of the recipes, so that editors offer them; a command may have others. */
-const known = (value: JsonSchema): JsonSchema =>
-  Object.fromEntries(
-    [...recipes.values()].flatMap(({ parameters }) =>
-      Object.entries(parameters).map(([name, descriptor]) => [
-        name,
-        { description: described(descriptor), ...value },
-      ]),
-    ),
+function known(value: JsonSchema): JsonSchema {
+  const descriptions = new Map<string, string[]>();
+  for (const { name: recipe, parameters } of recipes.values()) {
+    for (const [name, descriptor] of Object.entries(parameters)) {
+      descriptions.set(name, [...(descriptions.get(name) ?? []), `${recipe}: ${described(descriptor)}`]);
+    }
+  }
+  return Object.fromEntries(
+    [...descriptions].map(([name, texts]) => [name, { description: texts.join('\n'), ...value }]),
   );
+}
 
 const axis: JsonSchema = { $ref: '#/$defs/axis' };
 

@@ -13,6 +13,7 @@ import { AttemptPhase, type StartAttemptRequest } from '../../../proto/gen/watts
 import { bootId, killTree } from '../host/process.js';
 import type { Outgoing } from '../nats/report-publisher.js';
 import type { PowerMeter } from '../power/meter.js';
+import type { StatedDevices } from '../power/stated.js';
 import type { AttemptKey, StopMode } from '../protocol/runner.js';
 import type { Slot } from '../slots/slot.js';
 import type { Attempt } from './attempt.js';
@@ -24,6 +25,7 @@ import { AttemptStore } from './store.js';
 
 export interface AttemptsOptions extends AcceptOptions {
   readonly meter: PowerMeter;
+  readonly statedDevices: StatedDevices;
   readonly publish: (outgoing: Outgoing) => void;
   readonly onStep: (attemptId: string, step: StepProgress) => void;
   /** An attempt that was accepted but not started is not started later than so long after. */
@@ -111,7 +113,7 @@ export class Attempts {
     if (attempt.published) return;
     this.#followers.set(
       attempt.id,
-      new AttemptFollower(attempt, attempt.accepted.metered, this.options.meter, {
+      new AttemptFollower(attempt, attempt.accepted.metered, this.options.meter, this.options.statedDevices, {
         onReport: (report) => {
           const { spoolLine, fact } = report;
           this.options.publish({

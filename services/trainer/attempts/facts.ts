@@ -1,11 +1,14 @@
 /**
  * Turns spool records into the facts that NATS carries. The runner's words are checked field by field: a program may
- * say anything, and what it says wrongly is left out. Energy comes from the meter, over the windows that the runner named.
+ * say anything, and what it says wrongly is left out. Energy comes from the meter, over the windows that the runner named;
+ * only where the recipe declares a method of its own, from the runner.
  */
+import type { PowerMethod } from '../../../proto/energy.js';
 import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { Energy, EpochReport, Report, StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
 import type { MeteredDevice, PowerMeter } from '../power/meter.js';
 import { decodeNumber, type AttemptKey, type RunnerLine, type TimeWindow } from '../protocol/runner.js';
+import type { StatedEnergy } from '../power/stated.js';
 import type { SpoolRecord } from './record.js';
 
 type Line<T extends RunnerLine['type']> = Extract<RunnerLine, { type: T }>;
@@ -23,6 +26,8 @@ export interface FactContext {
   readonly startedMonotonicMs: number | null;
   /** End of the previous epoch, or the word that the attempt had begun. */
   readonly previousMonotonicMs: number | null;
+  /** What a recipe that states its energy has stated in the epochs before; null where the meter reads. */
+  readonly stated: StatedEnergy | null;
 }
 
 export const END_CLASSES: Readonly<Record<string, AttemptEndClass>> = {
@@ -35,12 +40,18 @@ export const END_CLASSES: Readonly<Record<string, AttemptEndClass>> = {
   preempted: AttemptEndClass.PREEMPTED,
 };
 
+const NOT_APART = 'the program does not tell evaluation from training';
+
 /** A sentence for a person; what it is taken from stands in output.log. */
 const MESSAGE_LENGTH = 2_000;
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const finite = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+const joules = (value: unknown): number | null => {
+  const number = finite(value);
+  return number !== undefined && number >= 0 ? number : null;
+};
 /** A non-negative integer of 32 bits, else 0. */
 const count = (value: unknown): number => {
   const number = finite(value);
@@ -73,6 +84,13 @@ const noEnergy = (reason: string): Energy => ({
   method: '',
   absentReason: reason,
 });
+
+/** Energy in the words of a recipe that states it. */
+function statedEnergy(joules: number | null, seconds: number | null, method: PowerMethod): Energy {
+  if (joules === null) return noEnergy('the recipe stated none');
+  const meanWatts = seconds !== null && seconds > 0 ? joules / seconds : undefined;
+  return { joules, meanWatts, method, absentReason: '' };
+}
 
 /** Energy of a stretch that ended just now, or a while ago. */
 function energyOf(context: FactContext, stretch: TimeWindow): Energy {
@@ -107,6 +125,7 @@ export const started = (line: Line<'started'>, record: SpoolRecord, context: Fac
 export function epoch(line: Line<'epoch'>, record: SpoolRecord, context: FactContext): EpochFact | null {
   const number = count(line.epoch);
   if (number === 0) return null;
+  const { stated } = context;
   const named = { train: window(line.trainWindow), evaluation: window(line.evaluationWindow) };
   // A program that names no windows: all since its last word was training, as far as one can tell.
   const since = context.previousMonotonicMs ?? context.startedMonotonicMs;
@@ -132,13 +151,29 @@ export function epoch(line: Line<'epoch'>, record: SpoolRecord, context: FactCon
     evaluationSeconds: finite(line.evaluationSeconds),
     dataWaitSeconds: finite(line.dataWaitSeconds),
     samplesPerSecond: finite(line.samplesPerSecond),
-    trainEnergy:
-      train === null ? noEnergy('the program named no time of training') : energyOf(context, train),
-    evaluationEnergy:
-      evaluation === null
-        ? noEnergy('the program does not tell evaluation from training')
-        : energyOf(context, evaluation),
-    gpuUtilization: whole === null ? undefined : (gpuUtilization(context, whole) ?? undefined),
+    ...(stated === null
+      ? {
+          trainEnergy:
+            train === null ? noEnergy('the program named no time of training') : energyOf(context, train),
+          evaluationEnergy: evaluation === null ? noEnergy(NOT_APART) : energyOf(context, evaluation),
+          gpuUtilization: whole === null ? undefined : (gpuUtilization(context, whole) ?? undefined),
+        }
+      : {
+          trainEnergy: statedEnergy(
+            joules(line.trainJoules),
+            finite(line.trainSeconds) ?? null,
+            stated.method,
+          ),
+          evaluationEnergy:
+            line.evaluationJoules === undefined
+              ? noEnergy(NOT_APART)
+              : statedEnergy(
+                  joules(line.evaluationJoules),
+                  finite(line.evaluationSeconds) ?? null,
+                  stated.method,
+                ),
+          gpuUtilization: undefined,
+        }),
     atUnixMs: record.atUnixMs,
   };
   return { $case: 'epoch', value };
@@ -149,9 +184,23 @@ const gpuUtilization = (context: FactContext, whole: TimeWindow): number | null 
     ? context.meter.utilizationBetween(context.metered, whole)
     : null;
 
+/** What the recipe has stated, with this epoch. */
+export function addStated(stated: StatedEnergy, { value }: EpochFact): StatedEnergy {
+  const parts = [
+    value.trainEnergy,
+    ...(value.evaluationSeconds === undefined ? [] : [value.evaluationEnergy]),
+  ];
+  const sum = parts.reduce<number | null>((all, part) => {
+    const joules = part?.joules;
+    return all === null || joules === undefined ? null : all + joules;
+  }, stated.joules);
+  const seconds = (value.trainSeconds ?? 0) + (value.evaluationSeconds ?? 0);
+  return { ...stated, joules: sum, seconds: stated.seconds + seconds };
+}
+
 /** The end with the energy of the whole attempt. */
 export function ended(line: Line<'end'>, record: SpoolRecord, context: FactContext): Report['fact'] {
-  const { startedMonotonicMs, sameBoot } = context;
+  const { startedMonotonicMs, sameBoot, stated } = context;
   const whole =
     startedMonotonicMs === null
       ? null
@@ -163,9 +212,18 @@ export function ended(line: Line<'end'>, record: SpoolRecord, context: FactConte
       class: END_CLASSES[line.class] ?? AttemptEndClass.CRASHED,
       code: text(line.code),
       message: text(line.message).slice(0, MESSAGE_LENGTH),
-      seconds:
-        whole === null || !sameBoot ? undefined : (whole.endMonotonicMs - whole.beginMonotonicMs) / 1000,
-      energy: whole === null ? noEnergy('the attempt did not run') : energyOf(context, whole),
+      ...(stated === null
+        ? {
+            seconds:
+              whole === null || !sameBoot
+                ? undefined
+                : (whole.endMonotonicMs - whole.beginMonotonicMs) / 1000,
+            energy: whole === null ? noEnergy('the attempt did not run') : energyOf(context, whole),
+          }
+        : {
+            seconds: stated.seconds,
+            energy: statedEnergy(stated.joules, stated.seconds, stated.method),
+          }),
       atUnixMs: record.atUnixMs,
     },
   };

@@ -6,8 +6,10 @@ import type { Report, StepProgress } from '../../../proto/gen/wattsweep/v1/facts
 import { AttemptPhase } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { bootId } from '../host/process.js';
 import type { MeteredDevice, PowerMeter } from '../power/meter.js';
+import { statedEnergyOf, type StatedDevices, type StatedEnergy } from '../power/stated.js';
 import type { Attempt } from './attempt.js';
-import { ended, epoch, started, step, type FactContext } from './facts.js';
+import { addStated, ended, epoch, started, step, type FactContext } from './facts.js';
+import type { RunnerLine } from '../protocol/runner.js';
 import { SpoolReader, type NumberedRecord } from './spool-reader.js';
 
 export interface FollowerEvents {
@@ -23,14 +25,17 @@ export class AttemptFollower {
   #reading: Promise<void> = Promise.resolve();
   #pending = false;
   #closed = false;
+  #stated: StatedEnergy | null;
 
   constructor(
     private readonly attempt: Attempt,
     private readonly metered: readonly MeteredDevice[],
     private readonly meter: PowerMeter,
+    private readonly statedDevices: StatedDevices,
     private readonly events: FollowerEvents,
   ) {
     this.#reader = new SpoolReader(attempt.files.spool);
+    this.#stated = statedEnergyOf(attempt.accepted.spec.recipe);
   }
 
   /** The spool may have grown. Resolves when what it held by now has been read. */
@@ -62,11 +67,13 @@ export class AttemptFollower {
       sameBoot: attempt.accepted.bootId === bootId(),
       startedMonotonicMs: attempt.run?.startedMonotonicMs ?? null,
       previousMonotonicMs: this.#previousMonotonicMs,
+      stated: this.#stated,
     });
     const give = (fact: Report['fact']): void => this.events.onReport({ spoolLine: number, fact });
     switch (line.type) {
       case 'started':
         if (attempt.phase === AttemptPhase.STARTING) attempt.phase = AttemptPhase.RUNNING;
+        this.#beginStated(line);
         if (!known) give(started(line, record, context()));
         this.#previousMonotonicMs = record.monotonicMs;
         break;
@@ -82,6 +89,7 @@ export class AttemptFollower {
       case 'end': {
         const fact = known ? null : ended(line, record, context());
         attempt.phase = AttemptPhase.ENDED;
+        if (this.#stated !== null) this.statedDevices.end(attempt.accepted.slotId);
         this.events.onEnd();
         if (fact !== null) give(fact);
       }
@@ -91,7 +99,23 @@ export class AttemptFollower {
   #takeEpoch(fact: ReturnType<typeof epoch>, give: (fact: Report['fact']) => void): void {
     if (fact === null) return;
     this.attempt.epoch = fact.value.epoch;
+    if (this.#stated !== null) {
+      const before = this.#stated.joules ?? 0;
+      this.#stated = addStated(this.#stated, fact);
+      this.statedDevices.add(this.attempt.accepted.slotId, (this.#stated.joules ?? before) - before);
+    }
     give(fact);
+  }
+
+  #beginStated({ device, watts }: Extract<RunnerLine, { type: 'started' }>): void {
+    if (this.#stated === null) return;
+    const { key, accepted } = this.attempt;
+    this.statedDevices.begin(accepted.slotId, {
+      key,
+      method: this.#stated.method,
+      model: device.name,
+      watts: watts ?? null,
+    });
   }
 
   async close(): Promise<void> {

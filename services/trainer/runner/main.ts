@@ -9,10 +9,12 @@ import type { AttemptSpec, RunnerCommand } from '../protocol/runner.js';
 import { FactWriter } from './facts.js';
 import { runCommand } from './recipes/command/command.js';
 import type { AttemptContext, AttemptEnd, RunRecipe, StopRequest } from './recipes/recipe.js';
+import { runReplay } from './recipes/replay/replay.js';
 import { runResnetCifar10 } from './recipes/resnet-cifar10/train.js';
 
 const recipes: ReadonlyMap<string, RunRecipe> = new Map([
   ['resnet-cifar10', runResnetCifar10],
+  ['replay', runReplay],
   ['command', runCommand],
 ]);
 

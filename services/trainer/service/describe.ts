@@ -7,6 +7,7 @@ import type { DeviceSample } from '../../../proto/gen/wattsweep/v1/facts.js';
 import type { TrainerRecord } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import type { ResolvedTrainerOptions } from '../options.js';
 import type { PowerMeter } from '../power/meter.js';
+import type { StatedDevices } from '../power/stated.js';
 import type { Slot } from '../slots/slot.js';
 import type { Box } from './box.js';
 import type { Instance } from './instance.js';
@@ -43,13 +44,17 @@ export function describeBox(
 
 export function deviceSamples(
   meter: PowerMeter,
+  stated: StatedDevices,
   slots: readonly Slot[],
   foreign: ReadonlySet<string>,
 ): DeviceSample[] {
   const own = meter.now().filter(({ device }) => !foreign.has(device));
-  return own.map((device) => {
+  const samples = own.map((device) => {
     const holders = slots.filter(
-      ({ holder, info }) => holder !== null && info.metered.some(({ id }) => id === device.device),
+      ({ holder, info }) =>
+        holder !== null &&
+        !stated.isRunning(info.slotId) &&
+        info.metered.some(({ id }) => id === device.device),
     );
     // A device that several attempts share belongs to none of them.
     const holder = holders.length === 1 ? holders[0]?.holder : undefined;
@@ -65,6 +70,7 @@ export function deviceSamples(
       key: holder?.key,
     };
   });
+  return [...samples, ...stated.samples()];
 }
 
 export function advertisedHost({ advertiseHost, listenHost }: ResolvedTrainerOptions): string {

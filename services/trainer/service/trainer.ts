@@ -18,6 +18,7 @@ import { ReportPublisher } from '../nats/report-publisher.js';
 import { TelemetryPublisher } from '../nats/telemetry-publisher.js';
 import { resolveOptions, type TrainerOptions } from '../options.js';
 import { PowerMeter } from '../power/meter.js';
+import { StatedDevices } from '../power/stated.js';
 import { foreignDevices, type SlotInfo } from '../slots/inventory.js';
 import { Slot } from '../slots/slot.js';
 import { inspectBox, type Box } from './box.js';
@@ -68,6 +69,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       onProblem: (device, reason) => log.warn({ device, reason }, 'power cannot be read'),
     });
     undo.push(() => meter.close());
+    const statedDevices = new StatedDevices();
     const foreign = foreignDevices(box.gpus, options.part);
     const offeredRecipes = [...recipes.keys()].filter((name) => name !== COMMAND_RECIPE);
 
@@ -82,7 +84,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     const telemetry = new TelemetryPublisher({
       trainerId: options.trainerId,
       instanceId: instance.instanceId,
-      devices: () => deviceSamples(meter, slots, foreign),
+      devices: () => deviceSamples(meter, statedDevices, slots, foreign),
       publish,
       log,
     });
@@ -96,6 +98,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       stopGraceMs: options.stopGraceMs,
       lostAfterMs: options.lostAfterMs,
       meter,
+      statedDevices,
       publish: (outgoing) => publisher.push(outgoing),
       onStep: (attemptId, step) => telemetry.push(attemptId, step),
       log,

@@ -10,6 +10,7 @@ import { Attempts } from '../../../services/trainer/attempts/attempts.js';
 import { attemptFiles, trainerLayout } from '../../../services/trainer/layout.js';
 import type { Outgoing } from '../../../services/trainer/nats/report-publisher.js';
 import { PowerMeter } from '../../../services/trainer/power/meter.js';
+import { StatedDevices } from '../../../services/trainer/power/stated.js';
 import { planSlots } from '../../../services/trainer/slots/inventory.js';
 import type { Slot } from '../../../services/trainer/slots/slot.js';
 
@@ -58,6 +59,7 @@ beforeEach(async () => {
     stopGraceMs: 1_000,
     lostAfterMs: 1_000,
     meter,
+    statedDevices: new StatedDevices(),
     publish: (outgoing) => published.push(outgoing),
     onStep: () => undefined,
     log: pino({ level: 'silent' }),

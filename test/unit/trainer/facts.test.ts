@@ -12,6 +12,7 @@ const context: FactContext = {
   sameBoot: true,
   startedMonotonicMs: 4_000,
   previousMonotonicMs: null,
+  stated: null,
 };
 const end = { type: 'end', class: 'crashed', code: 'ATTEMPT_CRASHED', message: 'x'.repeat(5_000) } as const;
 const endOf = (monotonicMs: number, more: Partial<FactContext> = {}) => {

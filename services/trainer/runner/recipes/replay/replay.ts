@@ -1,0 +1,84 @@
+/**
+ * The replay recipe: tells the epochs of a recorded training run, one after another, at the recorded pace times
+ * `speed`. It computes nothing and says so: seconds, watts and joules are those that were published, of the device that
+ * was measured then, under an energy method of their own.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { completed, type AttemptContext, type RunRecipe } from '../recipe.js';
+import { completeParameters } from '../validate.js';
+import { replay } from './recipe.js';
+import { findRecording, loadTrace, type Wanted } from './trace.js';
+
+/** A model of its own: what was measured elsewhere is never averaged with what this box measures. */
+export const REPLAYED_DEVICE = 'Tesla V100 (replayed)';
+
+const EPOCH_FILE = 'epoch';
+
+export const runReplay: RunRecipe = async (attempt, context) => {
+  const { speed, ...wanted } = completeParameters(replay, attempt.parameters) as unknown as Wanted & {
+    readonly speed: number;
+  };
+  const { run, secondsPerEpoch, watts, targetEpoch } = findRecording(loadTrace(), wanted, attempt.repeat);
+  const resumedEpoch = attempt.resumeFrom === null ? 0 : readEpoch(attempt.resumeFrom);
+  context.report({
+    type: 'started',
+    device: { kind: 'gpu', name: REPLAYED_DEVICE },
+    engine: { name: 'replay', trace: 'Zeus, NSDI 2023' },
+    trainableParameters: null,
+    stepsPerEpoch: null,
+    resumedEpoch,
+    watts,
+  });
+  const beginMs = performance.now();
+  for (let epoch = resumedEpoch + 1; epoch <= attempt.maxEpochs; epoch++) {
+    await until(beginMs + ((epoch - resumedEpoch) * secondsPerEpoch * 1000) / speed, context);
+    const request = context.stopRequested();
+    if (request !== null) {
+      if (request !== 'cancel' && epoch > 1) writeCheckpoint(attempt.checkpointDir, epoch - 1, context);
+      return { class: 'stopped', code: '', message: `stopped after epoch ${epoch - 1}` };
+    }
+    const isReached = targetEpoch !== null && epoch >= targetEpoch;
+    context.report({
+      type: 'epoch',
+      epoch,
+      step: 0,
+      metrics: { target_reached: isReached ? 1 : 0, recorded_run: run },
+      trainSeconds: secondsPerEpoch,
+      evaluationSeconds: null,
+      dataWaitSeconds: null,
+      samplesPerSecond: null,
+      trainWindow: null,
+      evaluationWindow: null,
+      trainJoules: secondsPerEpoch * watts,
+    });
+    // What came later is not in the trace.
+    if (isReached) break;
+  }
+  return completed;
+};
+
+/** Waits for a moment of `performance.now()`, or for a request to stop. */
+async function until(atMs: number, context: AttemptContext): Promise<void> {
+  const leftMs = atMs - performance.now();
+  if (leftMs < 1) {
+    await context.breathe();
+    return;
+  }
+  const waiting = new AbortController();
+  await Promise.race([
+    sleep(leftMs, undefined, { signal: waiting.signal }).catch(() => undefined),
+    context.stopped,
+  ]);
+  waiting.abort();
+}
+
+function writeCheckpoint(folder: string, epoch: number, context: AttemptContext): void {
+  const path = join(folder, `epoch-${epoch}`);
+  mkdirSync(path, { recursive: true });
+  writeFileSync(join(path, EPOCH_FILE), `${epoch}\n`);
+  context.report({ type: 'checkpoint', epoch, path });
+}
+
+const readEpoch = (folder: string): number => Number(readFileSync(join(folder, EPOCH_FILE), 'utf8'));
