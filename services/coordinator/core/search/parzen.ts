@@ -16,8 +16,11 @@ const phi = (z: number): number => 0.5 * (1 + math.erf(z / Math.SQRT2));
 
 const LOG_ROOT_TAU = 0.5 * Math.log(2 * Math.PI);
 
-/** Bandwidth of one point in one dimension, as a share of the interval. */
-const SIGMA_OF_ONE = 0.2;
+/**
+ * Bandwidth of a mixture of one, as a share of the interval; it shrinks with the number n of points and grows with that of
+ * dimensions d as Scott's rule says, n^(-1 / (d + 4)). Chosen on the standard functions of test/support/functions.ts.
+ */
+const SIGMA_OF_ONE = 0.07;
 
 interface Kernel {
   /** Null for the prior. */
@@ -47,10 +50,7 @@ const centre = (place: Place, dimension: number): number | null => {
 export function parzen(space: Space, places: readonly Place[]): Parzen {
   const count = places.length;
   const widest = Math.max(1, ...space.branches.map(({ dimensions }) => dimensions.length));
-  const sigma = Math.min(
-    1,
-    Math.max(1 / Math.min(100, count + 2), SIGMA_OF_ONE * Math.max(1, count) ** (-1 / (widest + 4))),
-  );
+  const sigma = SIGMA_OF_ONE * Math.max(1, count) ** (-1 / (widest + 4));
   const kernels = [...places, null].map((place): Kernel => {
     const logMass = new Float64Array(space.dimensions.length).fill(NaN);
     for (const [index, dimension] of space.dimensions.entries()) {
