@@ -1,14 +1,17 @@
 /**
- * `npm run bench -- training [--json] [--cells 11/32,56/32] [--rounds 5] [--threads N]`: the training step of ResNet v2
- * on the native engine, ours against tfjs-layers. Every round times all contenders in turn, so that what else the
- * machine does meets all of them; a ratio is the median over the rounds, its spread the lowest and highest round.
+ * `npm run bench -- training [--json] [--cells 11/32,56/32] [--rounds 5] [--threads N] [--only keras,graph]`: the
+ * training step of ResNet v2 (DEPTH/BATCH) by our engine, by Keras' `fit` and by tfjs-layers, on the same TensorFlow
+ * library. Every round times all contenders in turn, so that what else the machine does meets all of them; a ratio is the
+ * median over the rounds, its spread the lowest and highest round. `--only` keeps the contenders whose name has one of
+ * the words. Keras for Python is installed into the cache folder when it is first wanted.
  */
-import { cpus } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { openEngine, setThreads } from '../../services/trainer/runner/engine.js';
-import type { Cell, Prepared } from './training/contenders.js';
-import { contenders } from './training/contenders.js';
+import type { Cell, Contender, Prepared, StepTime } from './training/contenders.js';
+import { ours, peers } from './training/contenders.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -16,6 +19,7 @@ const { values: options } = parseArgs({
     cells: { type: 'string', default: '11/32,56/32' },
     rounds: { type: 'string', default: '5' },
     threads: { type: 'string', default: String(cpus().length) },
+    only: { type: 'string', default: '' },
   },
 });
 
@@ -26,6 +30,9 @@ const cells = options.cells.split(',').map((text): Cell => {
     throw new Error(`--cells ${text}: write DEPTH/BATCH`);
   return { depth, batch };
 });
+const wanted = ({ name }: Contender): boolean =>
+  options.only.split(',').some((word) => name.toLowerCase().includes(word.toLowerCase()));
+const contenders = [...peers, ...ours].filter(wanted);
 setThreads(Number(options.threads));
 const engine = openEngine({ model: 'GPU' });
 
@@ -33,70 +40,87 @@ const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
 /** A block lasts about this long, so that a fast step is timed over several. */
-const BLOCK_MS = 600;
+const BLOCK_MS = 1000;
 
-async function timeBlock(prepared: Prepared, steps: number): Promise<number> {
-  const begin = performance.now();
-  for (let step = 0; step < steps; step++) {
-    if (!Number.isFinite(await prepared.step())) throw new Error('a contender diverged');
-  }
-  return (performance.now() - begin) / steps;
+interface Measured {
+  readonly contender: Contender;
+  /** By round. */
+  readonly times: StepTime[];
 }
 
-/** Milliseconds a step, by contender and round. */
-async function measure(cell: Cell): Promise<number[][]> {
-  const prepared = contenders.map((contender) => contender.prepare(engine, cell));
-  const steps: number[] = [];
-  for (const one of prepared) {
-    await timeBlock(one, 2);
-    steps.push(Math.max(1, Math.round(BLOCK_MS / (await timeBlock(one, 1)))));
+async function measure(cell: Cell): Promise<Measured[]> {
+  const prepared: { contender: Contender; work: Prepared; steps: number; times: StepTime[] }[] = [];
+  for (const contender of contenders) {
+    const work = await contender.prepare(engine, cell);
+    if (work.note !== undefined) console.error(`${contender.name}: ${work.note}`);
+    await work.block(2);
+    const steps = Math.max(1, Math.round(BLOCK_MS / (await work.block(1)).wallMs));
+    prepared.push({ contender, work, steps, times: [] });
   }
-  const times: number[][] = contenders.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [index, one] of prepared.entries())
-      times[index]?.push(await timeBlock(one, steps[index] ?? 1));
+    for (const { work, steps, times } of prepared) times.push(await work.block(steps));
   }
-  for (const one of prepared) one.dispose();
-  return times;
+  for (const { work } of prepared) await work.dispose();
+  return prepared;
 }
 
+/** Vector instructions that decide how fast a CPU convolves. */
+function instructions(): string {
+  try {
+    const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? [];
+    return flags.filter((flag) => /^(avx2|avx512f|avx512_(vnni|bf16|fp16)|amx_\w+)$/.test(flag)).join(' ');
+  } catch {
+    return 'instructions unknown';
+  }
+}
+
+const wall = (times: readonly StepTime[]): number => median(times.map(({ wallMs }) => wallMs));
+const processor = (times: readonly StepTime[]): number => median(times.map(({ processorMs }) => processorMs));
+const shown = (value: number): string => value.toFixed(value < 100 ? 1 : 0);
+const compared = peers.filter((peer) => contenders.includes(peer));
 const table = new Table({
   style: { head: [], border: [], compact: true },
-  head: ['network', 'batch', 'contender', 'ms a step', 'times tfjs-layers', 'spread'],
+  head: [
+    'network',
+    'batch',
+    'contender',
+    'ms a step',
+    'processor ms',
+    ...compared.map(({ name }) => `times ${name}`),
+  ],
 });
 for (const cell of cells) {
-  const [peer = [], ...ours] = await measure(cell);
+  const measured = await measure(cell);
   const network = `ResNet${cell.depth}v2`;
-  table.push([network, cell.batch, contenders[0]?.name ?? '', median(peer).toFixed(1), '1.00', '']);
-  ours.forEach((times, index) => {
-    const name = contenders[index + 1]?.name ?? '';
-    const ratios = times.map((time, round) => (peer[round] ?? NaN) / time);
-    const [ratio, low, high] = [median(ratios), Math.min(...ratios), Math.max(...ratios)];
-    if (options.json) {
-      const row = {
-        name: `${network} batch ${cell.batch}, ${name}`,
-        ours: median(times),
-        peer: median(peer),
-        ratio,
-        unit: 'ms',
-        low,
-        high,
-      };
-      console.log(JSON.stringify(row));
+  const ratiosTo = ({ times }: Measured, peer: Contender) => {
+    const other = measured.find(({ contender }) => contender === peer)?.times ?? [];
+    const ratios = times.map(({ wallMs }, round) => (other[round]?.wallMs ?? NaN) / wallMs);
+    return {
+      peer: wall(other),
+      ratio: median(ratios),
+      low: Math.min(...ratios),
+      high: Math.max(...ratios),
+    };
+  };
+  for (const one of measured) {
+    const { name } = one.contender;
+    const columns = compared.map((peer) => {
+      const { ratio, low, high } = ratiosTo(one, peer);
+      return peer === one.contender ? '1' : `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+    });
+    table.push([network, cell.batch, name, shown(wall(one.times)), shown(processor(one.times)), ...columns]);
+    if (!options.json || !ours.includes(one.contender)) continue;
+    for (const peer of compared) {
+      const row = { ours: wall(one.times), unit: 'ms', ...ratiosTo(one, peer) };
+      console.log(
+        JSON.stringify({ name: `${network} batch ${cell.batch}, ${name} against ${peer.name}`, ...row }),
+      );
     }
-    table.push([
-      network,
-      cell.batch,
-      name,
-      median(times).toFixed(1),
-      ratio.toFixed(2),
-      `${low.toFixed(2)} to ${high.toFixed(2)}`,
-    ]);
-  });
+  }
 }
 if (!options.json) {
   console.log(table.toString());
   console.log(
-    `TensorFlow ${engine.version} on ${engine.device.kind}: ${engine.device.name}, ${options.threads} threads, ${rounds} rounds`,
+    `TensorFlow ${engine.version} on ${engine.device.kind}: ${engine.device.name} (${instructions()}), ${options.threads} threads, ${rounds} rounds, load average ${loadavg()[0]?.toFixed(1)}`,
   );
 }

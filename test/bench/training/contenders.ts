@@ -1,6 +1,6 @@
 /**
  * Who trains the same ResNet v2 on the same synthetic batch, with Adam and L2, on the same TensorFlow library. A further
- * peer is one more entry of `contenders`.
+ * one is one more entry of `peers` or `ours`.
  */
 import type { Engine } from '../../../services/trainer/runner/engine.js';
 import type { Tensor, TensorFlow } from '../../../services/trainer/runner/graph/binding.js';
@@ -20,22 +20,44 @@ import {
   trainSignature,
   variablesOf,
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
+import { keras } from './keras.js';
 
 export interface Cell {
   readonly depth: number;
   readonly batch: number;
 }
 
+/** Of one step. Processor time is summed over threads: it says less about speed, but hardly feels a busy machine. */
+export interface StepTime {
+  readonly wallMs: number;
+  readonly processorMs: number;
+}
+
 export interface Prepared {
-  /** One optimizer step; returns the batch's loss, so that the device has finished. */
-  step(): Promise<number> | number;
-  dispose(): void;
+  /** What was chosen in preparing, and why. */
+  readonly note?: string;
+  /** Takes so many optimizer steps. */
+  block(steps: number): Promise<StepTime>;
+  dispose(): Promise<void> | void;
 }
 
 export interface Contender {
   readonly name: string;
-  prepare(engine: Engine, cell: Cell): Prepared;
+  prepare(engine: Engine, cell: Cell): Promise<Prepared> | Prepared;
 }
+
+/** A block of steps that each give the batch's loss, so that the device has finished. */
+const timed =
+  (step: () => Promise<number> | number): Prepared['block'] =>
+  async (steps) => {
+    const begin = performance.now();
+    const processor = process.cpuUsage();
+    for (let taken = 0; taken < steps; taken++) {
+      if (!Number.isFinite(await step())) throw new Error('a contender diverged');
+    }
+    const { user, system } = process.cpuUsage(processor);
+    return { wallMs: (performance.now() - begin) / steps, processorMs: (user + system) / 1000 / steps };
+  };
 
 const LEARNING_RATE = 1e-3;
 const L2 = 1e-4;
@@ -73,8 +95,10 @@ const graph = (precision: Precision): Contender => ({
     const feeds = { images: imagesOf(batch), labels: labelsOf(batch) };
     let step = 0;
     return {
-      step: () =>
-        (program.run('train', { ...feeds, ...scalarsOf(++step) })['crossEntropySum']?.[0] ?? NaN) / batch,
+      block: timed(
+        () =>
+          (program.run('train', { ...feeds, ...scalarsOf(++step) })['crossEntropySum']?.[0] ?? NaN) / batch,
+      ),
       dispose: () => program.dispose(),
     };
   },
@@ -91,7 +115,7 @@ const eager: Contender = {
     const labels = tf.tensor1d(labelsOf(batch), 'int32');
     let step = 0;
     return {
-      step: () => {
+      block: timed(() => {
         const { rate, decay } = scalarsOf(++step);
         let loss = NaN;
         const next = tf.tidy(() => {
@@ -104,7 +128,7 @@ const eager: Contender = {
         tf.dispose(Object.values(state));
         state = next;
         return loss;
-      },
+      }),
       dispose: () => tf.dispose([...Object.values(state), images, labels]),
     };
   },
@@ -113,7 +137,7 @@ const eager: Contender = {
 const tensorsOf = (tf: TensorFlow, values: Readonly<Record<string, Float32Array>>): Record<string, Tensor> =>
   Object.fromEntries(Object.entries(values).map(([name, vector]) => [name, tf.tensor1d(vector)]));
 
-/** The peer: the same network in tfjs' own layers, as its users train it. */
+/** The same network in tfjs' own layers, as its users train it. */
 const layers: Contender = {
   name: 'tfjs-layers',
   prepare: ({ tf }, { depth, batch }) => {
@@ -125,10 +149,10 @@ const layers: Contender = {
     const x = tf.tensor(imagesOf(batch), [batch, 32, 32, 3]);
     const y = tf.oneHot(tf.tensor1d(labelsOf(batch), 'int32'), 10);
     return {
-      step: async () => {
+      block: timed(async () => {
         const loss = await model.trainOnBatch(x, y);
         return Array.isArray(loss) ? NaN : loss;
-      },
+      }),
       dispose: () => {
         model.dispose();
         tf.dispose([x, y]);
@@ -172,5 +196,5 @@ function layersModel(tf: TensorFlow, { stem, units, head }: Architecture): Retur
   return tf.model({ inputs: input, outputs: dense.apply(flat) as Symbolic });
 }
 
-/** The first is the peer that the others are compared with. */
-export const contenders: readonly Contender[] = [layers, eager, graph('float32'), graph('bfloat16')];
+export const peers: readonly Contender[] = [keras('float32'), layers];
+export const ours: readonly Contender[] = [graph('float32'), graph('bfloat16'), eager];
