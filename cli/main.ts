@@ -18,6 +18,7 @@ import * as nats from './commands/nats.js';
 import * as plan from './commands/plan.js';
 import * as recipe from './commands/recipe.js';
 import * as report from './commands/report.js';
+import * as simulate from './commands/simulate.js';
 import * as status from './commands/status.js';
 import * as submit from './commands/submit.js';
 import * as trainer from './commands/trainer.js';
@@ -31,7 +32,7 @@ import { sayFailed } from './up/child-protocol.js';
 
 const groups = [
   { title: 'Run:', commands: [up, submit, status, watch, control] },
-  { title: 'Before:', commands: [validate, plan, recipe, doctor] },
+  { title: 'Before:', commands: [validate, plan, simulate, recipe, doctor] },
   { title: 'After:', commands: [report, explain] },
   { title: 'Services:', commands: [trainers, coordinator, trainer, nats] },
 ];

@@ -19,7 +19,8 @@ export function readSweepFile(path: string, overrides: readonly string[]): Sweep
   return { path, yaml, spec, warnings };
 }
 
-function readText(path: string): string {
+/** @throws FILE_UNREADABLE. `-` reads standard input. */
+export function readText(path: string): string {
   try {
     return readFileSync(path === '-' ? 0 : path, 'utf8');
   } catch (error) {

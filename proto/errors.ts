@@ -88,6 +88,12 @@ export const errorRegistry = {
   ),
   USAGE: entry('INVALID_ARGUMENT', false, badInput, 'See `wattsweep help`.'),
   FILE_UNREADABLE: entry('INVALID_ARGUMENT', false, badInput, 'Check the path and its permissions.'),
+  CURVES_INVALID: entry(
+    'INVALID_ARGUMENT',
+    false,
+    badInput,
+    'Mend the line named: trial,epoch,value[,seconds,joules], a report a line.',
+  ),
   FILE_UNWRITABLE: entry(
     'FAILED_PRECONDITION',
     false,

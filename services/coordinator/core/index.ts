@@ -5,6 +5,7 @@
  */
 export { decide, type Decided } from './decide.js';
 export { BrokenLogError, fold, hasEnded } from './fold.js';
+export { simulate, type CurveReport, type SimulatedDecision, type Simulation } from './simulation.js';
 export { suits } from './placement.js';
 export { ashaRungs } from './stopping/index.js';
 export {

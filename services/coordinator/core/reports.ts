@@ -3,12 +3,12 @@
  * current attempt and rises above what was accepted; everything else changes nothing, however often it arrives.
  */
 import type { Energy, EpochRecord } from './events.js';
-import { hasEnded, observationOf, ruleOf } from './fold.js';
+import { hasEnded } from './fold.js';
 import type { Input, ReportInput } from './inputs.js';
+import { judgeNewest } from './judge.js';
 import { afterAttemptEnd, complete, endSweepWhenDone, endTrial, stopSweep } from './lifecycle.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
-import { judgeLimits, judgeTarget, type Spending } from './stopping/index.js';
 
 const joulesOf = (record: EpochRecord): number | null =>
   record.train.joules === null && record.evaluation.joules === null
@@ -80,64 +80,10 @@ function onEpoch(
 
 /** Decides about a trial whose newest epoch has just been accepted. */
 function judge(step: Step, sweep: SweepState, trial: TrialRecord): void {
-  const { objective, maxEpochs, trialLimits } = sweep.spec;
-  const observation = observationOf(sweep, trial);
-  const { epoch, value } = observation;
   const ref = { sweepId: sweep.sweepId, trialId: trial.trialId };
-  if (!Number.isFinite(value)) {
-    const present = Object.hasOwn(trial.epochs.at(-1)?.metrics ?? {}, objective.metric);
-    const reason = present
-      ? `${objective.metric} is ${String(value)} at epoch ${epoch}`
-      : `epoch ${epoch} reports no ${objective.metric}`;
-    const decision = {
-      rule: 'finite@1',
-      action: 'diverge' as const,
-      epoch,
-      rung: null,
-      value: null,
-      rank: null,
-      n: null,
-      threshold: null,
-      reason,
-    };
-    step.emit({ type: 'decision_made', ...ref, decision, at: step.at });
-    endTrial(step, sweep, trial, 'diverged', reason, 'NON_FINITE');
-    return;
-  }
-  const target = judgeTarget(objective, trial.epochs);
-  if (target !== null) {
-    step.emit({ type: 'decision_made', ...ref, decision: target, at: step.at });
-    endTrial(step, sweep, trial, 'succeeded', target.reason);
-    return;
-  }
-  // The rule is asked at the last epoch, too: passed rungs stand in the log. But there a trial has nothing to lose.
-  const decisions = [
-    ...ruleOf(sweep).judge(sweep.rule, observation),
-    ...(trialLimits === undefined ? [] : judgeLimits(trialLimits, epoch, spendingOf(trial), trial.decisions)),
-  ];
+  const { decisions, end } = judgeNewest(sweep, trial);
   for (const decision of decisions) step.emit({ type: 'decision_made', ...ref, decision, at: step.at });
-  if (epoch >= maxEpochs) {
-    endTrial(step, sweep, trial, 'succeeded', `complete: ${maxEpochs} epochs`);
-    return;
-  }
-  const stops = decisions.filter((decision) => decision.action === 'stop');
-  if (stops.length === 0) return;
-  const reasons = stops
-    .filter(({ rule }, index) => stops.findIndex((stop) => stop.rule === rule) === index)
-    .map(({ rule, reason }) => `${rule}: ${reason}`);
-  endTrial(step, sweep, trial, 'stopped', reasons.join('; '));
-}
-
-/** Seconds and joules of all attempts, as far as they were read. */
-function spendingOf(trial: TrialRecord): Spending {
-  const sum = (readings: readonly (number | null)[]): number | null =>
-    readings.reduce((total, reading) => (reading === null ? total : (total ?? 0) + reading), null);
-  return {
-    seconds: sum(
-      trial.epochs.flatMap(({ trainSeconds, evaluationSeconds }) => [trainSeconds, evaluationSeconds]),
-    ),
-    joules: sum(trial.attempts.flatMap(({ acceptedJoules, wastedJoules }) => [acceptedJoules, wastedJoules])),
-  };
+  if (end !== null) endTrial(step, sweep, trial, end.state, end.reason, end.code);
 }
 
 function onEnded(
