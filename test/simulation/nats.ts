@@ -1,0 +1,336 @@
+/**
+ * NATS as the services see it: streams with sequences, message ids and a fence, buckets with revisions and a TTL, and
+ * connections on which requests and answers travel, get lost, come late or meet a server that is away.
+ */
+import { WattsweepError } from '../../proto/errors.js';
+import { LEDGER_STREAM, LEDGER_SUBJECT, REPORTS_STREAM } from '../../proto/subjects.js';
+import { isAborted } from '../../services/coordinator/clock.js';
+import type {
+  Bucket,
+  BucketChange,
+  BucketEntry,
+  PublishOutcome,
+  StreamBounds,
+  StreamMessage,
+  Written,
+} from '../../services/coordinator/nats/index.js';
+import type { PublishOptions } from '../../services/coordinator/nats/link.js';
+import type { Random } from './random.js';
+import type { Process, Scheduler } from './scheduler.js';
+
+const DEDUPE_WINDOW_MS = 120_000;
+const REQUEST_TIMEOUT_MS = 5_000;
+/** Two pings without an answer. */
+const NOTICE_CUT_MS = 10_000;
+const RECONNECT_MS = 250;
+
+class Stream {
+  readonly messages = new Map<number, StreamMessage>();
+  readonly ids = new Map<string, { readonly seq: number; readonly at: number }>();
+  readonly listeners = new Set<() => void>();
+  firstSeq = 1;
+  lastSeq = 0;
+}
+
+interface Key extends BucketEntry {
+  readonly at: number;
+  readonly removed: boolean;
+}
+
+class Keys {
+  readonly entries = new Map<string, Key>();
+  readonly changes: BucketChange[] = [];
+  readonly listeners = new Set<() => void>();
+  revision = 0;
+  constructor(readonly ttlMs: number) {}
+}
+
+export class SimNats {
+  #up = true;
+  readonly #streams = new Map<string, Stream>();
+  readonly #keys = new Map<string, Keys>();
+  readonly links = new Set<SimLink>();
+  /** Told of every message that a stream takes, and of every trim. */
+  onStored: (stream: string, message: StreamMessage) => void = () => undefined;
+  onPurged: (stream: string, seq: number) => void = () => undefined;
+  /** Chance that a message on REPORTS is stored twice, as when its id is remembered no longer. */
+  duplicates = 0;
+
+  constructor(
+    readonly scheduler: Scheduler,
+    readonly random: Random,
+    private readonly ttls: Readonly<Record<string, number>>,
+  ) {}
+
+  get up(): boolean {
+    return this.#up;
+  }
+
+  stop(): void {
+    this.#up = false;
+    for (const link of this.links) link.lookAgain(0);
+  }
+
+  start(): void {
+    this.#up = true;
+    for (const link of this.links) link.lookAgain(0);
+  }
+
+  stream(name: string): Stream {
+    let stream = this.#streams.get(name);
+    if (stream === undefined) this.#streams.set(name, (stream = new Stream()));
+    return stream;
+  }
+
+  keys(bucket: string): Keys {
+    let keys = this.#keys.get(bucket);
+    if (keys === undefined) this.#keys.set(bucket, (keys = new Keys(this.ttls[bucket] ?? Infinity)));
+    return keys;
+  }
+
+  /** The sequence is checked before the message id, as nats-server does. */
+  publish(name: string, subject: string, data: Uint8Array, options: PublishOptions): PublishOutcome {
+    const stream = this.stream(name);
+    const { messageId, expectedLastSeq } = options;
+    if (expectedLastSeq !== undefined && expectedLastSeq !== stream.lastSeq) return { ok: false };
+    const known = stream.ids.get(messageId);
+    if (known !== undefined && this.scheduler.now - known.at < DEDUPE_WINDOW_MS)
+      return { ok: true, seq: known.seq };
+    const copies = expectedLastSeq === undefined && this.random.chance(this.duplicates) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      const message = { seq: (stream.lastSeq += 1), subject, data };
+      stream.messages.set(message.seq, message);
+      this.onStored(name, message);
+    }
+    stream.ids.set(messageId, { seq: stream.lastSeq, at: this.scheduler.now });
+    for (const tell of [...stream.listeners]) tell();
+    return { ok: true, seq: stream.lastSeq };
+  }
+
+  purgeBelow(name: string, seq: number): void {
+    const stream = this.stream(name);
+    this.onPurged(name, seq);
+    for (; stream.firstSeq < seq && stream.firstSeq <= stream.lastSeq; stream.firstSeq += 1)
+      stream.messages.delete(stream.firstSeq);
+  }
+
+  get(bucket: string, key: string): Key | null {
+    const keys = this.keys(bucket);
+    const entry = keys.entries.get(key);
+    if (entry === undefined || entry.removed || this.scheduler.now - entry.at >= keys.ttlMs) return null;
+    return entry;
+  }
+
+  /** `revision`: null writes over anything, 0 only where there is nothing. */
+  put(bucket: string, key: string, value: Uint8Array, revision: number | null): Written {
+    const keys = this.keys(bucket);
+    if (revision !== null && (this.get(bucket, key)?.revision ?? 0) !== revision) return null;
+    const entry = { key, value, revision: (keys.revision += 1), at: this.scheduler.now, removed: false };
+    keys.entries.set(key, entry);
+    this.#change(keys, { type: 'put', entry });
+    return entry.revision;
+  }
+
+  remove(bucket: string, key: string, revision: number | null): void {
+    const keys = this.keys(bucket);
+    const entry = this.get(bucket, key);
+    if (entry === null || (revision !== null && entry.revision !== revision)) return;
+    keys.revision += 1;
+    keys.entries.set(key, { ...entry, removed: true });
+    this.#change(keys, { type: 'removed', key });
+  }
+
+  #change(keys: Keys, change: BucketChange): void {
+    keys.changes.push(change);
+    for (const tell of [...keys.listeners]) tell();
+  }
+}
+
+/** How a connection fares; chances are per request. */
+export interface Weather {
+  loseRequest: number;
+  loseAnswer: number;
+  /** Chance that a request takes up to 12 s, longer than its sender waits. */
+  late: number;
+}
+
+/** One process's connection. */
+export class SimLink {
+  readonly maxPayloadBytes = 1_048_576;
+  readonly weather: Weather = { loseRequest: 0, loseAnswer: 0, late: 0 };
+  #cut = false;
+  #connected = true;
+  readonly #reconnected = new Set<() => void>();
+  readonly #restored = new Set<() => void>();
+
+  constructor(
+    readonly nats: SimNats,
+    readonly process: Process,
+    private readonly random: Random,
+  ) {
+    nats.links.add(this);
+    this.#connected = this.#reachable;
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  get #reachable(): boolean {
+    return this.nats.up && !this.#cut;
+  }
+
+  cut(isCut: boolean): void {
+    this.#cut = isCut;
+    this.lookAgain(isCut ? NOTICE_CUT_MS : 0);
+  }
+
+  /** The client notices after a while that the connection is gone, or that there is one again. */
+  lookAgain(ms: number): void {
+    this.process.after(ms + (this.#reachable ? RECONNECT_MS : 0), () => {
+      const before = this.#connected;
+      this.#connected = this.#reachable;
+      // What a short cut held up arrives now.
+      if (this.#connected) for (const tell of [...this.#restored]) tell();
+      if (before || !this.#connected) return;
+      for (const tell of [...this.#reconnected]) tell();
+    });
+  }
+
+  onReconnect(listener: () => void): () => void {
+    this.#reconnected.add(listener);
+    return () => this.#reconnected.delete(listener);
+  }
+
+  /** @throws NATS_UNREACHABLE when no answer comes: the server may have done it all the same */
+  request<T>(perform: () => T, timeoutMs = REQUEST_TIMEOUT_MS): Promise<T> {
+    const { process, random, weather } = this;
+    return new Promise((resolve, reject) => {
+      const fail = (): void => {
+        off();
+        reject(new WattsweepError('NATS_UNREACHABLE', 'no answer'));
+      };
+      const off = this.onReconnect(fail);
+      process.after(timeoutMs, fail);
+      if (random.chance(weather.loseRequest)) return;
+      const toServer = random.chance(weather.late) ? random.between(1_000, 12_000) : this.#latency();
+      this.nats.scheduler.after(toServer, () => {
+        if (!this.#reachable) return;
+        const result = perform();
+        if (random.chance(weather.loseAnswer)) return;
+        process.after(this.#latency(), () => {
+          if (!this.#reachable) return;
+          off();
+          resolve(result);
+        });
+      });
+    });
+  }
+
+  publish(subject: string, data: Uint8Array, options: PublishOptions): Promise<PublishOutcome> {
+    const stream = subject === LEDGER_SUBJECT ? LEDGER_STREAM : REPORTS_STREAM;
+    return this.request(() => this.nats.publish(stream, subject, data, options));
+  }
+
+  bounds(stream: string): Promise<StreamBounds> {
+    return this.request(() => {
+      const { firstSeq, lastSeq } = this.nats.stream(stream);
+      return { firstSeq, lastSeq };
+    });
+  }
+
+  purgeBelow(stream: string, seq: number): Promise<void> {
+    return this.request(() => this.nats.purgeBelow(stream, seq));
+  }
+
+  async *consume(name: string, fromSeq: number, signal: AbortSignal): AsyncGenerator<StreamMessage> {
+    const stream = this.nats.stream(name);
+    let next = fromSeq;
+    const news = this.#news(stream.listeners, signal);
+    try {
+      while (!isAborted(signal)) {
+        next = Math.max(next, stream.firstSeq);
+        const message = this.#reachable ? stream.messages.get(next) : undefined;
+        if (message === undefined) {
+          await news.wait();
+          continue;
+        }
+        next += 1;
+        yield message;
+      }
+    } finally {
+      news.close();
+    }
+  }
+
+  bucket(name: string): Bucket {
+    const { nats } = this;
+    return {
+      create: (key, value) => this.request(() => nats.put(name, key, value, 0)),
+      update: (key, value, revision) => this.request(() => nats.put(name, key, value, revision)),
+      remove: (key, revision) => this.request(() => nats.remove(name, key, revision)),
+      get: (key) => this.request(() => nats.get(name, key)),
+      watch: (signal) => this.#watch(name, signal),
+    };
+  }
+
+  async *#watch(name: string, signal: AbortSignal): AsyncGenerator<BucketChange> {
+    const keys = this.nats.keys(name);
+    const news = this.#news(keys.listeners, signal);
+    let next = 0;
+    let fresh = true;
+    const off = this.onReconnect(() => (fresh = true));
+    try {
+      while (!isAborted(signal)) {
+        if (!this.#reachable || (!fresh && next >= keys.changes.length)) {
+          await news.wait();
+          continue;
+        }
+        if (fresh) {
+          fresh = false;
+          next = keys.changes.length;
+          for (const key of [...keys.entries.keys()]) {
+            const entry = this.nats.get(name, key);
+            if (entry !== null) yield { type: 'put', entry };
+          }
+          continue;
+        }
+        const change = keys.changes[next];
+        next += 1;
+        if (change !== undefined) yield change;
+      }
+    } finally {
+      off();
+      news.close();
+    }
+  }
+
+  /** Waits for what listeners are told of, for the connection to come back, or for the signal. */
+  #news(listeners: Set<() => void>, signal: AbortSignal): { wait: () => Promise<void>; close: () => void } {
+    let has = true;
+    let wake: () => void = () => undefined;
+    const told = (): void => {
+      has = true;
+      wake();
+    };
+    const later = (): void => this.process.after(this.#latency(), told);
+    listeners.add(later);
+    this.#restored.add(told);
+    signal.addEventListener('abort', told);
+    return {
+      wait: async () => {
+        if (!has) await new Promise<void>((resolve) => (wake = resolve));
+        has = false;
+      },
+      close: () => {
+        listeners.delete(later);
+        this.#restored.delete(told);
+        signal.removeEventListener('abort', told);
+      },
+    };
+  }
+
+  #latency(): number {
+    return this.random.between(0.2, 5);
+  }
+}
