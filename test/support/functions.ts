@@ -66,8 +66,9 @@ const mixed: StandardFunction = {
   minimum: 0,
   value(point) {
     const [lr = 1, decay = 1, width = 1, layers = 1] = numbers(point, 'lr', 'decay', 'width', 'layers');
-    const best = { sgd: -1, adam: -3, rmsprop: -3.3, adagrad: -2 }[String(point['optimizer'])] ?? 0;
-    const penalty = { sgd: 0.2, adam: 0, rmsprop: 0.3, adagrad: 0.6 }[String(point['optimizer'])] ?? 1;
+    const optimizer = typeof point['optimizer'] === 'string' ? point['optimizer'] : '';
+    const best = { sgd: -1, adam: -3, rmsprop: -3.3, adagrad: -2 }[optimizer] ?? 0;
+    const penalty = { sgd: 0.2, adam: 0, rmsprop: 0.3, adagrad: 0.6 }[optimizer] ?? 1;
     return (
       penalty +
       (Math.log10(lr) - best) ** 2 +

@@ -6,7 +6,7 @@ import { suits, type State, type SweepSpec, type SweepState, type TrainerState }
 import { parseSweepFile } from '../spec/index.js';
 import type { Leader } from './leader.js';
 
-/** @throws SPEC_*, NOT_ENOUGH_SLOTS, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, DEPOSED */
+/** @throws SPEC_*, NOT_ENOUGH_SLOTS, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
 export async function submitSweep(
   leader: Leader,
   { yaml, overrides, requestId }: SubmitSweepRequest,
@@ -18,7 +18,7 @@ export async function submitSweep(
     await leader.acknowledged();
     return { sweepId: earlier.sweepId, warnings };
   }
-  const ofFleet = checkFleet(leader.state, spec);
+  const ofFleet = [...checkFleet(leader.state, spec), ...checkWarmStart(leader.state, spec)];
   const sweepId = freshId(leader.state, spec.name);
   await leader.offer([{ type: 'submit', sweepId, spec, source: yaml, requestId, at: now() }]);
   // The same request may have been waiting for its decision when this one looked.
@@ -57,6 +57,18 @@ export function checkFleet(state: State, spec: SweepSpec): string[] {
   const { maxParallel } = spec;
   if (maxParallel === null || maxParallel <= slots) return [];
   return [`max_parallel is ${maxParallel}, but only ${slots} slots suit the sweep now`];
+}
+
+/** Warnings about the sweep that the search starts warm from. @throws SWEEP_NOT_FOUND */
+function checkWarmStart(state: State, { search, objective }: SweepSpec): string[] {
+  if (search.method !== 'tpe' || search.warmStart === null) return [];
+  const { sweepId } = search.warmStart;
+  const earlier = state.sweeps.get(sweepId)?.spec.objective;
+  if (earlier === undefined)
+    throw new WattsweepError('SWEEP_NOT_FOUND', `search.warm_start: there is no sweep ${sweepId}`);
+  return earlier.metric === objective.metric && earlier.goal === objective.goal
+    ? []
+    : [`search.warm_start: ${sweepId} has another objective, so nothing is learned from it`];
 }
 
 const suitableSlots = (trainer: TrainerState, spec: SweepSpec): number =>

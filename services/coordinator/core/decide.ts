@@ -9,6 +9,7 @@ import { hasEnded } from './fold.js';
 import { requestStop, stopSweep } from './lifecycle.js';
 import { settle } from './placement.js';
 import { checkBudget, onReport } from './reports.js';
+import { withWarmStart } from './results.js';
 import { searchSize } from './search/index.js';
 import type { State } from './state.js';
 import { Step } from './step.js';
@@ -38,8 +39,9 @@ function take(step: Step, input: Input): void {
       return;
     }
     case 'submit': {
-      const { sweepId, spec, source, requestId, at } = input;
+      const { sweepId, source, requestId, at } = input;
       if (step.state.sweeps.has(sweepId) || isRepeatedSubmit(step.state, requestId)) return;
+      const spec = withWarmStart(input.spec, step.state.sweeps);
       step.emit({ type: 'sweep_submitted', sweepId, spec, source, requestId, points: searchSize(spec), at });
       return;
     }

@@ -9,7 +9,7 @@ export interface SearchResult {
   /** Last epoch with a finite objective; 0 for none. */
   readonly lastEpoch: number;
   /** The objective at the last report up to `epoch`, which is not before the first one. */
-  valueAt(epoch: number): number;
+  readonly valueAt: (epoch: number) => number;
 }
 
 /** Makes the results, in the order in which the points were proposed; costly, so only called by methods that learn. */

@@ -37,7 +37,8 @@ export function tpePoint(
   const own = results();
   const issued = new Set([...space.enqueued, ...own.map(({ parameters }) => canonicalJson(parameters))]);
   const mayRun = (point: Parameters): boolean => space.feasible(point) && !issued.has(canonicalJson(point));
-  const sides = split([...warm(search), ...own], search, spec.objective.goal === 'maximize' ? 1 : -1);
+  const earlier = warm(search).filter(({ parameters }) => placeOf(space, parameters) !== null);
+  const sides = split([...earlier, ...own], search, spec.objective.goal === 'maximize' ? 1 : -1);
   const key = `wattsweep-tpe:${spec.seed}:${position}`;
   return (
     (sides === null ? startupPoint(spec, space, position, mayRun) : null) ??
