@@ -11,6 +11,7 @@ import {
   type GetSweepResponse,
   type ListSweepsResponse,
   type ListTrainersResponse,
+  type ReplaySweepResponse,
   type SubmitSweepResponse,
   type SweepControl,
   type WatchSweepResponse,
@@ -21,7 +22,7 @@ import { readUpRecord } from './up/record.js';
 import { givenToken } from './up/token.js';
 
 const ANSWER_WITHIN_MS = 10_000;
-/** A report of a thousand trials is a large document. */
+/** A report of a thousand trials is a large document; a replay reads the whole ledger. */
 const REPORT_WITHIN_MS = 60_000;
 const MESSAGE_LIMIT_BYTES = 256 * 1024 * 1024;
 
@@ -81,6 +82,10 @@ export class Coordinator {
 
   explain(sweepId: string, trialId: string): Promise<ExplainTrialResponse> {
     return this.#call(this.#client.explainTrial.bind(this.#client), { sweepId, trialId });
+  }
+
+  replay(sweepId: string): Promise<ReplaySweepResponse> {
+    return this.#call(this.#client.replaySweep.bind(this.#client), { sweepId }, REPORT_WITHIN_MS);
   }
 
   async report(sweepId: string): Promise<unknown> {

@@ -17,6 +17,7 @@ import * as explain from './commands/explain.js';
 import * as nats from './commands/nats.js';
 import * as plan from './commands/plan.js';
 import * as recipe from './commands/recipe.js';
+import * as replay from './commands/replay.js';
 import * as report from './commands/report.js';
 import * as simulate from './commands/simulate.js';
 import * as status from './commands/status.js';
@@ -33,7 +34,7 @@ import { sayFailed } from './up/child-protocol.js';
 const groups = [
   { title: 'Run:', commands: [up, submit, status, watch, control] },
   { title: 'Before:', commands: [validate, plan, simulate, recipe, doctor] },
-  { title: 'After:', commands: [report, explain] },
+  { title: 'After:', commands: [report, explain, replay] },
   { title: 'Services:', commands: [trainers, coordinator, trainer, nats] },
 ];
 

@@ -105,6 +105,12 @@ export const errorRegistry = {
   SWEEP_NOT_FOUND: entry('NOT_FOUND', false, notFound, 'List the sweeps with `wattsweep status`.'),
   TRIAL_NOT_FOUND: entry('NOT_FOUND', false, notFound, 'List the trials with `wattsweep status SWEEP`.'),
   SWEEP_ENDED: entry('FAILED_PRECONDITION', false, badInput, 'Submit the sweep again to run it anew.'),
+  REPLAY_DIFFERS: entry(
+    'FAILED_PRECONDITION',
+    false,
+    internal,
+    'Run it with the version that made the ledger; if it differs there, too, please report it with the ledger.',
+  ),
   NO_TRAINER: entry(
     'FAILED_PRECONDITION',
     true,

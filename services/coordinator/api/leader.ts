@@ -8,6 +8,8 @@ export interface Leader {
   acknowledged(): Promise<void>;
   /** Resolves when what the inputs gave rise to is in the ledger. @throws DEPOSED */
   offer(inputs: readonly Input[]): Promise<void>;
+  /** Every event that is in the ledger now, in order. @throws LEDGER_UNREADABLE, LEDGER_VERSION, NATS_UNREACHABLE */
+  history(): AsyncIterable<LedgerEvent>;
   /** Told of events once they are in the ledger; `ended` once the term is over. Returns the function that ends it. */
   subscribe(subscriber: Subscriber): () => void;
 }

@@ -13,16 +13,18 @@ import {
   type GetSweepResponse,
   type ListSweepsResponse,
   type ListTrainersResponse,
+  type ReplaySweepRequest,
+  type ReplaySweepResponse,
   type WatchSweepRequest,
   type WatchSweepResponse,
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
-import type { State, SweepState } from '../core/index.js';
+import { Replay, type State, type SweepState } from '../core/index.js';
 import { buildReport, renderJson } from '../report/index.js';
 import type { GetLeader } from './leader.js';
 import { serverStream, unary, type CallContext, type OnFault } from './rpc.js';
 import { historyOf } from './sentences.js';
 import { submitSweep } from './submit.js';
-import { decisionView, sweepView, trainerView, trialView } from './views.js';
+import { decisionView, replayView, sweepView, trainerView, trialView } from './views.js';
 import { watchSweep } from './watch.js';
 
 export interface ServiceOptions {
@@ -57,6 +59,13 @@ export function coordinatorService({ leader, now, onFault }: ServiceOptions): Co
       return { sweep: sweepView(sweepIn(term.state, sweepId)) };
     }, onFault),
     explainTrial: query(explainTrial),
+    replaySweep: unary(async (request: ReplaySweepRequest): Promise<ReplaySweepResponse> => {
+      const term = await leader();
+      const replay = new Replay(sweepIn(term.state, request.sweepId).sweepId);
+      await term.acknowledged();
+      for await (const event of term.history()) replay.take(event);
+      return replayView(replay);
+    }, onFault),
     getReport: query((state, request: GetReportRequest): GetReportResponse => {
       return { reportJson: renderJson(buildReport(sweepIn(state, request.sweepId), { now: now() })) };
     }),

@@ -4,11 +4,12 @@ import {
   TrainerState as TrainerStateView,
   TrialState as TrialStateView,
   type Decision as DecisionView,
+  type ReplaySweepResponse,
   type Sweep,
   type Trainer,
   type Trial,
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
-import type { Decision, SweepState, TrainerState, TrialRecord, TrialState } from '../core/index.js';
+import type { Decision, Replay, SweepState, TrainerState, TrialRecord, TrialState } from '../core/index.js';
 import { epochJoules, epochSeconds, meanWatts, powerMethods, sumOrNull } from '../report/analysis/cost.js';
 
 const SWEEP_STATES: Readonly<Record<SweepState['status'], SweepStateView>> = {
@@ -114,6 +115,18 @@ export const trainerView = ({ info, status, holders }: TrainerState): Trainer =>
   }),
   powerMethod: info.powerMethod,
 });
+
+export function replayView(replay: Replay): ReplaySweepResponse {
+  const found = replay.finish();
+  const { sweepId, reports, decisions } = replay;
+  const viewOf = (decision: Decision | null): DecisionView | undefined =>
+    decision === null ? undefined : decisionView(decision);
+  const difference =
+    found === null
+      ? undefined
+      : { ...found, recorded: viewOf(found.recorded), recomputed: viewOf(found.recomputed) };
+  return { sweepId, reports, decisions, difference };
+}
 
 export const decisionView = (decision: Decision): DecisionView => ({
   rule: decision.rule,

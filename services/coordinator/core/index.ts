@@ -6,6 +6,7 @@
 export { decide, type Decided } from './decide.js';
 export { BrokenLogError, fold, hasEnded } from './fold.js';
 export { simulate, type CurveReport, type SimulatedDecision, type Simulation } from './simulation.js';
+export { Replay, type Difference } from './replay.js';
 export { suits } from './placement.js';
 export { ashaRungs } from './stopping/index.js';
 export {

@@ -14,7 +14,7 @@ import {
   type ReportsLink,
   type TrainerCommands,
 } from '../fleet/index.js';
-import { Committer, type CommitterObserver, type LedgerLog } from '../ledger/index.js';
+import { Committer, readEvents, type CommitterObserver, type LedgerLog } from '../ledger/index.js';
 import type { Bucket, NatsLink } from '../nats/index.js';
 
 /** Counts for /metrics. */
@@ -129,6 +129,10 @@ export class Term implements Leader {
 
   offer(inputs: readonly Input[]): Promise<void> {
     return this.#committer.offer(inputs);
+  }
+
+  history(): AsyncIterable<LedgerEvent> {
+    return readEvents(this.#options.ledger);
   }
 
   subscribe(subscriber: Subscriber): () => void {

@@ -1,6 +1,6 @@
 /** From the log to the state: the fold of every entry. Here a snapshot may one day stand in for the oldest ones. */
 import { WattsweepError } from '../../../proto/errors.js';
-import { fold, initialState, type State } from '../core/index.js';
+import { fold, initialState, type LedgerEvent, type State } from '../core/index.js';
 import { decodeBatch } from './codec.js';
 import type { LedgerLog } from './log.js';
 
@@ -10,6 +10,11 @@ export interface LoadedLedger {
   readonly lastSeq: number;
   /** Sequence on REPORTS up to which the ledger has every report. */
   readonly reportsSeq: number;
+}
+
+/** Every event, in order. @throws LEDGER_UNREADABLE, LEDGER_VERSION naming the entry; NATS_UNREACHABLE */
+export async function* readEvents(log: LedgerLog): AsyncGenerator<LedgerEvent> {
+  for await (const { seq, data } of log.read(1)) yield* decodeBatch(data, seq).events;
 }
 
 /** @throws LEDGER_UNREADABLE, LEDGER_VERSION naming the entry; NATS_UNREACHABLE */

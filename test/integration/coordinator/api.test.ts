@@ -3,7 +3,7 @@ import { credentials, loadPackageDefinition, Metadata, type ServiceError } from 
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath } from 'grpc-health-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SweepState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import { SweepState, type ReplaySweepResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { startCoordinator, type RunningCoordinator } from '../../../services/coordinator/index.js';
 import { FakeTrainer } from '../../support/fake-trainer.js';
 import { startNats, type TestNats } from '../../support/nats.js';
@@ -123,6 +123,11 @@ describe('questions', () => {
     expect(explained.history.join('\n')).toMatch(
       /created as point .*\n.*assigned to box\/cpu\d\n.*computes on fake CPU/,
     );
+    const replayed = await client.call<ReplaySweepResponse>((api, metadata, done) =>
+      api.replaySweep({ sweepId: '' }, metadata, done),
+    );
+    expect(replayed).toMatchObject({ sweepId, difference: undefined });
+    expect(replayed.decisions).toBeGreaterThanOrEqual(explained.decisions.length);
     const { reportJson } = await client.call<{ reportJson: string }>((api, metadata, done) =>
       api.getReport({ sweepId }, metadata, done),
     );

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { Leader } from '../../../services/coordinator/api/index.js';
 import { submitSweep } from '../../../services/coordinator/api/submit.js';
@@ -16,6 +17,7 @@ test('the same request twice, both before the first is decided, names one sweep'
   const waiting: Input[] = [];
   const leader: Leader = {
     state,
+    history: () => Readable.from([]),
     acknowledged: () => Promise.resolve(),
     // As while the ledger is folded again: inputs are decided later, in order.
     offer: async (inputs) => {

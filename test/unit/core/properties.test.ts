@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decide, fold, initialState, type LedgerEvent } from '../../../services/coordinator/core/index.js';
+import {
+  decide,
+  fold,
+  initialState,
+  Replay,
+  type LedgerEvent,
+} from '../../../services/coordinator/core/index.js';
 import { epochRecord, freeze, joules, sweepSpec, trainer, World } from '../../support/core.js';
 
 const asha = { rule: 'asha' as const, firstRung: 1, eta: 2, window: 1, compareWithin: [], brackets: 1 };
@@ -298,6 +304,17 @@ describe('the core, whatever happens', () => {
         },
       ),
       { numRuns: 50 },
+    );
+  });
+
+  it('is what a replay of its log says', () => {
+    fc.assert(
+      fc.property(fc.array(happening, { maxLength: 60 }), (steps) => {
+        const replay = new Replay('s');
+        for (const event of worldOf(steps).log) replay.take(event);
+        expect(replay.finish()).toBeNull();
+      }),
+      { numRuns: 100 },
     );
   });
 

@@ -466,6 +466,40 @@ export interface ExplainTrialResponse {
   readonly history: readonly string[];
 }
 
+/** Asks for a replay. */
+export interface ReplaySweepRequest {
+  /** The sweep; empty means the newest. */
+  readonly sweepId: string;
+}
+
+/** Where the ledger and the rules do not agree. */
+export interface ReplayDifference {
+  /** The trial. */
+  readonly trialId: string;
+  /** Epoch of the report. */
+  readonly epoch: number;
+  /** What differs, in words. */
+  readonly message: string;
+  /** What the ledger has; absent for nothing. */
+  readonly recorded:
+    | Decision
+    | undefined;
+  /** What the rules say; absent for nothing. */
+  readonly recomputed: Decision | undefined;
+}
+
+/** What a replay found. */
+export interface ReplaySweepResponse {
+  /** The sweep. */
+  readonly sweepId: string;
+  /** Epochs that were judged again. */
+  readonly reports: number;
+  /** Decisions that agree. */
+  readonly decisions: number;
+  /** The first difference; absent when everything is equal. */
+  readonly difference: ReplayDifference | undefined;
+}
+
 /** Asks for the facts of a report. */
 export interface GetReportRequest {
   /** The sweep; empty means the newest. */
@@ -2420,6 +2454,343 @@ export const ExplainTrialResponse: MessageFns<ExplainTrialResponse> = {
   },
 };
 
+function createBaseReplaySweepRequest(): ReplaySweepRequest {
+  return { sweepId: "" };
+}
+
+export const ReplaySweepRequest: MessageFns<ReplaySweepRequest> = {
+  encode(message: ReplaySweepRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplaySweepRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplaySweepRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReplaySweepRequest {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ReplaySweepRequest): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReplaySweepRequest>, I>>(base?: I): ReplaySweepRequest {
+    return ReplaySweepRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReplaySweepRequest>, I>>(object: I): ReplaySweepRequest {
+    const message = createBaseReplaySweepRequest() as any;
+    message.sweepId = object.sweepId ?? "";
+    return message;
+  },
+};
+
+function createBaseReplayDifference(): ReplayDifference {
+  return { trialId: "", epoch: 0, message: "", recorded: undefined, recomputed: undefined };
+}
+
+export const ReplayDifference: MessageFns<ReplayDifference> = {
+  encode(message: ReplayDifference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.trialId !== "") {
+      writer.uint32(10).string(message.trialId);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(16).uint32(message.epoch);
+    }
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
+    }
+    if (message.recorded !== undefined) {
+      Decision.encode(message.recorded, writer.uint32(34).fork()).join();
+    }
+    if (message.recomputed !== undefined) {
+      Decision.encode(message.recomputed, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplayDifference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplayDifference() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trialId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.recorded = Decision.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.recomputed = Decision.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReplayDifference {
+    return {
+      trialId: isSet(object.trialId)
+        ? globalThis.String(object.trialId)
+        : isSet(object.trial_id)
+        ? globalThis.String(object.trial_id)
+        : "",
+      epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+      recorded: isSet(object.recorded) ? Decision.fromJSON(object.recorded) : undefined,
+      recomputed: isSet(object.recomputed) ? Decision.fromJSON(object.recomputed) : undefined,
+    };
+  },
+
+  toJSON(message: ReplayDifference): unknown {
+    const obj: any = {};
+    if (message.trialId !== "") {
+      obj.trialId = message.trialId;
+    }
+    if (message.epoch !== 0) {
+      obj.epoch = Math.round(message.epoch);
+    }
+    if (message.message !== "") {
+      obj.message = message.message;
+    }
+    if (message.recorded !== undefined) {
+      obj.recorded = Decision.toJSON(message.recorded);
+    }
+    if (message.recomputed !== undefined) {
+      obj.recomputed = Decision.toJSON(message.recomputed);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReplayDifference>, I>>(base?: I): ReplayDifference {
+    return ReplayDifference.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReplayDifference>, I>>(object: I): ReplayDifference {
+    const message = createBaseReplayDifference() as any;
+    message.trialId = object.trialId ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.message = object.message ?? "";
+    message.recorded = (object.recorded !== undefined && object.recorded !== null)
+      ? Decision.fromPartial(object.recorded)
+      : undefined;
+    message.recomputed = (object.recomputed !== undefined && object.recomputed !== null)
+      ? Decision.fromPartial(object.recomputed)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseReplaySweepResponse(): ReplaySweepResponse {
+  return { sweepId: "", reports: 0, decisions: 0, difference: undefined };
+}
+
+export const ReplaySweepResponse: MessageFns<ReplaySweepResponse> = {
+  encode(message: ReplaySweepResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    if (message.reports !== 0) {
+      writer.uint32(16).uint32(message.reports);
+    }
+    if (message.decisions !== 0) {
+      writer.uint32(24).uint32(message.decisions);
+    }
+    if (message.difference !== undefined) {
+      ReplayDifference.encode(message.difference, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplaySweepResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplaySweepResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.reports = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.decisions = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.difference = ReplayDifference.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReplaySweepResponse {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+      reports: isSet(object.reports) ? globalThis.Number(object.reports) : 0,
+      decisions: isSet(object.decisions) ? globalThis.Number(object.decisions) : 0,
+      difference: isSet(object.difference) ? ReplayDifference.fromJSON(object.difference) : undefined,
+    };
+  },
+
+  toJSON(message: ReplaySweepResponse): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    if (message.reports !== 0) {
+      obj.reports = Math.round(message.reports);
+    }
+    if (message.decisions !== 0) {
+      obj.decisions = Math.round(message.decisions);
+    }
+    if (message.difference !== undefined) {
+      obj.difference = ReplayDifference.toJSON(message.difference);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReplaySweepResponse>, I>>(base?: I): ReplaySweepResponse {
+    return ReplaySweepResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReplaySweepResponse>, I>>(object: I): ReplaySweepResponse {
+    const message = createBaseReplaySweepResponse() as any;
+    message.sweepId = object.sweepId ?? "";
+    message.reports = object.reports ?? 0;
+    message.decisions = object.decisions ?? 0;
+    message.difference = (object.difference !== undefined && object.difference !== null)
+      ? ReplayDifference.fromPartial(object.difference)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseGetReportRequest(): GetReportRequest {
   return { sweepId: "" };
 }
@@ -3182,6 +3553,16 @@ export const CoordinatorServiceService = {
       Buffer.from(ExplainTrialResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExplainTrialResponse => ExplainTrialResponse.decode(value),
   },
+  /** Computes every decision of a sweep again from the ledger and compares. */
+  replaySweep: {
+    path: "/wattsweep.v1.CoordinatorService/ReplaySweep" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReplaySweepRequest): Buffer => Buffer.from(ReplaySweepRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReplaySweepRequest => ReplaySweepRequest.decode(value),
+    responseSerialize: (value: ReplaySweepResponse): Buffer => Buffer.from(ReplaySweepResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReplaySweepResponse => ReplaySweepResponse.decode(value),
+  },
   /** The facts from which a report is made: one JSON document. */
   getReport: {
     path: "/wattsweep.v1.CoordinatorService/GetReport" as const,
@@ -3226,6 +3607,8 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   controlSweep: handleUnaryCall<ControlSweepRequest, ControlSweepResponse>;
   /** Decisions about one trial, with their reasons. */
   explainTrial: handleUnaryCall<ExplainTrialRequest, ExplainTrialResponse>;
+  /** Computes every decision of a sweep again from the ledger and compares. */
+  replaySweep: handleUnaryCall<ReplaySweepRequest, ReplaySweepResponse>;
   /** The facts from which a report is made: one JSON document. */
   getReport: handleUnaryCall<GetReportRequest, GetReportResponse>;
   /** Trainers and their slots. */
@@ -3314,6 +3697,22 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExplainTrialResponse) => void,
+  ): ClientUnaryCall;
+  /** Computes every decision of a sweep again from the ledger and compares. */
+  replaySweep(
+    request: ReplaySweepRequest,
+    callback: (error: ServiceError | null, response: ReplaySweepResponse) => void,
+  ): ClientUnaryCall;
+  replaySweep(
+    request: ReplaySweepRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReplaySweepResponse) => void,
+  ): ClientUnaryCall;
+  replaySweep(
+    request: ReplaySweepRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReplaySweepResponse) => void,
   ): ClientUnaryCall;
   /** The facts from which a report is made: one JSON document. */
   getReport(
