@@ -88,6 +88,8 @@ property.prop([fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLeng
 it('spreads over what was read', () => {
   expect(spread([1, null, 3])).toEqual({ mean: 2, sd: Math.SQRT2, n: 2, min: 1, max: 3 });
   expect(spread([null])).toBeNull();
+  // 0.1 summed up three times, and 0.3: the same reading.
+  expect(spread([0.1 + 0.1 + 0.1, 0.3])?.sd).toBe(0);
 });
 
 describe('the Pareto front', () => {

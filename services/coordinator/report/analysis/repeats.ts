@@ -15,6 +15,9 @@ export interface Spread {
   readonly max: number;
 }
 
+/** Equal readings that were summed up differ by the rounding of their sums: that is no spread. */
+const ROUNDING = 1e-12;
+
 /** Mean and spread of what was read; null when nothing was. */
 export function spread(values: readonly (number | null)[]): Spread | null {
   const read = values.filter((value): value is number => value !== null);
@@ -22,13 +25,10 @@ export function spread(values: readonly (number | null)[]): Spread | null {
   if (n === 0) return null;
   const mean = read.reduce((sum, value) => sum + value, 0) / n;
   const squares = read.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return {
-    mean,
-    sd: n > 1 ? Math.sqrt(squares / (n - 1)) : null,
-    n,
-    min: Math.min(...read),
-    max: Math.max(...read),
-  };
+  const [min, max] = [Math.min(...read), Math.max(...read)];
+  const sd = n > 1 ? Math.sqrt(squares / (n - 1)) : null;
+  const isRounding = sd !== null && sd < ROUNDING * Math.max(Math.abs(min), Math.abs(max));
+  return { mean, sd: isRounding ? 0 : sd, n, min, max };
 }
 
 /** One repeat, on any axis that grows while it runs: epochs, seconds or joules. */
