@@ -7,7 +7,7 @@ export interface StandardFunction {
   readonly sweep: Axes;
   /** Smallest value. */
   readonly minimum: number;
-  value(point: Parameters): number;
+  readonly value: (point: Parameters) => number;
 }
 
 const numbers = (point: Parameters, ...names: readonly string[]): number[] =>
