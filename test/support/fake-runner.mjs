@@ -53,7 +53,9 @@ async function run(attempt) {
   }
   if (p.refuse)
     return { class: 'refused', code: 'PARAMETER_REFUSED', message: 'optimizer: no such optimizer' };
-  for (let left = p.flood_bytes ?? 0; left > 0; left -= 65536) process.stdout.write('x'.repeat(65535) + '\n');
+  // Written out before it goes on: what still waits in this process is lost when it exits.
+  for (let left = p.flood_bytes ?? 0; left > 0; left -= 65536)
+    await new Promise((resolve) => process.stdout.write('x'.repeat(65535) + '\n', resolve));
   if (p.garbage) {
     writeSync(3, 'not json\n{"type":"unknown"}\n[1]\n');
     writeSync(3, Buffer.from([0xff, 0xfe, 10]));

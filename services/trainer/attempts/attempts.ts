@@ -184,7 +184,13 @@ export class Attempts {
   async #accept(request: StartAttemptRequest, ledgerId: string, key: AttemptKey, slot: Slot): Promise<void> {
     slot.reserved = true;
     try {
-      const resume = await findCheckpoint(this.options.layout, ledgerId, key, request.resumeFrom);
+      const resume = await findCheckpoint(
+        this.options.layout,
+        ledgerId,
+        key,
+        request.recipe,
+        request.resumeFrom,
+      );
       const accepted = acceptAttempt(request, ledgerId, slot.info, resume.path, this.options);
       const attempt = await this.#store.create(accepted).catch((error: unknown) => {
         throw new WattsweepError(

@@ -20,6 +20,7 @@ export async function findCheckpoint(
   layout: TrainerLayout,
   ledgerId: string,
   key: AttemptKey,
+  recipe: string,
   wanted: string,
 ): Promise<ResumePoint> {
   if (wanted === '') return { path: null, reason: 'a fresh start' };
@@ -29,7 +30,7 @@ export async function findCheckpoint(
     return { path: null, reason: `no checkpoint of ${wanted} on this box: from the first epoch` };
   const written = await checkpointsOf(layout, ledgerId, key);
   // A program of the command recipe keeps its own order in the folder and does not say what it wrote.
-  if (written.size === 0) return { path: folder, reason: 'the checkpoint folder of the trial' };
+  if (recipe === 'command') return { path: folder, reason: 'the checkpoint folder of the trial' };
   const usable = [...written]
     .filter(([path, at]) => at <= epoch && existsSync(path))
     // Of one epoch the earliest, at its very end: the next is then trained in full, and has whole seconds and joules.

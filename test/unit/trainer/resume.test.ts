@@ -1,0 +1,48 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findCheckpoint } from '../../../services/trainer/attempts/resume.js';
+import { attemptFiles, trainerLayout, type TrainerLayout } from '../../../services/trainer/layout.js';
+
+const key = (attempt: number) => ({ sweepId: 's', trialId: 't0001', attempt });
+
+describe('the checkpoint that an attempt goes on from', () => {
+  let dir: string;
+  let layout: TrainerLayout;
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'wattsweep-resume-'));
+    layout = trainerLayout(dir, 'box');
+  });
+  afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+  /** A checkpoint on the disk, and what the first attempt said of it. */
+  function checkpoint(name: string, said: { epoch: number } | null): string {
+    const path = join(layout.checkpointDir('l', key(1)), name);
+    mkdirSync(path, { recursive: true });
+    if (said === null) return path;
+    const { spool } = attemptFiles(layout.attemptDir('l', key(1)));
+    mkdirSync(dirname(spool), { recursive: true });
+    const line = { type: 'checkpoint', epoch: said.epoch, path };
+    writeFileSync(spool, `${JSON.stringify({ atUnixMs: 1, monotonicMs: 1, line })}\n`, { flag: 'a' });
+    return path;
+  }
+  const find = async (recipe: string, wanted: string) =>
+    (await findCheckpoint(layout, 'l', key(2), recipe, wanted)).path;
+
+  it('is the newest that does not lie ahead of the ledger', async () => {
+    const first = checkpoint('epoch-1', { epoch: 1 });
+    checkpoint('epoch-2', { epoch: 2 });
+    expect(await find('resnet-cifar10', '1/1')).toBe(first);
+  });
+
+  it('is none when the process was killed before its first one was complete: the trial begins anew', async () => {
+    checkpoint('.epoch-0001-step-00000016.unfinished', null);
+    expect(await find('resnet-cifar10', '1/1')).toBeNull();
+  });
+
+  it('is the whole folder for a program, which keeps its own order there', async () => {
+    const path = checkpoint('mine', null);
+    expect(await find('command', '1/1')).toBe(dirname(path));
+  });
+});
