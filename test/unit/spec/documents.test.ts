@@ -18,6 +18,11 @@ describe('what users read', () => {
     for (const file of files) expect(parseSweepFile(file).warnings).toEqual([]);
   });
 
+  it('shows a sweep of a program that is right', () => {
+    const [, file = ''] = /```yaml\n(name: [\s\S]*?)```/.exec(read('docs/programs.md')) ?? [];
+    expect(parseSweepFile(file).warnings).toEqual([]);
+  });
+
   it('names every key', () => {
     for (const [key, value] of Object.entries(sweepFileSchema.shape)) {
       const inner = value instanceof z.ZodDefault ? value.unwrap() : value;
