@@ -87,7 +87,7 @@ export class SimCoordinator {
         observer: { consumed: idle, commanded: idle, decided: idle, appended: idle },
         log: errorsTo((text) => onFault(`${name}: ${text}`)),
         clock,
-        random: random.next,
+        random: () => random.next(),
       },
       newCommands: () => new SimCommands(process, random, this.setup.trainers, this.unreachable),
       onLead: (term) => (this.#term = term),
@@ -95,7 +95,7 @@ export class SimCoordinator {
       signal: new AbortController().signal,
     });
     running.catch((error: unknown) => {
-      const cause = error instanceof Error && error.cause !== undefined ? ` because of ${String(error.cause)}` : '';
+      const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
       onFault(`${name} ended: ${String(error)}${cause}`);
     });
   }

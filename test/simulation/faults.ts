@@ -42,7 +42,9 @@ export function drawFaults(seed: number): Fault[] {
     kind: random.pick(FAULT_KINDS),
     at: Math.round(random.between(FIRST_AT_MS, LAST_AT_MS)),
     // Blinks, some seconds, and longer than anything waits.
-    lastsMs: Math.round(random.pick([random.between(20, 1_000), random.between(1_000, 12_000), random.between(12_000, 70_000)])),
+    lastsMs: Math.round(
+      random.pick([random.between(20, 1_000), random.between(1_000, 12_000), random.between(12_000, 70_000)]),
+    ),
     target: random.whole(0, 11),
     jumpMs: Math.round(random.between(-1, 1) * random.pick([2_000, 60_000, 7_200_000])),
   }));
@@ -60,7 +62,7 @@ export async function minimise(
 ): Promise<readonly Fault[]> {
   let kept = faults;
   for (let size = Math.ceil(kept.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let from = 0; from < kept.length; ) {
+    for (let from = 0; from < kept.length;) {
       const without = kept.filter((_, i) => i < from || i >= from + size);
       if (await fails(without)) kept = without;
       else from += size;

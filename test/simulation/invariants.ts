@@ -14,14 +14,18 @@ import { freeze, trainer } from '../support/core.js';
 import type { Recorder } from './recorder.js';
 import type { SimAttempt, SimTrainer } from './trainer.js';
 
-export function checkRest(state: State, recorder: Recorder, trainers: readonly SimTrainer[]): void {
-  const { events } = recorder;
+export function isFoldOf(state: State, events: readonly LedgerEvent[]): boolean {
   const folded = initialState();
   for (const event of events) fold(folded, event);
-  if (freeze(folded) !== freeze(state)) recorder.blame('the fold of the ledger is not the state');
+  return freeze(folded) === freeze(state);
+}
 
+export function checkRest(state: State, recorder: Recorder, trainers: readonly SimTrainer[]): void {
+  const { events } = recorder;
+  if (!isFoldOf(state, events)) recorder.blame('the fold of the ledger is not the state');
   for (const sweep of state.sweeps.values()) {
-    if (sweep.trials.size !== sweep.points) recorder.blame(`${sweep.sweepId} made ${sweep.trials.size} of ${sweep.points} trials`);
+    if (sweep.trials.size !== sweep.points)
+      recorder.blame(`${sweep.sweepId} made ${sweep.trials.size} of ${sweep.points} trials`);
     for (const trial of sweep.trials.values())
       if (!hasEnded(trial)) recorder.blame(`${sweep.sweepId}/${trial.trialId} never ended`);
     if (sweep.active.size + sweep.queue.size + sweep.openTrials > 0)

@@ -152,12 +152,16 @@ export interface Weather {
   loseAnswer: number;
   /** Chance that a request takes up to 12 s, longer than its sender waits. */
   late: number;
+  /** Whether it meets publishes only, and leases and lists go on. */
+  publishesOnly: boolean;
 }
+
+const FAIR: Weather = { loseRequest: 0, loseAnswer: 0, late: 0, publishesOnly: false };
 
 /** One process's connection. */
 export class SimLink {
   readonly maxPayloadBytes = 1_048_576;
-  readonly weather: Weather = { loseRequest: 0, loseAnswer: 0, late: 0 };
+  readonly weather: Weather = { ...FAIR };
   #cut = false;
   #connected = true;
   readonly #reconnected = new Set<() => void>();
@@ -203,15 +207,15 @@ export class SimLink {
   }
 
   /** @throws NATS_UNREACHABLE when no answer comes: the server may have done it all the same */
-  request<T>(perform: () => T, timeoutMs = REQUEST_TIMEOUT_MS): Promise<T> {
-    const { process, random, weather } = this;
+  request<T>(perform: () => T, weather = this.weather.publishesOnly ? FAIR : this.weather): Promise<T> {
+    const { process, random } = this;
     return new Promise((resolve, reject) => {
       const fail = (): void => {
         off();
         reject(new WattsweepError('NATS_UNREACHABLE', 'no answer'));
       };
       const off = this.onReconnect(fail);
-      process.after(timeoutMs, fail);
+      process.after(REQUEST_TIMEOUT_MS, fail);
       if (random.chance(weather.loseRequest)) return;
       const toServer = random.chance(weather.late) ? random.between(1_000, 12_000) : this.#latency();
       this.nats.scheduler.after(toServer, () => {
@@ -229,7 +233,7 @@ export class SimLink {
 
   publish(subject: string, data: Uint8Array, options: PublishOptions): Promise<PublishOutcome> {
     const stream = subject === LEDGER_SUBJECT ? LEDGER_STREAM : REPORTS_STREAM;
-    return this.request(() => this.nats.publish(stream, subject, data, options));
+    return this.request(() => this.nats.publish(stream, subject, data, options), this.weather);
   }
 
   bounds(stream: string): Promise<StreamBounds> {

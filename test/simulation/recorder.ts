@@ -49,12 +49,14 @@ export class Recorder implements Witness {
   }
 
   purged(_stream: string, belowSeq: number): void {
-    if (belowSeq - 1 > this.#reportsSeq) this.blame(`REPORTS trimmed below ${belowSeq}; taken up to ${this.#reportsSeq}`);
+    if (belowSeq - 1 > this.#reportsSeq)
+      this.blame(`REPORTS trimmed below ${belowSeq}; taken up to ${this.#reportsSeq}`);
   }
 
   started(trainerId: string, key: AttemptKey): void {
     const where = this.#assigned.get(textOf(key));
-    if (where !== trainerId) this.blame(`${trainerId} starts ${textOf(key)}, which the ledger gives to ${String(where)}`);
+    if (where !== trainerId)
+      this.blame(`${trainerId} starts ${textOf(key)}, which the ledger gives to ${String(where)}`);
   }
 
   stopping(trainerId: string, key: AttemptKey): void {
@@ -67,7 +69,8 @@ export class Recorder implements Witness {
     switch (event.type) {
       case 'attempt_assigned': {
         const trial = `${event.sweepId}/${event.trialId}`;
-        if (this.#current.get(trial)?.over === false) this.blame(`${textOf(event)} assigned beside a live attempt`);
+        if (this.#current.get(trial)?.over === false)
+          this.blame(`${textOf(event)} assigned beside a live attempt`);
         if (this.#endedTrials.has(trial)) this.blame(`${textOf(event)} assigned after its trial ended`);
         this.#current.set(trial, { attempt: event.attempt, over: false });
         this.#assigned.set(textOf(event), event.trainerId);
@@ -82,7 +85,8 @@ export class Recorder implements Witness {
         const trial = `${event.sweepId}/${event.trialId}`;
         if (this.#endedTrials.has(trial)) this.blame(`${textOf(event)} has an epoch after its trial ended`);
         const last = this.#lastEpoch.get(trial) ?? 0;
-        if (event.record.epoch <= last) this.blame(`${textOf(event)}: epoch ${event.record.epoch} after ${last}`);
+        if (event.record.epoch <= last)
+          this.blame(`${textOf(event)}: epoch ${event.record.epoch} after ${last}`);
         this.#lastEpoch.set(trial, event.record.epoch);
         return;
       }
@@ -103,7 +107,20 @@ export class Recorder implements Witness {
         this.#endedTrials.add(trial);
         return;
       }
-      default:
+      case 'term_started':
+      case 'sweep_submitted':
+      case 'sweep_paused':
+      case 'sweep_resumed':
+      case 'sweep_stopping':
+      case 'sweep_ended':
+      case 'trial_created':
+      case 'search_exhausted':
+      case 'decision_made':
+      case 'trial_requeued':
+      case 'trial_paused':
+      case 'trainer_joined':
+      case 'trainer_suspected':
+      case 'trainer_lost':
         return;
     }
   }

@@ -110,7 +110,11 @@ export class SimTrainer {
     if (this.#service !== null) return;
     this.#service = new Process(this.nats.scheduler);
     this.#instance += 1;
-    this.#link = new SimLink(this.nats, this.#service, randomOf(this.seed, `${this.address}${this.#instance}`));
+    this.#link = new SimLink(
+      this.nats,
+      this.#service,
+      randomOf(this.seed, `${this.address}${this.#instance}`),
+    );
     this.#link.cut(this.cutOff);
     this.#queue = [];
     this.#publishing = false;
@@ -202,7 +206,13 @@ export class SimTrainer {
     return {
       attempts: [...this.attempts.values()]
         .filter(({ id }) => !this.#forgotten.has(id))
-        .map(({ key, request, phase, epoch, ledgerId }) => ({ key, slotId: request.slotId, phase, epoch, ledgerId })),
+        .map(({ key, request, phase, epoch, ledgerId }) => ({
+          key,
+          slotId: request.slotId,
+          phase,
+          epoch,
+          ledgerId,
+        })),
     };
   }
 
@@ -220,7 +230,10 @@ export class SimTrainer {
     const earlier = [...this.attempts.values()].filter(
       (a) => a.key.sweepId === key!.sweepId && a.key.trialId === key!.trialId,
     );
-    return Math.max(0, ...earlier.flatMap((a) => (a.epoch > 0 && wanted > 0 ? [Math.min(a.epoch, wanted)] : [])));
+    return Math.max(
+      0,
+      ...earlier.flatMap((a) => (a.epoch > 0 && wanted > 0 ? [Math.min(a.epoch, wanted)] : [])),
+    );
   }
 
   #run(attempt: SimAttempt): void {
@@ -290,7 +303,8 @@ export class SimTrainer {
   #end(attempt: SimAttempt, endClass: AttemptEndClass, message: string): void {
     if (attempt.phase === AttemptPhase.ENDED) return;
     attempt.phase = AttemptPhase.ENDED;
-    if (this.#holders.get(attempt.request.slotId) === attempt) this.#holders.set(attempt.request.slotId, null);
+    if (this.#holders.get(attempt.request.slotId) === attempt)
+      this.#holders.set(attempt.request.slotId, null);
     const { key } = attempt;
     this.#write(attempt, {
       $case: 'ended',

@@ -70,7 +70,7 @@ export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>):
   }
   for (const ref of [...trainer.holders.values()]) {
     const found = find(step, ref);
-    if (found === null || found.attempt.assignedAt >= input.askedAt || listed.has(keyOf(ref))) continue;
+    if (found === null || listed.has(keyOf(ref))) continue;
     if (found.attempt.startedAt === null && found.attempt.stopMode === null && !hasEnded(found.trial)) {
       step.act(startAction(found.sweep, found.trial));
       continue;

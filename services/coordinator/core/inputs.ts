@@ -71,9 +71,8 @@ export type Input =
   | {
       readonly type: 'attempts_listed';
       readonly trainerId: string;
+      /** What the box holds, and what it cannot know of yet. Which that is no clock tells: clocks jump. */
       readonly attempts: readonly ListedAttempt[];
-      /** When the trainer was asked: what was assigned later is not in the list. */
-      readonly askedAt: UnixMs;
       readonly at: UnixMs;
     }
   | {

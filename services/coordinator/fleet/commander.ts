@@ -165,14 +165,12 @@ export class Commander {
   }
 
   async #listOnce(trainerId: string): Promise<void> {
-    let askedAt = 0;
     let unknowable = this.#underway.before();
     const answer = await this.#command(
       'list_attempts',
       trainerId,
       () => true,
       (address) => {
-        askedAt = this.#options.now();
         unknowable = this.#underway.before();
         return this.#options.commands.listAttempts(address, { fence: this.#fence() });
       },
@@ -191,7 +189,7 @@ export class Commander {
       );
     }
     const attempts = [...held, ...coming];
-    this.#options.offer({ type: 'attempts_listed', trainerId, attempts, askedAt, at: this.#options.now() });
+    this.#options.offer({ type: 'attempts_listed', trainerId, attempts, at: this.#options.now() });
   }
 
   #fence(): { ledgerId: string; term: number } {

@@ -2,6 +2,7 @@
  * Everything that runs while this coordinator leads: the ledger's writer, the fleet, the feed of reports, the clock.
  * A term begins with the fold of the ledger and ends for good; the next one begins with a fold again.
  */
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { Leader, Subscriber } from '../api/index.js';
@@ -78,6 +79,8 @@ export class Term implements Leader {
   static async begin(options: TermOptions): Promise<Term> {
     const { ledger, coordinatorId, settings, now, newId, observer, log, clock = systemClock } = options;
     const over = new AbortController();
+    // As many wait for it as there are commands under way.
+    setMaxListeners(0, over.signal);
     const end = (error: WattsweepError): void => over.abort(error);
     const stop = (): void => end(new WattsweepError('DEPOSED', 'this coordinator no longer leads'));
     if (options.signal.aborted) stop();

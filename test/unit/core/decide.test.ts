@@ -316,7 +316,6 @@ describe('fleet', () => {
       type: 'attempts_listed',
       trainerId: 'a',
       attempts: [b!, c!].map((ref) => ({ ...pick(ref), phase: 'running' as const, ledgerId: 'ledger' })),
-      askedAt: world.now,
       at: world.now,
     });
     expect(world.actions.map(({ type, ...rest }) => [type, 'trialId' in rest ? rest.trialId : ''])).toEqual([
@@ -335,8 +334,8 @@ describe('fleet', () => {
       attempts: [
         { ...foreign, ledgerId: 'ledger' },
         { ...foreign, sweepId: 's', ledgerId: 'other' },
+        ...world.running().map((ref) => ({ ...pick(ref), phase: 'running' as const, ledgerId: 'ledger' })),
       ],
-      askedAt: 0,
       at: world.now,
     });
     expect(world.actions).toEqual([]);
@@ -391,7 +390,7 @@ describe('steering and budgets', () => {
     const world = busy({ sweep: [] }, 1);
     world.feed({ type: 'control', sweepId: 's', control: 'pause', at: world.now });
     world.actions.length = 0;
-    world.feed({ type: 'attempts_listed', trainerId: 'a', attempts: [], askedAt: world.now, at: world.now });
+    world.feed({ type: 'attempts_listed', trainerId: 'a', attempts: [], at: world.now });
     expect(world.actions).toEqual([]);
     expect(world.trial('t0001').state).toBe('paused');
     expect(world.running()).toEqual([]);

@@ -141,7 +141,6 @@ function play(world: World, step: Happening): void {
         type: 'attempts_listed',
         trainerId: step.id,
         attempts,
-        askedAt: world.now,
         at: world.now,
       });
       return;
