@@ -123,13 +123,19 @@ function expected(spec: SweepSpec, points: number): Expected {
     case 'threshold':
     case 'median':
     case 'composite':
+    case 'hyperband':
       return {
         rungs: [],
         expectedEpochs: null,
         expectedHow: `what ${stopping.rule} stops depends on the curves`,
       };
     case 'asha':
-      return expectedOfAsha(spec, stopping, points);
+      if (stopping.mode !== 'promote') return expectedOfAsha(spec, stopping, points);
+      return {
+        rungs: [],
+        expectedEpochs: null,
+        expectedHow: 'what asha promotes depends on the order of arrival',
+      };
   }
 }
 

@@ -100,11 +100,11 @@ export const tpeSchema = z
   .strictObject({
     method: z.literal('tpe'),
     ...drawnShape,
-    trials: z.int().min(1).max(20_000).describe('Points in all, the enqueued ones included.'),
+    trials: z.int().min(1).max(10_000).describe('Points in all, the enqueued ones included.'),
     startup: z
       .int()
       .min(1)
-      .max(20_000)
+      .max(10_000)
       .default(10)
       .describe('Results before the model is asked; the points until then cover the space evenly.'),
     candidates: z.int().min(1).max(1000).default(24).describe('Candidates that are compared for a proposal.'),

@@ -38,15 +38,14 @@ const later: readonly {
 }[] = [
   {
     path: ['stopping'],
-    values: ['hyperband', 'energy'],
-    now: 'asha, median, patience, threshold or none',
+    values: ['energy'],
+    now: 'asha, median, patience, threshold, hyperband or none',
   },
   {
     path: ['stopping', 'rule'],
-    values: ['hyperband', 'energy'],
-    now: 'asha, median, patience, threshold, composite or none',
+    values: ['energy'],
+    now: 'asha, median, patience, threshold, hyperband, composite or none',
   },
-  { path: ['stopping', 'mode'], values: ['promote'], now: '`stop`' },
 ];
 
 /** Checks the shape; reports every problem; returns the parts without one. */

@@ -4,7 +4,10 @@ import { z } from 'zod';
 export const ashaSchema = z
   .strictObject({
     rule: z.literal('asha'),
-    mode: z.literal('stop').default('stop').describe('Losing trials are stopped.'),
+    mode: z
+      .enum(['stop', 'promote'])
+      .default('stop')
+      .describe('Losing trials are stopped; or every trial pauses at each rung, and the best are promoted.'),
     first_rung: z
       .int()
       .min(1)
@@ -23,7 +26,7 @@ export const ashaSchema = z
       .default(1)
       .describe('Brackets s = 0, 1, ...; bracket s starts at first_rung * eta^s.'),
   })
-  .describe('Asynchronous successive halving (Li et al., arXiv 1810.05934), stopping form. Counts epochs.');
+  .describe('Asynchronous successive halving (Li et al., arXiv 1810.05934). Counts epochs.');
 
 export const patienceSchema = z
   .strictObject({
@@ -56,6 +59,13 @@ export const medianSchema = z
     'Stop a trial whose best value is worse than the median of the running averages of the others (Golovin et al., 2017).',
   );
 
+export const hyperbandSchema = z
+  .strictObject({
+    rule: z.literal('hyperband'),
+    eta: z.int().min(2).max(1000).default(3).describe('1 in eta trials goes on at each round.'),
+  })
+  .describe('Hyperband (Li et al., arXiv 1603.06560): brackets of rounds, up to max_epochs.');
+
 const singleRules = [ashaSchema, patienceSchema, thresholdSchema, medianSchema] as const;
 
 export const compositeSchema = z
@@ -74,8 +84,8 @@ export const noRuleSchema = z
   .describe('Every trial runs to max_epochs.');
 
 export const stoppingSchema = z.union([
-  z.enum(['asha', 'patience', 'threshold', 'median', 'none']),
-  z.discriminatedUnion('rule', [...singleRules, compositeSchema, noRuleSchema]),
+  z.enum(['asha', 'patience', 'threshold', 'median', 'hyperband', 'none']),
+  z.discriminatedUnion('rule', [...singleRules, hyperbandSchema, compositeSchema, noRuleSchema]),
 ]);
 
 export const trialLimitsSchema = z.strictObject({
@@ -93,6 +103,7 @@ export const ruleShapes: Readonly<Record<string, object>> = {
   patience: patienceSchema.shape,
   threshold: thresholdSchema.shape,
   median: medianSchema.shape,
+  hyperband: hyperbandSchema.shape,
   composite: compositeSchema.shape,
   none: noRuleSchema.shape,
 };

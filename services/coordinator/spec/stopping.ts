@@ -5,7 +5,7 @@ import { nearest, oneOf, type Problems } from './problems.js';
 import type { PartialSweepFile } from './schema.js';
 
 type Written = Exclude<NonNullable<PartialSweepFile['stopping']>, string>;
-type WrittenSingle = Exclude<Written, { rule: 'composite' | 'none' }>;
+type WrittenSingle = Exclude<Written, { rule: 'composite' | 'hyperband' | 'none' }>;
 type WrittenAsha = Extract<Written, { rule: 'asha' }>;
 
 /** What a rule is checked against. */
@@ -33,6 +33,8 @@ export function readStopping(
       );
     case 'median':
       return readRule({ rule: 'median', grace: 1, min_trials: 3 }, ['stopping'], surroundings);
+    case 'hyperband':
+      return readHyperband(3, surroundings);
     case 'patience':
     case 'threshold': {
       const key = written === 'patience' ? 'patience: 5' : 'bound: 0.5';
@@ -52,12 +54,32 @@ export function readStopping(
 
 function readWritten(written: Written, surroundings: Surroundings): StoppingSpec {
   if (written.rule === 'none') return { rule: 'none' };
+  if (written.rule === 'hyperband') return readHyperband(written.eta, surroundings);
   if (written.rule !== 'composite') return readRule(written, ['stopping'], surroundings);
-  const rules = written.rules.map((rule, index) =>
-    readRule(rule, ['stopping', 'rules', index], surroundings),
-  );
+  const rules = written.rules.map((rule, index) => {
+    const path = ['stopping', 'rules', index];
+    if (rule.rule === 'asha' && rule.mode === 'promote') {
+      const message = 'promotion pauses trials, which no other rule can share';
+      surroundings.problems.add({
+        code: 'SPEC_STOPPING',
+        path: [...path, 'mode'],
+        message,
+        expected: '`stop`',
+      });
+    }
+    return readRule(rule, path, surroundings);
+  });
   warnOfTwins(rules, surroundings.problems);
   return { rule: 'composite', rules };
+}
+
+function readHyperband(eta: number, { maxEpochs, problems }: Surroundings): StoppingSpec {
+  if (maxEpochs !== null && maxEpochs < eta) {
+    const message = `with ${maxEpochs} epochs and eta ${eta} there is no round to stop at`;
+    const path = ['stopping'];
+    problems.add({ code: 'SPEC_STOPPING', path, message, expected: `max_epochs of at least ${eta}` });
+  }
+  return { rule: 'hyperband', eta };
 }
 
 /** Two rules of one name may be meant (two thresholds); two that are the same are not. */
@@ -147,5 +169,14 @@ function readAsha(
       'fewer brackets',
     );
   }
-  return { rule: 'asha', firstRung, eta, window, compareWithin: [...new Set(compareWithin)], brackets };
+  const mode = written.mode === 'promote' ? { mode: written.mode } : {};
+  return {
+    rule: 'asha',
+    firstRung,
+    eta,
+    window,
+    compareWithin: [...new Set(compareWithin)],
+    brackets,
+    ...mode,
+  };
 }

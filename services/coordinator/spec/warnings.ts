@@ -55,6 +55,7 @@ function firstLook(rule: StoppingSpec, at: Path): Look | null {
     case 'median':
       return { epochs: rule.grace + 1, what: 'the median rule', path: [...at, 'grace'] };
     case 'patience':
+    case 'hyperband':
     case 'composite':
     case 'none':
       return null;

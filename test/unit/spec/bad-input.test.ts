@@ -91,7 +91,7 @@ describe('lines that cannot follow a sound head', () => {
     ],
     ['search: { method: sobol, trials: 0 }', ['SPEC_VALUE', 5, 34, 'at least 1']],
     ['search: { method: tpe, trials: 60, gamma: 1 }', ['SPEC_VALUE', 5, 43, 'less than 1']],
-    ['search: { method: tpe, trials: 20001 }', ['SPEC_VALUE', 5, 32, 'at most 20000']],
+    ['search: { method: tpe, trials: 10001 }', ['SPEC_VALUE', 5, 32, 'at most 10000']],
     [
       'search: { method: tpe, trials: 60, strtup: 3 }',
       ['SPEC_UNKNOWN_KEY', 5, 36, '`search` has no key', 'startup'],
@@ -131,15 +131,23 @@ describe('lines that cannot follow a sound head', () => {
       ['SPEC_VALUE', 7, 35, 'breaks the constraint `l2 < 1`'],
     ],
     ['search: { method: grid, trials: 60 }', ['SPEC_UNKNOWN_KEY', 5, 25, 'no key `trials`']],
-    ['stopping: hyperband', ['SPEC_VALUE', 5, 11, 'not available in this version']],
+    ['stopping: energy', ['SPEC_VALUE', 5, 11, 'not available in this version']],
+    ['stopping: { rule: hyperband, eta: 10 }', ['SPEC_STOPPING', 5, 11, 'no round to stop at']],
+    [
+      'stopping: { rule: composite, rules: [{ rule: asha, first_rung: 1, mode: promote }] }',
+      ['SPEC_STOPPING', 5, 73, 'promotion pauses trials'],
+    ],
     [
       'stopping: { rule: energy }',
-      ['SPEC_VALUE', 5, 19, 'asha, median, patience, threshold, composite or none'],
+      ['SPEC_VALUE', 5, 19, 'asha, median, patience, threshold, hyperband, composite or none'],
     ],
     ['stopping: { rule: median, grace: 10 }', ['SPEC_STOPPING', 5, 34, 'behind max_epochs 9']],
     ['stopping: { rule: median, min_trials: 0 }', ['SPEC_VALUE', 5, 39, 'at least 1']],
     ['stopping: { rule: composite, rules: [] }', ['SPEC_VALUE', 5, 37, 'the list is empty']],
-    ['stopping: composite', ['SPEC_VALUE', 5, 11, 'one of asha, patience, threshold, median, none']],
+    [
+      'stopping: composite',
+      ['SPEC_VALUE', 5, 11, 'one of asha, patience, threshold, median, hyperband, none'],
+    ],
     [
       'stopping: { rule: composite, rules: [{ rule: median }, { rule: threshold, bound: 1, from_epoch: 10 }] }',
       ['SPEC_STOPPING', 5, 97, 'behind max_epochs 9'],
@@ -154,7 +162,7 @@ describe('lines that cannot follow a sound head', () => {
     ],
     ['trial_limits: { max_seconds: 0 }', ['SPEC_VALUE', 5, 30, 'more than 0']],
     ['trial_limits: { max_hours: 1 }', ['SPEC_UNKNOWN_KEY', 5, 17, 'max_seconds, max_energy_wh']],
-    ['stopping: { rule: asha, mode: promote }', ['SPEC_VALUE', 5, 31, '`stop`']],
+    ['stopping: { rule: asha, mode: promotion }', ['SPEC_VALUE', 5, 31, 'one of stop, promote', 'promote']],
     ['stopping: { first_rung: 3 }', ['SPEC_MISSING_KEY', 5, 11, '`rule` is missing']],
     ['stopping: 3', ['SPEC_TYPE', 5, 11, 'a word or a map']],
     [

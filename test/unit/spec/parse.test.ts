@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { WattsweepError } from '../../../proto/errors.js';
+import { recipes } from '../../../proto/recipes.js';
 import { parseSweepFile, SweepFileError } from '../../../services/coordinator/spec/index.js';
 import type { SweepSpec } from '../../../services/coordinator/core/spec.js';
 
@@ -127,6 +128,12 @@ describe('a sweep file', () => {
       { rule: 'patience', patience: 0, minDelta: 0.1, startEpoch: 3 },
     ],
     ['{ rule: threshold, bound: 0.2, from_epoch: 9 }', { rule: 'threshold', bound: 0.2, fromEpoch: 9 }],
+    [
+      '{ rule: asha, mode: promote, first_rung: 2 }',
+      { rule: 'asha', firstRung: 2, eta: 3, window: 1, compareWithin: [], brackets: 1, mode: 'promote' },
+    ],
+    ['hyperband', { rule: 'hyperband', eta: 3 }],
+    ['{ rule: hyperband, eta: 4 }', { rule: 'hyperband', eta: 4 }],
     ['median', { rule: 'median', grace: 1, minTrials: 3 }],
     ['{ rule: median, grace: 0, min_trials: 5 }', { rule: 'median', grace: 0, minTrials: 5 }],
     [
@@ -262,6 +269,70 @@ describe('overrides', () => {
   });
 });
 
+describe('the search of a file', () => {
+  const swept = short(
+    'fixed: { depth: 20 }',
+    'sweep: { batch_size: [32, 64] }',
+    'cases:',
+    '  - { optimizer: sgd, lr_peak: { min: 0.01, max: 1, scale: log } }',
+    '  - { optimizer: adamw, lr_peak: "= 1e-3 * batch_size / 32", weight_decay: { min: 0.001, max: 0.1 } }',
+  );
+
+  it.each([
+    ['{ method: random, trials: 9 }', { method: 'random', trials: 9, caseWeights: [1, 1] }],
+    [
+      '{ method: sobol, trials: 9, case_weights: [1, 3] }',
+      { method: 'sobol', trials: 9, caseWeights: [1, 3], scramble: 'owen' },
+    ],
+    [
+      '{ method: tpe, trials: 60, warm_start: study-1 }',
+      {
+        method: 'tpe',
+        trials: 60,
+        caseWeights: [1, 1],
+        startup: 10,
+        candidates: 24,
+        gamma: 0.1,
+        warmStart: { sweepId: 'study-1', results: [] },
+      },
+    ],
+  ])('%s gets its defaults', (search, wanted) => {
+    const { search: found, sweep, cases } = parse(swept, `search=${search}`);
+    expect(found).toEqual(wanted);
+    expect(cases[0]?.[1]?.domain).toMatchObject({ kind: 'range', count: null });
+    expect(sweep).toHaveLength(1);
+  });
+
+  it('completes written points from their case, and may change what is fixed', () => {
+    const points =
+      '[{ batch_size: 64, weight_decay: 0.5 }, { batch_size: 64, lr_peak: 2, optimizer: sgd, depth: 11 }]';
+    const { search } = parse(swept, `search={ method: random, trials: 9, enqueue: ${points} }`);
+    expect(search.enqueue).toEqual([
+      { batch_size: 64, depth: 20, lr_peak: 0.002, optimizer: 'adamw', weight_decay: 0.5 },
+      { batch_size: 64, depth: 11, lr_peak: 2, optimizer: 'sgd' },
+    ]);
+  });
+
+  it('keeps constraints as they are written', () => {
+    expect(parse(short('constraints: ["batch_size > 0"]', 'sweep: { batch_size: [1] }')).constraints).toEqual(
+      ['batch_size > 0'],
+    );
+  });
+
+  it('warns of trials that cannot be, of points that stand twice, and of a model that is never asked', () => {
+    const file = short('sweep: { batch_size: [32, 64] }');
+    expect(warnings(file, 'search={ method: random, trials: 9 }')).toEqual([
+      expect.stringContaining('there are only 2 points'),
+    ]);
+    expect(
+      warnings(file, 'search={ method: list, points: [{ batch_size: 32 }, { batch_size: 32 }] }'),
+    ).toEqual([expect.stringContaining('stands twice')]);
+    expect(warnings(swept, 'search={ method: tpe, trials: 9 }')).toEqual([
+      expect.stringContaining('the model is never asked'),
+    ]);
+  });
+});
+
 describe('the error', () => {
   it('names every fault, in the order of the file, with what was meant', () => {
     const error = errorOf(
@@ -294,11 +365,10 @@ describe('the error', () => {
   });
 
   it('shows the line with a caret under the fault', () => {
+    const known = Object.keys(recipes.get('resnet-cifar10')?.parameters ?? {}).join(', ');
     expect(errorOf(short('fixed:', '  btch_size: 3')).message).toBe(
       [
-        'a.yaml:6:3: the recipe resnet-cifar10 has no parameter `btch_size`; expected one of depth, batch_size, optimizer, ' +
-          'lr_peak, schedule, momentum, nesterov, beta_1, beta_2, epsilon, l2, weight_decay, shift, flip, bn_momentum, ' +
-          'train_images, validation_images, precision; did you mean `batch_size`?',
+        `a.yaml:6:3: the recipe resnet-cifar10 has no parameter \`btch_size\`; expected one of ${known}; did you mean \`batch_size\`?`,
         '  6 |   btch_size: 3',
         '    |   ^^^^^^^^^',
       ].join('\n'),

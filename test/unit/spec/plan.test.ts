@@ -107,6 +107,24 @@ describe('plan', () => {
     ).toBeLessThan(10);
   });
 
+  it('counts the trials of a search, and lists of tpe only the points that need no results', () => {
+    const range = 'sweep: { a: { min: 0, max: 1 } }';
+    const random = plan({ limit: 20 }, range, 'search: { method: random, trials: 60 }', 'repeats: 2');
+    expect(random).toMatchObject({ pointCount: 60, trials: 120 });
+    expect(random.points).toHaveLength(20);
+    const queue = 'enqueue: [{ a: 0.5 }]';
+    const tpe = plan({ limit: 20 }, range, `search: { method: tpe, trials: 60, startup: 4, ${queue} }`);
+    expect(tpe.pointCount).toBe(60);
+    expect(tpe.points).toHaveLength(4);
+    expect(tpe.points[0]?.params).toEqual({ a: 0.5 });
+  });
+
+  it('ranks every point apart when compare_within names a range', () => {
+    const lines = ['sweep: { a: { min: 0, max: 1 } }', 'search: { method: random, trials: 30 }'];
+    const stopping = 'stopping: { rule: asha, first_rung: 30, compare_within: [a] }';
+    expect(plan({}, ...lines, stopping).rungs[0]?.survivors).toBe(30);
+  });
+
   it('does not guess what depends on the curves', () => {
     const found = plan({}, points(3), 'stopping: { rule: patience, patience: 3 }');
     expect(found.expectedEpochs).toBeNull();

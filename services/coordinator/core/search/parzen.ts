@@ -22,11 +22,11 @@ const LOG_ROOT_TAU = 0.5 * Math.log(2 * Math.PI);
  */
 const SIGMA_OF_ONE = 0.07;
 
-interface Kernel {
-  /** Null for the prior. */
-  readonly place: Place | null;
-  /** By dimension: log of the normal's mass inside the interval; NaN where it has no normal. */
-  readonly logMass: Float64Array;
+/** One dimension of all kernels but the prior: where it has no normal, NaN. */
+interface Column {
+  readonly centres: Float64Array;
+  /** Log of the normal's mass inside the interval. */
+  readonly logMasses: Float64Array;
 }
 
 export interface Candidate {
@@ -41,61 +41,68 @@ export interface Parzen {
   logDensity(place: Place): number;
 }
 
-const centre = (place: Place, dimension: number): number | null => {
-  const cell = place.cells.get(dimension);
-  return cell === undefined ? null : (cell.low + cell.high) / 2;
-};
-
 /** @param places of the points, none of them necessarily different from others; may be empty */
 export function parzen(space: Space, places: readonly Place[]): Parzen {
   const count = places.length;
   const widest = Math.max(1, ...space.branches.map(({ dimensions }) => dimensions.length));
   const sigma = SIGMA_OF_ONE * Math.max(1, count) ** (-1 / (widest + 4));
-  const kernels = [...places, null].map((place): Kernel => {
-    const logMass = new Float64Array(space.dimensions.length).fill(NaN);
-    for (const [index, dimension] of space.dimensions.entries()) {
-      const mu = place === null ? null : centre(place, index);
-      if (mu !== null && dimension.ordered)
-        logMass[index] = Math.log(phi((1 - mu) / sigma) - phi(-mu / sigma));
-    }
-    return { place, logMass };
+  const columns = space.dimensions.map((_, index): Column => {
+    const centres = Float64Array.from(places, ({ cells }) => {
+      const cell = cells.get(index);
+      return cell === undefined ? NaN : (cell.low + cell.high) / 2;
+    });
+    return { centres, logMasses: centres.map((mu) => logMass(mu, sigma)) };
   });
   /** Weight of the prior in a choice among names, spread over them. */
-  const spread = 1 / kernels.length;
+  const spread = 1 / (count + 1);
 
-  /** Log density of a kernel in one dimension at a cell. */
-  const along = (kernel: Kernel, index: number, low: number, high: number): number => {
+  /** Adds to `logs` the log density of each kernel in one dimension at a cell. */
+  const addAlong = (logs: Float64Array, index: number, low: number, high: number): void => {
     const dimension = space.dimensions[index];
-    const mu = kernel.place === null ? null : centre(kernel.place, index);
-    if (dimension === undefined || mu === null) return low === high ? 0 : Math.log(high - low);
-    if (!dimension.ordered) {
-      const isSame = mu > low && mu < high;
-      return Math.log((spread + (isSame ? 1 : 0)) / (1 + spread * (dimension.size ?? 1)));
+    const column = columns[index];
+    if (dimension === undefined || column === undefined) return;
+    const { centres, logMasses } = column;
+    const unknown = low === high ? 0 : Math.log(high - low);
+    const peak = -Math.log(sigma) - LOG_ROOT_TAU;
+    const names = 1 + spread * (dimension.size ?? 1);
+    const same = Math.log((spread + 1) / names);
+    const another = Math.log(spread / names);
+    const masses = new Map<number, number>();
+    for (let kernel = 0; kernel < logs.length; kernel += 1) {
+      const mu = centres[kernel] ?? NaN;
+      let log = unknown;
+      if (Number.isNaN(mu)) log = unknown;
+      else if (!dimension.ordered) log = mu > low && mu < high ? same : another;
+      else if (low === high) log = peak - 0.5 * ((low - mu) / sigma) ** 2 - (logMasses[kernel] ?? 0);
+      else {
+        // Kernels of a finite dimension share few centres.
+        log = masses.get(mu) ?? logBetween(mu, sigma, low, high) - (logMasses[kernel] ?? 0);
+        masses.set(mu, log);
+      }
+      logs[kernel] = (logs[kernel] ?? 0) + log;
     }
-    const mass = kernel.logMass[index] ?? 0;
-    if (low === high) return -0.5 * ((low - mu) / sigma) ** 2 - Math.log(sigma) - LOG_ROOT_TAU - mass;
-    return Math.log(Math.max(1e-300, phi((high - mu) / sigma) - phi((low - mu) / sigma))) - mass;
   };
 
-  const branchWeight = (kernel: Kernel, branch: number): number => {
+  /** @param place null for the prior */
+  const branchWeight = (place: Place | null, branch: number): number => {
     const weight = space.branches[branch]?.weight ?? 0;
-    if (kernel.place === null) return weight;
+    if (place === null) return weight;
     const prior = spread * space.branches.length;
-    return (prior * weight + (kernel.place.branch === branch ? 1 : 0)) / (1 + prior);
+    return (prior * weight + (place.branch === branch ? 1 : 0)) / (1 + prior);
   };
 
   return {
     sample(next) {
-      const kernel = kernels[Math.floor(next() * kernels.length)] ?? kernels[0];
-      if (kernel === undefined) throw new Error('a mixture has at least the prior');
+      const kernel = Math.floor(next() * (count + 1));
+      const place = places[kernel] ?? null;
       let rest = next();
-      const found = space.branches.findIndex((_, index) => (rest -= branchWeight(kernel, index)) < 0);
+      const found = space.branches.findIndex((_, index) => (rest -= branchWeight(place, index)) < 0);
       const branch = found < 0 ? space.branches.length - 1 : found;
       const units = new Float64Array(space.dimensions.length);
       for (const index of space.branches[branch]?.dimensions ?? []) {
         const dimension = space.dimensions[index];
-        const mu = kernel.place === null ? null : centre(kernel.place, index);
-        if (mu === null) units[index] = next();
+        const mu = columns[index]?.centres[kernel] ?? NaN;
+        if (Number.isNaN(mu)) units[index] = next();
         else if (dimension?.ordered === false) {
           const stays = next() < 1 / (1 + spread * (dimension.size ?? 1));
           units[index] = stays ? mu : next();
@@ -104,16 +111,21 @@ export function parzen(space: Space, places: readonly Place[]): Parzen {
       return { branch, units };
     },
     logDensity({ branch, cells }) {
-      const logs = kernels.map((kernel) => {
-        let log = Math.log(branchWeight(kernel, branch));
-        for (const [index, { low, high }] of cells) log += along(kernel, index, low, high);
-        return log;
-      });
-      const top = Math.max(...logs);
-      return top + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - top), 0) / kernels.length);
+      const logs = Float64Array.from([...places, null], (place) => Math.log(branchWeight(place, branch)));
+      for (const [index, { low, high }] of cells) addAlong(logs, index, low, high);
+      const top = logs.reduce((largest, log) => Math.max(largest, log), -Infinity);
+      return top + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - top), 0) / logs.length);
     },
   };
 }
+
+/** Log of a normal's mass between two numbers. */
+const logBetween = (mu: number, sigma: number, low: number, high: number): number =>
+  Math.log(Math.max(1e-300, phi((high - mu) / sigma) - phi((low - mu) / sigma)));
+
+/** Log of its mass in [0, 1]; what lies beyond 8 standard deviations is less than a double's last bit. */
+const logMass = (mu: number, sigma: number): number =>
+  Math.min(mu, 1 - mu) > 8 * sigma ? 0 : logBetween(mu, sigma, 0, 1);
 
 /** A normal with its mean in [0, 1], drawn until it lies there (Box and Muller); at least a third of the draws do. */
 function truncatedNormal(mu: number, sigma: number, next: Stream): number {

@@ -35,6 +35,8 @@ export interface Space {
   readonly finite: SweepSpec | null;
   /** Texts of the enqueued points. */
   readonly enqueued: ReadonlySet<string>;
+  /** What {@link placeOf} found, by point: points of trials are asked for again with each proposal. */
+  readonly places: WeakMap<Parameters, { readonly place: Place | null }>;
 }
 
 const spaces = new WeakMap<SweepSpec, Space>();
@@ -77,6 +79,7 @@ function compile(spec: SweepSpec): Space {
     feasible: feasibility(spec),
     finite: finiteGrid(spec, branches),
     enqueued: new Set((spec.search.enqueue ?? []).map(canonicalJson)),
+    places: new WeakMap(),
   };
 }
 
@@ -132,6 +135,12 @@ export interface Place {
 
 /** The place of a point; null when no branch holds it. Expressions are not compared. */
 export function placeOf(space: Space, point: Parameters): Place | null {
+  let known = space.places.get(point);
+  if (known === undefined) space.places.set(point, (known = { place: findPlace(space, point) }));
+  return known.place;
+}
+
+function findPlace(space: Space, point: Parameters): Place | null {
   const isEqual = (name: string, value: ParameterValue): boolean => {
     const given = point[name];
     return given !== undefined && canonicalJson(given) === canonicalJson(value);

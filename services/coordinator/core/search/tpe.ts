@@ -25,6 +25,15 @@ const MAX_GOOD = 25;
 /** Rounds of candidates, of which none may run, before the model is given up for a position. */
 const MAX_ROUNDS = 20;
 
+const texts = new WeakMap<Parameters, string>();
+
+/** Canonical text of a trial's point, which is asked for again with each proposal. */
+function textOf(parameters: Parameters): string {
+  let text = texts.get(parameters);
+  if (text === undefined) texts.set(parameters, (text = canonicalJson(parameters)));
+  return text;
+}
+
 const isPresent = <T>(value: T | null): value is T => value !== null;
 
 export function tpePoint(
@@ -35,8 +44,11 @@ export function tpePoint(
 ): Parameters | null {
   const space = spaceOf(spec);
   const own = results();
-  const issued = new Set([...space.enqueued, ...own.map(({ parameters }) => canonicalJson(parameters))]);
-  const mayRun = (point: Parameters): boolean => space.feasible(point) && !issued.has(canonicalJson(point));
+  const issued = new Set(own.map(({ parameters }) => textOf(parameters)));
+  const mayRun = (point: Parameters): boolean => {
+    const text = canonicalJson(point);
+    return space.feasible(point) && !issued.has(text) && !space.enqueued.has(text);
+  };
   const earlier = warm(search).filter(({ parameters }) => placeOf(space, parameters) !== null);
   const sides = split([...earlier, ...own], search, spec.objective.goal === 'maximize' ? 1 : -1);
   const key = `wattsweep-tpe:${spec.seed}:${position}`;
