@@ -135,6 +135,7 @@ export function sweepState({
       decisions: [...(outline.decisions ?? [])],
       endedAt: isOpen ? null : BEGIN + 60_000,
       notBefore: 0,
+      waitsAtRung: null,
       reason: outline.reason ?? '',
       code: outline.code ?? '',
     };

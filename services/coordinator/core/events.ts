@@ -49,7 +49,7 @@ export interface EpochRecord {
   readonly at: UnixMs;
 }
 
-export type DecisionAction = 'continue' | 'stop' | 'succeed' | 'diverge';
+export type DecisionAction = 'continue' | 'stop' | 'pause' | 'promote' | 'succeed' | 'diverge';
 
 /** What a rule said of one report, and why. */
 export interface Decision {

@@ -61,6 +61,7 @@ export function observationOf(sweep: SweepState, trial: TrialRecord): Observatio
   if (newest === undefined) throw new BrokenLogError(`Trial ${trial.trialId} has no epoch.`);
   return {
     trialId: trial.trialId,
+    index: trial.index,
     parameters: trial.parameters,
     repeat: trial.repeat,
     epoch: newest.epoch,
@@ -142,9 +143,14 @@ export function fold(state: State, event: LedgerEvent): void {
     case 'trial_ended':
       endTrial(sweepOf(state, event.sweepId), trialOf(state, event), event);
       return;
-    case 'decision_made':
-      trialOf(state, event).decisions.push(event.decision);
+    case 'decision_made': {
+      const trial = trialOf(state, event);
+      const { action, rung } = event.decision;
+      trial.decisions.push(event.decision);
+      if (action === 'pause') trial.waitsAtRung = rung;
+      else if (action === 'promote') trial.waitsAtRung = null;
       return;
+    }
     case 'attempt_assigned':
       assignAttempt(state, event);
       return;
@@ -195,7 +201,7 @@ type EventOf<T extends LedgerEvent['type']> = Extract<LedgerEvent, { type: T }>;
 function resumeSweep(sweep: SweepState): void {
   sweep.status = 'running';
   for (const trial of sweep.trials.values()) {
-    if (trial.state !== 'paused') continue;
+    if (trial.state !== 'paused' || trial.waitsAtRung !== null) continue;
     trial.state = 'queued';
     sweep.queue.add(trial.trialId);
   }
@@ -216,6 +222,7 @@ function createTrial(sweep: SweepState, event: EventOf<'trial_created'>): void {
     decisions: [],
     endedAt: null,
     notBefore: 0,
+    waitsAtRung: null,
     reason: '',
     code: '',
   });

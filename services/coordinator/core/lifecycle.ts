@@ -68,6 +68,11 @@ export function stopSweep(
   for (const trial of [...sweep.trials.values()]) endTrial(step, sweep, trial, state, reason);
 }
 
+/** Position of the first run to propose next; null when every point has had one. */
+export function nextFirstRun({ points, exhaustedAt, nextIndex }: SweepState): number | null {
+  return nextIndex < Math.min(points, exhaustedAt ?? points) ? nextIndex : null;
+}
+
 /** Position of the trial to propose next, an earned repeat's after all others; null when there is none. */
 export function nextPosition(sweep: SweepState): number | null {
   const { spec, points, exhaustedAt, nextIndex } = sweep;
@@ -149,10 +154,11 @@ export function afterAttemptEnd(
   }
 }
 
-/** Parks the trial; when the sweep was resumed before its attempt had ended, the trial waits for a slot instead. */
+/** Parks the trial; when the sweep was resumed before its attempt had ended, a trial not at a rung waits for a slot. */
 function pauseTrial(step: Step, sweep: SweepState, trial: TrialRecord): void {
   const ref = { sweepId: sweep.sweepId, trialId: trial.trialId };
-  if (sweep.status === 'paused') step.emit({ type: 'trial_paused', ...ref, at: step.at });
+  if (sweep.status === 'paused' || trial.waitsAtRung !== null)
+    step.emit({ type: 'trial_paused', ...ref, at: step.at });
   else step.emit({ type: 'trial_requeued', ...ref, reason: 'resumed', notBefore: step.at, at: step.at });
 }
 

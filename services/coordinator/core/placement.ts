@@ -5,6 +5,7 @@
 import type { SlotRecord } from './events.js';
 import type { Action } from './inputs.js';
 import { endSweepWhenDone, nextPosition } from './lifecycle.js';
+import { endHopeless, promote } from './promotion.js';
 import { searchResults } from './results.js';
 import { pointAt, pointHash, repeatSeed, searchLearns } from './search/index.js';
 import type { Parameters, ResourcesSpec } from './spec.js';
@@ -54,7 +55,7 @@ function nextTrial(
     .filter((sweep) => sweep.active.size < (sweep.spec.maxParallel ?? Infinity))
     .sort((a, b) => a.active.size - b.active.size);
   for (const sweep of candidates) {
-    const trial = waitingTrial(sweep, step.at) ?? createTrial(step, sweep);
+    const trial = waitingTrial(sweep, step.at) ?? promote(step, sweep) ?? createTrial(step, sweep);
     if (trial !== null) return { sweep, trial };
   }
   return null;
@@ -141,8 +142,13 @@ export function startAction(sweep: SweepState, trial: TrialRecord): Action {
   };
 }
 
-/** After any input: fill free slots, then end what is done (a sweep may have run out of proposals). */
+/**
+ * After any input: fill free slots, then end what is done (a sweep may have run out of proposals). Trials that wait in
+ * vain end, too; where one did, the next rung may be complete, and others take the slots.
+ */
 export function settle(step: Step): void {
-  placeTrials(step);
-  for (const sweep of step.state.sweeps.values()) if (sweep.endedAt === null) endSweepWhenDone(step, sweep);
+  const { sweeps } = step.state;
+  do placeTrials(step);
+  while ([...sweeps.values()].filter((sweep) => endHopeless(step, sweep)).length > 0);
+  for (const sweep of sweeps.values()) if (sweep.endedAt === null) endSweepWhenDone(step, sweep);
 }

@@ -5,6 +5,7 @@
 import type { Decision, LedgerEvent } from './events.js';
 import { fold, sweepOf, trialOf } from './fold.js';
 import { judgeNewest, type Verdict } from './judge.js';
+import { nextPromotion } from './promotion.js';
 import { initialState } from './state.js';
 
 export interface Difference {
@@ -81,7 +82,10 @@ export class Replay {
 
   #compareDecision(trialId: string, recorded: Decision): void {
     const expected = this.#expected;
-    const recomputed = expected?.trialId === trialId ? expected.decisions.shift() : undefined;
+    const recomputed =
+      expected?.trialId === trialId
+        ? (expected.decisions.shift() ?? this.#promotionOf(trialId))
+        : this.#promotionOf(trialId);
     if (recomputed === undefined) {
       this.#differ(trialId, recorded.epoch, 'the ledger has a decision that the rules do not make', recorded);
       return;
@@ -95,6 +99,12 @@ export class Replay {
           : `${fact}: recorded ${String(recorded[fact])}, recomputed ${String(recomputed[fact])}`;
     if (words === null) this.decisions++;
     else this.#differ(trialId, recorded.epoch, words, recorded, recomputed);
+  }
+
+  /** The promotion that the rules make now, if it is this trial's. */
+  #promotionOf(trialId: string): Decision | undefined {
+    const promotion = nextPromotion(sweepOf(this.#state, this.sweepId));
+    return promotion?.trialId === trialId ? promotion.decision : undefined;
   }
 
   /** The log goes on: nothing that was expected may be missing. */

@@ -6,7 +6,14 @@ import type { Energy, EpochRecord } from './events.js';
 import { hasEnded } from './fold.js';
 import type { Input, ReportInput } from './inputs.js';
 import { judgeNewest } from './judge.js';
-import { afterAttemptEnd, complete, endSweepWhenDone, endTrial, stopSweep } from './lifecycle.js';
+import {
+  afterAttemptEnd,
+  complete,
+  endSweepWhenDone,
+  endTrial,
+  requestStop,
+  stopSweep,
+} from './lifecycle.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
 
@@ -83,7 +90,12 @@ function judge(step: Step, sweep: SweepState, trial: TrialRecord): void {
   const ref = { sweepId: sweep.sweepId, trialId: trial.trialId };
   const { decisions, end } = judgeNewest(sweep, trial);
   for (const decision of decisions) step.emit({ type: 'decision_made', ...ref, decision, at: step.at });
-  if (end !== null) endTrial(step, sweep, trial, end.state, end.reason, end.code);
+  if (end !== null) {
+    endTrial(step, sweep, trial, end.state, end.reason, end.code);
+    return;
+  }
+  const pause = decisions.find(({ action }) => action === 'pause');
+  if (pause !== undefined) requestStop(step, sweep, trial, 'pause', `${pause.rule}: ${pause.reason}`);
 }
 
 function onEnded(

@@ -6,8 +6,9 @@
 import type { Decision, Energy, EpochRecord } from './events.js';
 import { fold, hasEnded, sweepOf, trialOf } from './fold.js';
 import { judgeNewest } from './judge.js';
+import { hopelessIn, nextPromotion } from './promotion.js';
 import type { StoppingSpec, SweepSpec } from './spec.js';
-import { initialState, type TrialRecord } from './state.js';
+import { initialState, type SweepState, type TrialRecord } from './state.js';
 import { signOf } from './stopping/rule.js';
 
 /** A report of a curve. */
@@ -26,7 +27,7 @@ export interface CurveReport {
 export interface SimulatedDecision extends Omit<Decision, 'action' | 'rule'> {
   readonly trial: string;
   readonly rule: string | null;
-  readonly action: 'continue' | 'stop';
+  readonly action: 'continue' | 'stop' | 'pause' | 'promote';
 }
 
 /** Sums over reports; null when none of them has a reading. */
@@ -41,7 +42,7 @@ export interface Simulation {
   readonly trials: number;
   /** `compareWithin` is set, but curves have no parameters to tell trials apart. */
   readonly ranksTogether: boolean;
-  /** Trials that a rule, or a value that is not finite, ended before the end of their curve. */
+  /** Trials that did not come to the end of their curve. */
   readonly ended: number;
   readonly spent: Cost;
   readonly saved: Cost;
@@ -57,70 +58,124 @@ export interface Simulation {
 
 const SWEEP_ID = 'simulation';
 const TRAINER_ID = 'curves';
+const UNREAD: Energy = { joules: null, meanWatts: null, method: '', absentReason: 'not in the curves' };
 
 export function simulate(spec: SweepSpec, reports: readonly CurveReport[]): Simulation {
-  const state = initialState();
-  const at = 0;
-  fold(state, { type: 'sweep_submitted', sweepId: SWEEP_ID, spec, source: '', requestId: '', points: 0, at });
-  const sweep = sweepOf(state, SWEEP_ID);
-  const begin = (trialId: string): TrialRecord => {
-    const ref = { sweepId: SWEEP_ID, trialId };
-    const point = {
-      index: sweep.trials.size,
-      parameters: {},
-      pointHash: trialId,
-      repeat: 1,
-      seed: spec.seed,
-    };
-    fold(state, { type: 'trial_created', ...ref, ...point, at });
-    const place = { attempt: 1, trainerId: TRAINER_ID, slotId: trialId, resumeFrom: '' };
-    fold(state, { type: 'attempt_assigned', ...ref, ...place, at });
-    return trialOf(state, ref);
+  const world = new CurveWorld(spec, new Set(reports.map(({ trial }) => trial)).size);
+  for (const report of reports) if (report.epoch <= spec.maxEpochs) world.take(report);
+  const run = new Set(world.run);
+  const spared = reports.filter(
+    (report) => report.epoch <= spec.maxEpochs && !run.has(report) && !world.duplicates.has(report),
+  );
+  return {
+    decisions: world.decisions,
+    trials: new Set(reports.map(({ trial }) => trial)).size,
+    ranksTogether: ranksWithin(spec.stopping),
+    ended: new Set(spared.map(({ trial }) => trial)).size,
+    spent: costOf(world.run),
+    saved: costOf(spared),
+    best: bestOf(spec, reports, run),
   };
-  const take = (report: CurveReport, trial: TrialRecord): SimulatedDecision[] => {
-    const ref = { sweepId: SWEEP_ID, trialId: trial.trialId };
-    const record = recordOf(report, spec.objective.metric);
-    fold(state, { type: 'epoch_accepted', ...ref, attempt: 1, record, at });
-    const { decisions: made, end } = judgeNewest(sweep, trial);
-    for (const decision of made) fold(state, { type: 'decision_made', ...ref, decision, at });
-    if (end !== null) fold(state, { type: 'trial_ended', ...ref, ...end, at });
-    if (made.length === 0) return [silent(report, 'no rule looks at this epoch')];
-    return made.map((decision) => ({
-      ...decision,
-      trial: trial.trialId,
-      value: decision.action === 'diverge' ? report.value : decision.value,
-      action: decision.action === 'continue' ? 'continue' : 'stop',
-    }));
-  };
+}
 
-  const decisions: SimulatedDecision[] = [];
-  const run: CurveReport[] = [];
-  const spared: CurveReport[] = [];
-  for (const report of reports) {
-    const trial = sweep.trials.get(report.trial) ?? begin(report.trial);
-    if (report.epoch > spec.maxEpochs) continue;
-    if (hasEnded(trial)) {
-      spared.push(report);
-      continue;
+/** A sweep whose trials report what curves say. Slots are never short: whoever may be promoted is, at once. */
+class CurveWorld {
+  readonly decisions: SimulatedDecision[] = [];
+  readonly run: CurveReport[] = [];
+  readonly duplicates = new Set<CurveReport>();
+  readonly #state = initialState();
+  readonly #sweep: SweepState;
+  /** Reports that come once the trial is promoted. */
+  readonly #held = new Map<string, CurveReport[]>();
+
+  constructor(
+    private readonly spec: SweepSpec,
+    points: number,
+  ) {
+    const facts = { sweepId: SWEEP_ID, spec, source: '', requestId: '', points, at: 0 };
+    fold(this.#state, { type: 'sweep_submitted', ...facts });
+    this.#sweep = sweepOf(this.#state, SWEEP_ID);
+  }
+
+  take(report: CurveReport): void {
+    const trial = this.#sweep.trials.get(report.trial) ?? this.#begin(report.trial);
+    if (hasEnded(trial)) return;
+    if (trial.state === 'paused') {
+      this.#held.set(report.trial, [...(this.#held.get(report.trial) ?? []), report]);
+      return;
     }
     const last = trial.epochs.at(-1)?.epoch ?? 0;
     if (report.epoch <= last) {
-      decisions.push(silent(report, `a duplicate: epoch ${last} was accepted before, and nothing changes`));
-      continue;
+      this.duplicates.add(report);
+      this.decisions.push(
+        silent(report, `a duplicate: epoch ${last} was accepted before, and nothing changes`),
+      );
+      return;
     }
-    run.push(report);
-    decisions.push(...take(report, trial));
+    this.run.push(report);
+    this.#judge(report, trial);
+    this.#promote();
   }
-  const ended = new Set(spared.map(({ trial }) => trial)).size;
-  return {
-    decisions,
-    trials: sweep.trials.size,
-    ranksTogether: ranksWithin(spec.stopping),
-    ended,
-    spent: costOf(run),
-    saved: costOf(spared),
-    best: bestOf(spec, reports, new Set(run)),
-  };
+
+  #begin(trialId: string): TrialRecord {
+    const index = this.#sweep.trials.size;
+    const ref = { sweepId: SWEEP_ID, trialId };
+    const point = { index, parameters: {}, pointHash: trialId, repeat: 1, seed: this.spec.seed };
+    fold(this.#state, { type: 'trial_created', ...ref, ...point, at: 0 });
+    this.#assign(trialId);
+    return trialOf(this.#state, ref);
+  }
+
+  #assign(trialId: string): void {
+    const ref = { sweepId: SWEEP_ID, trialId };
+    const attempt = trialOf(this.#state, ref).attempts.length + 1;
+    const place = { trainerId: TRAINER_ID, slotId: trialId, resumeFrom: '' };
+    fold(this.#state, { type: 'attempt_assigned', ...ref, attempt, ...place, at: 0 });
+  }
+
+  #judge(report: CurveReport, trial: TrialRecord): void {
+    const ref = { sweepId: SWEEP_ID, trialId: trial.trialId };
+    const attempt = trial.attempts.length;
+    const record = recordOf(report, this.spec.objective.metric);
+    fold(this.#state, { type: 'epoch_accepted', ...ref, attempt, record, at: 0 });
+    const { decisions, end } = judgeNewest(this.#sweep, trial);
+    for (const decision of decisions) fold(this.#state, { type: 'decision_made', ...ref, decision, at: 0 });
+    if (end !== null) fold(this.#state, { type: 'trial_ended', ...ref, ...end, at: 0 });
+    else if (decisions.some(({ action }) => action === 'pause')) {
+      const facts = { class: 'stopped' as const, code: '', message: '', seconds: null, energy: UNREAD };
+      fold(this.#state, { type: 'attempt_ended', ...ref, attempt, ...facts, slotRetryAt: null, at: 0 });
+      fold(this.#state, { type: 'trial_paused', ...ref, at: 0 });
+    }
+    if (decisions.length === 0) this.decisions.push(silent(report, 'no rule looks at this epoch'));
+    for (const decision of decisions) this.#show(decision, trial.trialId, report.value);
+  }
+
+  #show(decision: Decision, trial: string, reported: number): void {
+    const { action } = decision;
+    const isEnd = action === 'diverge' || action === 'succeed';
+    const value = action === 'diverge' ? reported : decision.value;
+    this.decisions.push({ ...decision, trial, value, action: isEnd ? 'stop' : action });
+  }
+
+  #promote(): void {
+    for (;;) {
+      for (const { trialId, reason } of hopelessIn(this.#sweep)) {
+        const end = { state: 'stopped' as const, reason, code: '' };
+        fold(this.#state, { type: 'trial_ended', sweepId: SWEEP_ID, trialId, ...end, at: 0 });
+      }
+      const promotion = nextPromotion(this.#sweep);
+      if (promotion === null) return;
+      const { trialId, decision } = promotion;
+      const ref = { sweepId: SWEEP_ID, trialId };
+      fold(this.#state, { type: 'decision_made', ...ref, decision, at: 0 });
+      fold(this.#state, { type: 'trial_requeued', ...ref, reason: decision.reason, notBefore: 0, at: 0 });
+      this.#assign(trialId);
+      this.#show(decision, trialId, NaN);
+      const held = this.#held.get(trialId) ?? [];
+      this.#held.delete(trialId);
+      for (const report of held) this.take(report);
+    }
+  }
 }
 
 function ranksWithin(rule: StoppingSpec): boolean {
@@ -142,7 +197,6 @@ const silent = ({ trial, epoch, value }: CurveReport, reason: string): Simulated
 });
 
 function recordOf({ epoch, value, seconds, joules }: CurveReport, metric: string): EpochRecord {
-  const unread: Energy = { joules: null, meanWatts: null, method: '', absentReason: 'not in the curves' };
   return {
     epoch,
     step: epoch,
@@ -151,8 +205,8 @@ function recordOf({ epoch, value, seconds, joules }: CurveReport, metric: string
     evaluationSeconds: null,
     dataWaitSeconds: null,
     samplesPerSecond: null,
-    train: joules === null ? unread : { joules, meanWatts: null, method: 'curves', absentReason: '' },
-    evaluation: unread,
+    train: joules === null ? UNREAD : { joules, meanWatts: null, method: 'curves', absentReason: '' },
+    evaluation: UNREAD,
     gpuUtilization: null,
     at: 0,
   };

@@ -53,6 +53,14 @@ export interface AshaSpec {
   readonly compareWithin: readonly string[];
   /** Number of brackets s = 0..brackets-1. @default 1 */
   readonly brackets: number;
+  /** `promote`: trials pause at rungs, and the best go on. Absent: losing trials are stopped. */
+  readonly mode?: 'promote';
+}
+
+export interface HyperbandSpec {
+  readonly rule: 'hyperband';
+  /** Reduction factor, >= 2. @default 3 */
+  readonly eta: number;
 }
 
 export interface PatienceSpec {
@@ -91,7 +99,7 @@ export interface NoRuleSpec {
   readonly rule: 'none';
 }
 
-export type StoppingSpec = SingleRuleSpec | CompositeSpec | NoRuleSpec;
+export type StoppingSpec = SingleRuleSpec | HyperbandSpec | CompositeSpec | NoRuleSpec;
 
 export interface TrialLimitsSpec {
   /** Seconds of a trial's training and evaluation, all attempts together; null for no limit. */

@@ -64,6 +64,8 @@ export interface TrialRecord {
   endedAt: UnixMs | null;
   /** While it waits: no attempt before this moment. */
   notBefore: UnixMs;
+  /** Epochs of the rung at which the stopping rule lets it wait for its promotion; null when it does not. */
+  waitsAtRung: number | null;
   reason: string;
   code: string;
 }

@@ -98,6 +98,27 @@ late,2,nan,20,200
     ]);
   });
 
+  it('pauses and promotes, and gives a promoted trial the rest of its curve', () => {
+    const curve = 'trial,epoch,value\na,1,0.5\na,2,0.6\nb,1,0.4\na,3,0.7\nc,1,0.9\nd,1,0.3\nc,2,0.5';
+    const simulation = simulated({ ...asha(2), mode: 'promote' } as StoppingSpec, curve, 3);
+    expect(simulation.decisions.map(({ trial, epoch, action }) => `${trial}${epoch} ${action}`)).toEqual([
+      'a1 pause',
+      'b1 pause',
+      'a1 promote',
+      'a2 pause',
+      'c1 pause',
+      'c1 promote',
+      'd1 pause',
+      'c2 pause',
+      'a2 promote',
+      'a3 continue',
+    ]);
+    expect(simulationJson(simulation)).toMatchObject({
+      epochs: { run: 7, saved: 0 },
+      best: { trial: 'c', survived: true },
+    });
+  });
+
   it('acts by energy as a sweep would', () => {
     const spec = sweepSpec({ maxEpochs: 9, trialLimits: { maxSeconds: null, maxEnergyWh: 0.5 } });
     const { decisions } = simulate(

@@ -6,10 +6,19 @@ import {
   initialState,
   Replay,
   type LedgerEvent,
+  type StoppingSpec,
 } from '../../../services/coordinator/core/index.js';
 import { epochRecord, freeze, joules, sweepSpec, trainer, World } from '../../support/core.js';
 
 const asha = { rule: 'asha' as const, firstRung: 1, eta: 2, window: 1, compareWithin: [], brackets: 1 };
+
+/** Rules that stop, and rules that pause and promote. */
+const rules = fc.constantFrom<StoppingSpec>(
+  asha,
+  { ...asha, mode: 'promote' },
+  { rule: 'hyperband', eta: 2 },
+  { rule: 'composite', rules: [asha, { rule: 'median', grace: 1, minTrials: 1 }] },
+);
 
 /** What may happen next, as a choice that any state gives a meaning to. */
 const happening = fc.oneof(
@@ -170,8 +179,8 @@ function worldOf(steps: readonly Happening[], over: Parameters<typeof sweepSpec>
 describe('the core, whatever happens', () => {
   it('folding the log gives the state, byte for byte, at every prefix', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 60 }), (steps) => {
-        const world = worldOf(steps);
+      fc.property(fc.array(happening, { maxLength: 60 }), rules, (steps, stopping) => {
+        const world = worldOf(steps, { stopping });
         const folded = initialState();
         for (const event of JSON.parse(JSON.stringify(world.log, encode), decode) as LedgerEvent[])
           fold(folded, event);
@@ -183,8 +192,8 @@ describe('the core, whatever happens', () => {
 
   it('ends each trial at most once, issues no point twice, and lets one attempt of a trial live at a time', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 80 }), (steps) => {
-        const world = worldOf(steps);
+      fc.property(fc.array(happening, { maxLength: 80 }), rules, (steps, stopping) => {
+        const world = worldOf(steps, { stopping });
         const ends = world.log.filter((event) => event.type === 'trial_ended').map((event) => event.trialId);
         expect(new Set(ends).size).toBe(ends.length);
         const sweep = world.state.sweeps.get('s')!;
@@ -204,8 +213,8 @@ describe('the core, whatever happens', () => {
 
   it('leaks no slot: every held slot belongs to a live attempt, and every live attempt on a trainer holds its slot', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 80 }), (steps) => {
-        const world = worldOf(steps);
+      fc.property(fc.array(happening, { maxLength: 80 }), rules, (steps, stopping) => {
+        const world = worldOf(steps, { stopping });
         const held = [...world.state.trainers.values()].flatMap((t) =>
           [...t.holders.values()].map((h) => `${h.trialId}#${h.attempt}`),
         );
@@ -218,16 +227,17 @@ describe('the core, whatever happens', () => {
 
   it('comes to an end when everything goes on', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 40 }), (steps) => {
-        const world = worldOf(steps);
+      fc.property(fc.array(happening, { maxLength: 40 }), rules, (steps, stopping) => {
+        const world = worldOf(steps, { stopping });
         world.feed({ type: 'control', sweepId: 's', control: 'resume', at: world.now });
         world.join(trainer('a', 2), trainer('b', 2));
         for (let i = 0; i < 400 && world.state.sweeps.get('s')!.endedAt === null; i++) {
           for (const start of world.running()) {
             const last = world.trial(start.trialId).epochs.at(-1)?.epoch ?? 0;
             world.epoch(start, epochRecord(last + 1, 0.5));
-            const { state } = world.trial(start.trialId);
+            const { state, attempts } = world.trial(start.trialId);
             if (state !== 'running' && state !== 'starting') world.end(start, 'completed');
+            else if (attempts.at(-1)?.stopMode === 'pause') world.end(start, 'stopped');
           }
           world.feed({ type: 'tick', at: world.now + 70_000 });
         }
@@ -308,9 +318,9 @@ describe('the core, whatever happens', () => {
 
   it('is what a replay of its log says', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(happening, { maxLength: 60 }), rules, (steps, stopping) => {
         const replay = new Replay('s');
-        for (const event of worldOf(steps).log) replay.take(event);
+        for (const event of worldOf(steps, { stopping }).log) replay.take(event);
         expect(replay.finish()).toBeNull();
       }),
       { numRuns: 100 },

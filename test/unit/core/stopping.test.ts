@@ -19,6 +19,7 @@ const ashaSpec = (over: Partial<AshaSpec> = {}): AshaSpec => ({
 
 const observation = (over: Partial<Observation> & { value: number }): Observation => ({
   trialId: 't',
+  index: 0,
   parameters: {},
   repeat: 1,
   epoch: 1,

@@ -28,6 +28,7 @@ function tell(judge: ReturnType<typeof median>, reports: readonly Report[]): (re
   return reports.map(({ trialId, epoch, value, repeat = 1 }) => {
     const seen: Observation = {
       trialId,
+      index: 0,
       parameters: {},
       repeat,
       epoch,

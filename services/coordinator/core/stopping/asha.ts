@@ -1,14 +1,15 @@
 /**
- * ASHA in its stopping form: L. Li et al., "A System for Massively Parallel Hyperparameter Tuning",
+ * ASHA: L. Li et al., "A System for Massively Parallel Hyperparameter Tuning",
  * arXiv 1810.05934, section 3 (eta: reduction factor; r: `firstRung`; s: bracket).
  *
- * Rungs lie at `firstRung * eta^(k+s)` epochs below `maxEpochs`. Of the n values at a rung, the newcomer's included, a
+ * Stopping form: rungs lie at `firstRung * eta^(k+s)` epochs below `maxEpochs`. Of the n values at a rung, the newcomer's included, a
  * trial goes on iff fewer than max(1, floor(n / eta)) are strictly better; ties go on. A report that skips a rung
  * counts with its own value at every rung that it passed, lowest first.
  */
 import { createHash } from 'node:crypto';
 import type { Decision } from '../events.js';
 import type { AshaSpec, Goal } from '../spec.js';
+import { halving } from './halving.js';
 import { show, signOf, type Observation, type RuleState, type StoppingRule } from './rule.js';
 import { countBetter, insert } from './sorted.js';
 
@@ -43,6 +44,26 @@ export function ashaBracket(sweepId: string, trialId: string, spec: AshaSpec): n
 
 /** Values at each rung, best first, larger is better; keyed `BRACKET/GROUP/EPOCHS`. */
 type AshaState = Record<string, number[]>;
+
+/**
+ * The promotion form (section 3, algorithm 2): every trial pauses at its rung; from the top rung down, the best paused
+ * trial among the floor(n / eta) best of its rung goes on when a slot is free.
+ */
+export function ashaPromotion(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: string): StoppingRule {
+  return halving({
+    id: 'asha-promote@1',
+    eta: spec.eta,
+    window: spec.window,
+    sign: signOf(goal),
+    inRounds: false,
+    ladderOf({ trialId, parameters }) {
+      const bracket = ashaBracket(sweepId, trialId, spec);
+      const group = spec.compareWithin.map((name) => parameters[name] ?? null);
+      const key = `${bracket}/${JSON.stringify(group)}`;
+      return { key, rungs: ashaRungs(spec, maxEpochs, bracket), positions: null };
+    },
+  });
+}
 
 export function asha(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: string): StoppingRule {
   const sign = signOf(goal);

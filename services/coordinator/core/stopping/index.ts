@@ -1,13 +1,15 @@
 /** Stopping rules, one file each: told of accepted reports, they answer continue or stop with a reason. */
 import type { SingleRuleSpec, SweepSpec } from '../spec.js';
-import { asha } from './asha.js';
+import { asha, ashaPromotion } from './asha.js';
 import { composite } from './composite.js';
+import { hyperband } from './hyperband.js';
 import { median } from './median.js';
 import { patience } from './patience.js';
 import type { StoppingRule } from './rule.js';
 import { threshold } from './threshold.js';
 
 export { ashaRungs } from './asha.js';
+export type { Field, Promotion, Promotions } from './halving.js';
 export { judgeLimits, type Spending } from './limits.js';
 export { judgeTarget } from './target.js';
 export type { Observation, RuleState, StoppingRule } from './rule.js';
@@ -18,6 +20,7 @@ const none: StoppingRule = { id: 'none@1', init: () => ({}), absorb: () => undef
 export function stoppingRule(spec: SweepSpec, sweepId: string): StoppingRule {
   const { stopping } = spec;
   if (stopping.rule === 'none') return none;
+  if (stopping.rule === 'hyperband') return hyperband(stopping, spec.maxEpochs, spec.objective.goal);
   if (stopping.rule !== 'composite') return singleRule(stopping, spec, sweepId);
   return composite(stopping.rules.map((rule) => singleRule(rule, spec, sweepId)));
 }
@@ -29,7 +32,9 @@ function singleRule(
 ): StoppingRule {
   switch (rule.rule) {
     case 'asha':
-      return asha(rule, maxEpochs, objective.goal, sweepId);
+      return rule.mode === 'promote'
+        ? ashaPromotion(rule, maxEpochs, objective.goal, sweepId)
+        : asha(rule, maxEpochs, objective.goal, sweepId);
     case 'patience':
       return patience(rule, objective.goal);
     case 'threshold':

@@ -5,10 +5,13 @@
  */
 import type { Decision } from '../events.js';
 import type { Parameters } from '../spec.js';
+import type { Promotions } from './halving.js';
 
 /** What a rule sees of a report, finite values only. */
 export interface Observation {
   readonly trialId: string;
+  /** Position in the search's order. */
+  readonly index: number;
   readonly parameters: Parameters;
   /** 1-based. */
   readonly repeat: number;
@@ -34,6 +37,8 @@ export interface StoppingRule {
    * each stands in the log, and one `stop` among them is enough.
    */
   judge(state: RuleState, observation: Observation): readonly Decision[];
+  /** Only of rules that pause trials. */
+  readonly promotions?: Promotions;
 }
 
 /** Makes "larger is better" of both goals. */
