@@ -31,6 +31,9 @@ export function parseCount(text: string): number {
   return n;
 }
 
+/** `1,1000,2000` to its numbers. */
+export const parseSteps = (text: string): number[] => text.split(',').map((step) => parseCount(step.trim()));
+
 /** 0 stands for any free port. */
 export function parsePort(text: string): number {
   const port = Number(text);

@@ -21,6 +21,7 @@ export interface RecipeFlags extends JsonOption {
   readonly set: readonly string[];
   readonly schedule?: boolean;
   readonly maxEpochs: number;
+  readonly steps?: readonly number[];
 }
 
 export function listRecipes(json: boolean): void {
@@ -46,7 +47,7 @@ export function showRecipe(name: string, flags: RecipeFlags): void {
     showParameters(descriptor, given, flags.json ?? false);
     return;
   }
-  const summary = summarize(given, flags.maxEpochs);
+  const summary = summarize(given, flags.maxEpochs, flags.steps);
   if (flags.schedule) showSchedule(summary, flags.json ?? false);
   else showArchitecture(descriptor, given, summary, flags.json ?? false);
 }
@@ -147,14 +148,18 @@ function describe(layer: ParameterLayer): string {
   }
 }
 
-/** Where each stretch of constant rate begins. */
-function showSchedule({ schedule, stepsPerEpoch, totalSteps }: RecipeSummary, json: boolean): void {
+/** The rates where the schedule turns, or at the steps asked for. */
+function showSchedule({ schedule }: RecipeSummary, json: boolean): void {
   if (json) {
-    printJson({ stepsPerEpoch, totalSteps, schedule });
+    printJson(schedule);
     return;
   }
-  const titles = ['FROM EPOCH', 'FROM STEP', 'LEARNING RATE'];
-  const rows = schedule.map(({ epoch, step, lr }) => [epoch, step, formatParameter(lr)].map(String));
+  const titles = ['EPOCH', 'STEP', 'LEARNING RATE', 'WEIGHT DECAY', 'MOMENTUM'];
+  const rows = schedule.map(({ epoch, step, lr, weightDecay, momentum }) => [
+    String(epoch),
+    String(step),
+    ...[lr, weightDecay, momentum].map(formatParameter),
+  ]);
   print(
     table(
       titles.map((title) => ({ title, align: 'right' as const })),

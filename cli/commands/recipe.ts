@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { parseCount, withJson, withSet } from '../options.js';
+import { parseCount, parseSteps, withJson, withSet } from '../options.js';
 import type { RecipeFlags } from '../recipe-view.js';
 
 export function register(program: Command): void {
@@ -7,7 +7,12 @@ export function register(program: Command): void {
     .command('recipe')
     .description('look at a recipe before spending: parameters, layers, parameter counts, learning rates')
     .argument('[name]', 'recipe (default: list them)')
-    .option('--schedule', 'print the learning rates instead of the layers')
+    .option('--schedule', 'print learning rate, weight decay and momentum instead of the layers')
+    .option(
+      '--steps <list>',
+      'steps (from 1) for --schedule, such as 1,1000,2000; default: where it turns',
+      parseSteps,
+    )
     .option('--max-epochs <n>', 'epochs of the run, for --schedule', parseCount, 200);
   withJson(withSet(command)).action(async (name: string | undefined, flags: RecipeFlags) => {
     const { listRecipes, showRecipe } = await import('../recipe-view.js');

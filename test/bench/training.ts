@@ -3,7 +3,7 @@
  * training step of ResNet v2 (DEPTH/BATCH) by our engine, by Keras' `fit` and by tfjs-layers, on the same TensorFlow
  * library. Every round times all contenders in turn, so that what else the machine does meets all of them; a ratio is the
  * median over the rounds, its spread the lowest and highest round. `--only` keeps the contenders whose name has one of
- * the words. Keras for Python is installed into the cache folder when it is first wanted.
+ * the words; `WATTSWEEP_BENCH_JIT=0` leaves out Keras with XLA, whose compiling takes minutes. Keras for Python is installed into the cache folder when it is first wanted.
  */
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';

@@ -143,7 +143,7 @@ describe('recipe', () => {
     expect(JSON.parse(stdout)).toMatchObject({ trainable: 1_663_338, nonTrainable: 10_400, layers: 190 });
   });
 
-  it('tells the learning rate used, stretch by stretch', async () => {
+  it('tells the learning rate used, where it turns', async () => {
     const schedule = 'schedule={ kind: keras-cifar10 }';
     const { stdout } = await box.wattsweep([
       'recipe',
@@ -153,7 +153,7 @@ describe('recipe', () => {
       '--set',
       schedule,
     ]).exit;
-    const rows = (JSON.parse(stdout) as { schedule: { epoch: number; lr: number }[] }).schedule;
+    const rows = JSON.parse(stdout) as { epoch: number; lr: number }[];
     expect(rows.map(({ epoch }) => epoch)).toEqual([1, 82, 122, 162, 182]);
     [1e-3, 1e-4, 1e-5, 1e-6, 0.5e-6].forEach((lr, i) => expect(rows[i]?.lr).toBeCloseTo(lr, 12));
   });

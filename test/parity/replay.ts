@@ -53,7 +53,7 @@ export async function replay(engine: Engine, name: string, rates: readonly numbe
       const { crossEntropySum, correct } = model.train(
         images.subarray(begin * PIXELS, (begin + inputs.BATCH) * PIXELS),
         Int32Array.from(training.labels.subarray(begin, begin + inputs.BATCH)),
-        rate,
+        { lr: rate },
         step + 1,
       );
       const crossEntropy = crossEntropySum / inputs.BATCH;

@@ -17,6 +17,7 @@ import {
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/initializers.js';
 import { stepScalars } from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
 import {
+  scalarFeeds,
   trainSignature,
   variablesOf,
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
@@ -75,10 +76,7 @@ function initial(architecture: Architecture): Record<string, Float32Array> {
   return { parameters, m: zeros(), v: zeros(), movingMean: mean, movingVariance: variance };
 }
 
-const scalarsOf = (step: number): { rate: Float32Array; decay: Float32Array } => {
-  const [rate, decay] = stepScalars(optimizer, LEARNING_RATE, step);
-  return { rate: Float32Array.of(rate), decay: Float32Array.of(decay) };
-};
+const scalarsOf = (step: number) => scalarFeeds(stepScalars(optimizer, LEARNING_RATE, step));
 
 /** Our step as one TensorFlow graph. */
 const graph = (precision: Precision): Contender => ({
@@ -116,10 +114,11 @@ const eager: Contender = {
     let step = 0;
     return {
       block: timed(() => {
-        const { rate, decay } = scalarsOf(++step);
+        const { rate, decay, momentum } = scalarsOf(++step);
         let loss = NaN;
         const next = tf.tidy(() => {
-          const scalars = { rate: tf.scalar(rate[0] ?? 0), decay: tf.scalar(decay[0] ?? 0) };
+          const scalar = ([value = NaN]: Float32Array): Tensor => tf.scalar(value);
+          const scalars = { rate: scalar(rate), decay: scalar(decay), momentum: scalar(momentum) };
           const result = signature.step(state, { images, labels, ...scalars });
           loss = (result.fetches?.['crossEntropySum']?.dataSync()[0] ?? NaN) / batch;
           tf.dispose([...Object.values(result.fetches ?? {})]);

@@ -49,13 +49,16 @@ class KerasProcess {
   }
 }
 
+/** XLA takes minutes to compile a deep network on a CPU, and more on a busy one. */
+const withJit = process.env['WATTSWEEP_BENCH_JIT'] !== '0';
+
 /** @param policy Keras' name of the arithmetic, `float32` or `mixed_bfloat16`. */
 export const keras = (policy: string): Contender => ({
   name: `Keras fit ${policy}`,
   prepare: async (_engine, { depth, batch }) => {
     const child = new KerasProcess();
     const tried: { name: string; milliseconds: number }[] = [];
-    for (const variant of VARIANTS) {
+    for (const variant of VARIANTS.filter(({ jit }) => withJit || !jit)) {
       const name = describe(variant);
       await child.ask({ do: 'prepare', name, options: { depth, batch, policy, ...variant } });
       await child.ask({ do: 'block', name, steps: 1 });

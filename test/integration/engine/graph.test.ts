@@ -13,6 +13,7 @@ import { philox, uniform } from '../../../services/trainer/runner/recipes/resnet
 import type { OptimizerSettings } from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
 import {
   graphUpdate,
+  momentumOf,
   referenceState,
   referenceUpdate,
   slotsOf,
@@ -20,6 +21,7 @@ import {
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
 import {
   evaluateSignature,
+  scalarFeeds,
   trainSignature,
   variablesOf,
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
@@ -97,8 +99,7 @@ describe('a compiled step', () => {
     const program = compile(tf, { variables: variablesOf(architecture, settings), signatures });
     program.write(initial());
     let state = initial();
-    const [rate, decay] = stepScalars(adam, 1e-3, 1);
-    const scalars = { rate: Float32Array.of(rate), decay: Float32Array.of(decay) };
+    const scalars = scalarFeeds(stepScalars(adam, 1e-3, 1));
     for (const [name, batch] of [
       ['train', 4],
       ['rest', 3],
@@ -136,7 +137,7 @@ describe('a compiled step', () => {
     });
     program.write(state);
     const feeds = feedsOf(4);
-    program.run('train', { ...feeds, rate: Float32Array.of(0), decay: Float32Array.of(0) });
+    program.run('train', { ...feeds, ...scalarFeeds([0, 0, 0]) });
     const { movingMean, movingVariance } = program.read();
     const [mean, variance] = tf.tidy(() => {
       const kernel = tf.tensor4d(state['parameters']!.slice(0, 432), [3, 3, 3, 16]);
@@ -172,8 +173,7 @@ describe('a compiled step', () => {
       program.write({ parameters: values, movingMean: movingMean!, movingVariance: movingVariance! });
       const fetched = program.run('train', {
         ...feedsOf(8),
-        rate: Float32Array.of(1),
-        decay: Float32Array.of(0),
+        ...scalarFeeds([1, 0, 0]),
       });
       return { loss: fetched['crossEntropySum']![0]! / 8, after: program.read()['parameters']! };
     };
@@ -199,8 +199,7 @@ describe('a compiled step', () => {
       const program = compile(tf, { variables: variablesOf(architecture, own), signatures, precision });
       program.write(initial());
       const curve = Array.from({ length: 4 }, (_, index) => {
-        const [rate, decay] = stepScalars(adam, 1e-3, index + 1);
-        const scalars = { rate: Float32Array.of(rate), decay: Float32Array.of(decay) };
+        const scalars = scalarFeeds(stepScalars(adam, 1e-3, index + 1));
         return program.run('train', { ...feedsOf(8), ...scalars })['crossEntropySum']![0]! / 8;
       });
       program.dispose();
@@ -227,8 +226,8 @@ describe('the optimizers in the graph', () => {
       variables: Object.fromEntries(['weights', ...slots].map((name) => [name, { shape }])),
       signatures: {
         update: {
-          feeds: { gradient: { shape }, rate: { shape: [] }, decay: { shape: [] } },
-          step: (state, { gradient, rate, decay }) => {
+          feeds: { gradient: { shape }, rate: { shape: [] }, decay: { shape: [] }, momentum: { shape: [] } },
+          step: (state, { gradient, rate, decay, momentum }) => {
             const own = Object.fromEntries(slots.map((slot) => [slot, state[slot]!]));
             const next = graphUpdate(
               tf,
@@ -237,6 +236,7 @@ describe('the optimizers in the graph', () => {
               gradient!,
               rate!,
               decay!,
+              momentum!,
             );
             return { state: { weights: next.weights, ...next.slots } };
           },
@@ -251,9 +251,13 @@ describe('the optimizers in the graph', () => {
     });
     for (let step = 1; step <= 20; step++) {
       const gradient = wave(length, 0.7 * step);
-      const [rate, decay] = stepScalars(optimizer, 0.01, step);
-      program.run('update', { gradient, rate: Float32Array.of(rate), decay: Float32Array.of(decay) });
-      referenceUpdate(optimizer, reference, gradient, 0.01, step);
+      // As a 1cycle schedule and one of the weight decay would move them.
+      const moved =
+        step <= 10
+          ? undefined
+          : { weightDecay: optimizer.weightDecay / 2, momentum: momentumOf(optimizer) * (1 - step / 100) };
+      program.run('update', { gradient, ...scalarFeeds(stepScalars(optimizer, 0.01, step, moved)) });
+      referenceUpdate(optimizer, reference, gradient, 0.01, step, moved);
     }
     expect(distance(program.read()['weights']!, reference.weights)).toBeLessThan(2e-6);
     program.dispose();

@@ -32,8 +32,8 @@ it('summarizes a setting: layers, counts, steps and the rates where they change'
 it('tabulates the steps asked for', () => {
   const { schedule } = summarize({ lr_peak: 0.01, batch_size: 64 }, 2, [1, 782, 783]);
   expect(schedule).toEqual([
-    { step: 1, epoch: 1, lr: 0.01 },
-    { step: 782, epoch: 1, lr: 0.01 },
-    { step: 783, epoch: 2, lr: 0.01 },
+    { step: 1, epoch: 1, lr: 0.01, weightDecay: 0, momentum: 0.9 },
+    { step: 782, epoch: 1, lr: 0.01, weightDecay: 0, momentum: 0.9 },
+    { step: 783, epoch: 2, lr: 0.01, weightDecay: 0, momentum: 0.9 },
   ]);
 });

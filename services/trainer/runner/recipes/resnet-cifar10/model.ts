@@ -7,9 +7,10 @@ import type { Architecture } from './architecture.js';
 import type { Images } from './cifar10.js';
 import { PIXELS } from './cifar10.js';
 import { initialParameters, initialStatistics } from './initializers.js';
-import { stepScalars } from './optimizers.js';
+import { momentumOf, stepScalars } from './optimizers.js';
+import type { Rates } from './schedule.js';
 import type { Settings } from './settings.js';
-import { evaluateSignature, trainSignature, variablesOf } from './steps.js';
+import { evaluateSignature, scalarFeeds, trainSignature, variablesOf } from './steps.js';
 
 /** Larger batches evaluate no faster on a CPU, and cost memory. */
 const EVALUATION_BATCH = 100;
@@ -72,16 +73,18 @@ export class Model {
   /**
    * One optimizer step; returns the batch's sums before the update, and whether everything in it was finite.
    *
+   * @param rates Weight decay and momentum stand at the settings' own where they are not given.
    * @param step 1-based, over the whole trial.
    */
   train(
     images: Float32Array,
     labels: Int32Array,
-    lr: number,
+    rates: Pick<Rates, 'lr'> & Partial<Rates>,
     step: number,
   ): Tally & { readonly finite: boolean } {
-    const [rate, decay] = stepScalars(this.#settings.optimizer, lr, step);
-    const scalars = { rate: Float32Array.of(rate), decay: Float32Array.of(decay) };
+    const { optimizer } = this.#settings;
+    const { lr, weightDecay = optimizer.weightDecay, momentum = momentumOf(optimizer) } = rates;
+    const scalars = scalarFeeds(stepScalars(optimizer, lr, step, { weightDecay, momentum }));
     const fetched = this.#program.run(`train_${labels.length}`, { images, labels, ...scalars });
     const crossEntropySum = scalar(fetched, 'crossEntropySum');
     const finite = Number.isFinite(crossEntropySum) && Number.isFinite(scalar(fetched, 'activations'));

@@ -40,7 +40,12 @@ export const resnetCifar10: RecipeDescriptor = {
     schedule: {
       type: 'object',
       description:
-        'Learning rate over the run: {kind: constant}; {kind: piecewise, at: [0.5, 0.75], factor: 0.1} where boundaries below 1 are fractions of max_epochs, others completed epochs, and factor is one number or a list of one per boundary, each multiplying the rate so far; or {kind: keras-cifar10}, the 81/40/40/20/19 epochs of the Keras example.',
+        'Learning rate over the run, a multiple of lr_peak: {kind: constant}; {kind: piecewise, at: [0.5, 0.75], factor: 0.1} where boundaries below 1 are fractions of max_epochs, others completed epochs, and factor is one number or a list of one per boundary, each multiplying the rate so far; {kind: keras-cifar10}, the 81/40/40/20/19 epochs of the Keras example; {kind: linear, at, factor}; {kind: cosine} or {kind: quarter-cosine} with from, to, floor; {kind: 1cycle}. All but 1cycle take warmup (a boundary) and per (step or epoch). See docs/recipes.md.',
+      default: { kind: 'constant' },
+    },
+    weight_decay_schedule: {
+      type: 'object',
+      description: 'Weight decay over the run, a multiple of weight_decay: the same kinds as schedule.',
       default: { kind: 'constant' },
     },
     momentum: {

@@ -1,11 +1,12 @@
 /** An attempt's parameters, checked and complete. */
-import type { ParameterValue, Parameters } from '../../../protocol/runner.js';
+import type { Parameters } from '../../../protocol/runner.js';
 import type { Precision } from '../../graph/precision.js';
-import { completeParameters, refuse, suggestion } from '../validate.js';
+import { completeParameters, refuse } from '../validate.js';
 import { isDepth } from './architecture.js';
 import type { AugmentSettings } from './augment.js';
 import type { OptimizerSettings } from './optimizers.js';
 import { resnetCifar10 } from './recipe.js';
+import { parseSchedule } from './schedule-settings.js';
 import type { Schedule } from './schedule.js';
 
 export interface Settings {
@@ -14,6 +15,7 @@ export interface Settings {
   readonly optimizer: OptimizerSettings;
   readonly lrPeak: number;
   readonly schedule: Schedule;
+  readonly weightDecaySchedule: Schedule;
   readonly l2: number;
   readonly augment: AugmentSettings;
   readonly bnMomentum: number;
@@ -38,16 +40,24 @@ export function parseSettings(given: Parameters, maxEpochs: number): Settings {
   const kind = all['optimizer'] as OptimizerSettings['kind'];
   const weightDecay =
     given['weight_decay'] === undefined && kind === 'adamw' ? ADAMW_WEIGHT_DECAY : number('weight_decay');
+  const schedule = parseSchedule(all['schedule'] ?? null, maxEpochs);
+  // Where the schedule moves momentum, it begins with its own.
+  const cycled = schedule.kind === '1cycle' ? schedule.momentum?.[0] : undefined;
   const optimizer: OptimizerSettings =
     kind === 'sgd'
-      ? { kind, momentum: number('momentum'), nesterov: all['nesterov'] as boolean, weightDecay }
+      ? { kind, momentum: cycled ?? number('momentum'), nesterov: all['nesterov'] as boolean, weightDecay }
       : { kind, beta1: number('beta_1'), beta2: number('beta_2'), epsilon: number('epsilon'), weightDecay };
   return {
     depth,
     batchSize: number('batch_size'),
     optimizer,
     lrPeak: number('lr_peak'),
-    schedule: parseSchedule(all['schedule'] ?? null, maxEpochs),
+    schedule,
+    weightDecaySchedule: parseSchedule(
+      all['weight_decay_schedule'] ?? null,
+      maxEpochs,
+      'weight_decay_schedule',
+    ),
     l2: number('l2'),
     augment: { shift: number('shift'), flip: all['flip'] as boolean },
     bnMomentum: number('bn_momentum'),
@@ -61,56 +71,3 @@ const nearDepths = (depth: number): [number, number] => {
   const below = Math.max(11, Math.floor((depth - 2) / 9) * 9 + 2);
   return [below, below + 9];
 };
-
-const SCHEDULE_KEYS: Readonly<Record<Schedule['kind'], readonly string[]>> = {
-  constant: ['kind'],
-  piecewise: ['kind', 'at', 'factor'],
-  'keras-cifar10': ['kind'],
-};
-
-/**
- * A `schedule` parameter, checked.
- *
- * @throws WattsweepError PARAMETER_REFUSED: unknown kind or key, boundaries that do not rise or lie outside the run.
- */
-export function parseSchedule(value: ParameterValue, maxEpochs: number): Schedule {
-  const given = value as Parameters;
-  const kinds = Object.keys(SCHEDULE_KEYS);
-  const kind = given['kind'];
-  if (typeof kind !== 'string' || !Object.hasOwn(SCHEDULE_KEYS, kind)) {
-    const hint = typeof kind === 'string' ? suggestion(kind, kinds) : '';
-    refuse('schedule.kind', `${JSON.stringify(kind)} is none of ${kinds.join(', ')}${hint}`);
-  }
-  const keys = SCHEDULE_KEYS[kind as Schedule['kind']];
-  for (const key of Object.keys(given)) {
-    if (!keys.includes(key))
-      refuse(`schedule.${key}`, `a ${kind} schedule has no such key${suggestion(key, keys)}`);
-  }
-  if (kind !== 'piecewise') return { kind: kind as 'constant' | 'keras-cifar10' };
-  const at = positiveNumbers('schedule.at', given['at']);
-  const epochs = at.map((boundary) => (boundary < 1 ? boundary * maxEpochs : boundary));
-  epochs.forEach((epoch, index) => {
-    if (index > 0 && epoch <= (epochs[index - 1] ?? 0)) refuse('schedule.at', 'the boundaries do not rise');
-  });
-  const factor = given['factor'];
-  if (typeof factor === 'number') {
-    positiveNumbers('schedule.factor', [factor]);
-    return { kind, at, factor };
-  }
-  const factors = positiveNumbers('schedule.factor', factor);
-  if (factors.length !== at.length) {
-    refuse(
-      'schedule.factor',
-      `${factors.length} factors for ${at.length} boundaries; give one, or one for each`,
-    );
-  }
-  return { kind, at, factor: factors };
-}
-
-function positiveNumbers(name: string, value: ParameterValue | undefined): number[] {
-  const valid = (item: unknown): item is number =>
-    typeof item === 'number' && Number.isFinite(item) && item > 0;
-  if (!Array.isArray(value) || !value.every(valid))
-    refuse(name, `${JSON.stringify(value)} is no list of positive numbers`);
-  return value;
-}

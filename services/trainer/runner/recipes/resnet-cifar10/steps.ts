@@ -10,6 +10,7 @@ import { IMAGE_CHANNELS, IMAGE_SIDE, batchNorms, parameterTensors } from './arch
 import { channelViews, cut, forward } from './network.js';
 import type { Operations } from './operations.js';
 import { createOperations } from './operations.js';
+import type { stepScalars } from './optimizers.js';
 import { graphUpdate, slotsOf } from './optimizers.js';
 import type { Settings } from './settings.js';
 
@@ -18,6 +19,13 @@ export type StepSettings = Pick<Settings, 'optimizer' | 'l2' | 'bnMomentum' | 'p
 const feedsOf = (batch: number) => ({
   images: { shape: [batch, IMAGE_SIDE, IMAGE_SIDE, IMAGE_CHANNELS] },
   labels: { shape: [batch], dtype: 'int32' as const },
+});
+
+/** The feeds that {@link trainSignature} takes beside the batch. @param scalars Of `stepScalars`. */
+export const scalarFeeds = ([rate, decay, momentum]: ReturnType<typeof stepScalars>) => ({
+  rate: Float32Array.of(rate),
+  decay: Float32Array.of(decay),
+  momentum: Float32Array.of(momentum),
 });
 
 const variable = (tensors: Tensors, name: string): Tensor => {
@@ -47,7 +55,7 @@ function tally(tf: TensorFlow, logits: Tensor, labels: Tensor, losses: Tensor): 
 /**
  * One optimizer step on `batch` images.
  *
- * Feeds: `images`, `labels`, `rate` and `decay` (see `stepScalars`). Fetches: `crossEntropySum`, `correct`, and
+ * Feeds: `images`, `labels`, `rate`, `decay` and `momentum` (see `stepScalars`). Fetches: `crossEntropySum`, `correct`, and
  * `activations`, the sum of all batch means and variances, which is finite only if all of them are: where a variance
  * overflows, normalisation gives its beta, and the loss stays finite with weights that are beyond use.
  */
@@ -99,6 +107,7 @@ export function trainSignature(
       gradient,
       variable(feeds, 'rate'),
       variable(feeds, 'decay'),
+      variable(feeds, 'momentum'),
     );
     const { means, variances } = joined(tf, architecture, batch, batchStatistics);
     const toward = (name: string, current: Tensor): Tensor => {
@@ -115,7 +124,10 @@ export function trainSignature(
       fetches: { ...fetches, activations: means.sum().add(variances.sum()) },
     };
   };
-  return { feeds: { ...feedsOf(batch), rate: { shape: [] }, decay: { shape: [] } }, step };
+  return {
+    feeds: { ...feedsOf(batch), rate: { shape: [] }, decay: { shape: [] }, momentum: { shape: [] } },
+    step,
+  };
 }
 
 /** Tensors made inside a gradient function outlive it only when kept; while tracing they hold no memory. */

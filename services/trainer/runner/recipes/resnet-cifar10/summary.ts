@@ -2,8 +2,9 @@
 import type { Parameters } from '../../../protocol/runner.js';
 import type { ParameterLayer } from './architecture.js';
 import { CLASSES, parameterCount, resnetV2, stepsPerEpoch } from './architecture.js';
+import { momentumOf } from './optimizers.js';
 import type { ScheduleRow } from './schedule.js';
-import { scheduleTable, segments } from './schedule.js';
+import { scheduleTable, turns } from './schedule.js';
 import { parseSettings } from './settings.js';
 
 export interface LayerRow {
@@ -22,7 +23,7 @@ export interface RecipeSummary {
   readonly forwardMacs: number;
   readonly stepsPerEpoch: number;
   readonly totalSteps: number;
-  /** Learning rates: at the steps asked for, else where each stretch of constant rate begins. */
+  /** Rates at the steps asked for, else where the schedule turns. */
   readonly schedule: readonly ScheduleRow[];
 }
 
@@ -53,12 +54,12 @@ export function summarize(
   const epochSteps = stepsPerEpoch(settings.trainImages, settings.batchSize);
   const totalSteps = epochSteps * maxEpochs;
   const context = {
-    schedule: settings.schedule,
-    lrPeak: settings.lrPeak,
+    ...settings,
+    weightDecay: settings.optimizer.weightDecay,
+    momentum: momentumOf(settings.optimizer),
     maxEpochs,
     stepsPerEpoch: epochSteps,
   };
-  const begins = segments(context).map(({ fromStep }) => fromStep);
   return {
     layers: architecture.layers.map((layer) => ({
       name: layer.name,
@@ -71,6 +72,6 @@ export function summarize(
     forwardMacs: architecture.forwardMacs,
     stepsPerEpoch: epochSteps,
     totalSteps,
-    schedule: scheduleTable(context, steps ?? begins.filter((step) => step <= totalSteps)),
+    schedule: scheduleTable(context, steps ?? turns(context)),
   };
 }

@@ -13,7 +13,9 @@ import { Feeder } from './feeder.js';
 import { l2Penalty } from './initializers.js';
 import type { Tally } from './model.js';
 import { Model, noTally, sum } from './model.js';
-import { learningRate } from './schedule.js';
+import { momentumOf } from './optimizers.js';
+import type { ScheduleContext } from './schedule.js';
+import { ratesAt } from './schedule.js';
 import type { Settings } from './settings.js';
 import { parseSettings } from './settings.js';
 
@@ -72,6 +74,7 @@ class TrainingRun {
   #checkpointed = -1;
   readonly #mean: Float32Array<SharedArrayBuffer>;
   readonly #network: string;
+  readonly #schedule: ScheduleContext;
 
   constructor(
     private readonly attempt: AttemptSpec,
@@ -84,6 +87,14 @@ class TrainingRun {
   ) {
     this.stepsPerEpoch = stepsPerEpoch(settings.trainImages, settings.batchSize);
     this.#mean = meanImage(training);
+    const { optimizer } = settings;
+    this.#schedule = {
+      ...settings,
+      weightDecay: optimizer.weightDecay,
+      momentum: momentumOf(optimizer),
+      maxEpochs: attempt.maxEpochs,
+      stepsPerEpoch: this.stepsPerEpoch,
+    };
     this.#network = `resnet-cifar10/${settings.depth}`;
   }
 
@@ -146,12 +157,10 @@ class TrainingRun {
       if (stopped !== null) return stopped;
       const batch = feeder.next();
       dataWaitSeconds += batch.waitedSeconds;
-      lr = learningRate(
-        { ...this.settings, maxEpochs: this.attempt.maxEpochs, stepsPerEpoch: this.stepsPerEpoch },
-        this.#step + 1,
-      );
+      const rates = ratesAt(this.#schedule, this.#step + 1);
+      lr = rates.lr;
       // Fetching the loss waits for the device, so the window below holds all the work.
-      const tally = this.model.train(batch.images, batch.labels, lr, this.#step + 1);
+      const tally = this.model.train(batch.images, batch.labels, rates, this.#step + 1);
       batch.release();
       this.#step++;
       images += tally.images;
