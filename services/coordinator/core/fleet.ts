@@ -1,6 +1,7 @@
 /** Trainers come, fall silent, go, and say what they hold: what that means for attempts and slots. */
 import { hasEnded } from './fold.js';
 import type { Input, ListedAttempt } from './inputs.js';
+import { LONGEST_PAUSE_MS } from './lifecycle.js';
 import { startAction } from './placement.js';
 import { closeAttempt } from './reports.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
@@ -104,7 +105,6 @@ function stopWhenOver(step: Step, trainerId: string, { sweep, trial, attempt }: 
 
 /** Pauses before a slot whose box called it busy is tried again, doubled each time. */
 const SLOT_RETRY_FIRST_MS = 2_000;
-const SLOT_RETRY_LAST_MS = 60_000;
 
 /** How often in a row the slot has refused the trial, this attempt included. */
 function refusalsInARow(trial: TrialRecord, { trainerId, slotId }: AttemptState): number {
@@ -124,7 +124,7 @@ export function onStartRefused(step: Step, input: InputOf<'start_refused'>): voi
     class: retryable ? 'preempted' : 'refused',
     code,
     message,
-    slotRetryAt: retryable ? step.at + Math.min(pauseMs, SLOT_RETRY_LAST_MS) : null,
+    slotRetryAt: retryable ? step.at + Math.min(pauseMs, LONGEST_PAUSE_MS) : null,
   });
   // What keeps the slot busy may be an attempt that is over, as far as this ledger knows.
   if (retryable) step.act({ type: 'list_attempts', trainerId });

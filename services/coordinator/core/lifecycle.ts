@@ -106,7 +106,8 @@ export function endSweepWhenDone(step: Step, sweep: SweepState): void {
 }
 
 const BACKOFF_FIRST_MS = 1_000;
-const BACKOFF_LAST_MS = 60_000;
+/** No trial and no slot pauses longer than this. */
+export const LONGEST_PAUSE_MS = 60_000;
 
 /** Attempts that ended so. One that never computed (a busy slot, a draining box) says nothing about the trial. */
 const countEnds = (trial: TrialRecord, ...classes: readonly AttemptEndClass[]): number =>
@@ -178,7 +179,7 @@ function retry(
     return;
   }
   // Only crashes wait: a lost or drained box says nothing about the trial.
-  const backoffMs = budget === 'crashed' ? Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** (used - 1)) : 0;
+  const backoffMs = budget === 'crashed' ? Math.min(LONGEST_PAUSE_MS, BACKOFF_FIRST_MS * 2 ** (used - 1)) : 0;
   step.emit({
     type: 'trial_requeued',
     sweepId: sweep.sweepId,

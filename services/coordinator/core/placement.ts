@@ -2,10 +2,10 @@
  * Placement: gives free slots to trials, waiting ones before new ones, and the sweep with the fewest running attempts
  * first. A new trial is made only when a slot is free for it, so a grid of a million points costs nothing in advance.
  */
-import type { SlotRecord } from './events.js';
+import type { SlotRecord, UnixMs } from './events.js';
 import type { Action } from './inputs.js';
-import { endSweepWhenDone, nextPosition } from './lifecycle.js';
-import { endHopeless, promote } from './promotion.js';
+import { endSweepWhenDone, LONGEST_PAUSE_MS, nextPosition } from './lifecycle.js';
+import { endHopeless, nextPromotion, promote } from './promotion.js';
 import { searchResults } from './results.js';
 import { pointAt, pointHash, repeatSeed, searchLearns } from './search/index.js';
 import type { Parameters, ResourcesSpec } from './spec.js';
@@ -25,13 +25,24 @@ interface FreeSlot {
   readonly slot: SlotRecord;
 }
 
-function freeSlots(state: State, at: number): FreeSlot[] {
+/** A pause longer than any that is ever set was set by a clock that has been put back since: it is over. */
+const isOver = (until: UnixMs, at: UnixMs): boolean => until <= at || until - at > LONGEST_PAUSE_MS;
+
+/** Whether the sweep would take a slot, if one suits it; a fleet in use is not looked through for nothing. */
+function wantsSlot(sweep: SweepState, at: UnixMs): boolean {
+  if (sweep.status !== 'running' || sweep.active.size >= (sweep.spec.maxParallel ?? Infinity)) return false;
+  return (
+    nextPosition(sweep) !== null || waitingTrial(sweep, at) !== null || nextPromotion(sweep) !== null
+  );
+}
+
+function freeSlots(state: State, at: UnixMs): FreeSlot[] {
   const free: FreeSlot[] = [];
   for (const trainer of state.trainers.values()) {
     const { slots, draining } = trainer.info;
     if (trainer.status !== 'alive' || draining || trainer.holders.size >= slots.length) continue;
     for (const slot of slots) {
-      const blocked = (trainer.blockedUntil.get(slot.slotId) ?? 0) > at;
+      const blocked = !isOver(trainer.blockedUntil.get(slot.slotId) ?? 0, at);
       if (!blocked && !trainer.holders.has(slot.slotId)) free.push({ trainer, slot });
     }
   }
@@ -40,6 +51,7 @@ function freeSlots(state: State, at: number): FreeSlot[] {
 
 /** Assigns until no free slot has a trial that suits it. */
 export function placeTrials(step: Step): void {
+  if (![...step.state.sweeps.values()].some((sweep) => wantsSlot(sweep, step.at))) return;
   for (const free of freeSlots(step.state, step.at)) {
     const next = nextTrial(step, free);
     if (next !== null) assign(step, next.sweep, next.trial, free);
@@ -61,10 +73,10 @@ function nextTrial(
   return null;
 }
 
-function waitingTrial(sweep: SweepState, at: number): TrialRecord | null {
+function waitingTrial(sweep: SweepState, at: UnixMs): TrialRecord | null {
   for (const trialId of sweep.queue) {
     const trial = sweep.trials.get(trialId);
-    if (trial !== undefined && trial.notBefore <= at) return trial;
+    if (trial !== undefined && isOver(trial.notBefore, at)) return trial;
   }
   return null;
 }
