@@ -154,7 +154,7 @@ const isHeld = (spec: SweepSpec, point: Parameters): boolean =>
   );
 
 describe.each(methods)('%s search', (method) => {
-  test.prop([sweep(fc.oneof(domain, continuous)), fc.integer({ min: 1, max: 20 })])(
+  test.prop([sweep(fc.oneof(domain, continuous)), fc.integer({ min: 1, max: 20 })], { numRuns: 50 })(
     'stays in the ranges and keeps the constraints',
     (over, trials) => {
       const spec = searchSpec([], drawn(method, trials, over.cases?.length), over);
@@ -167,7 +167,7 @@ describe.each(methods)('%s search', (method) => {
     },
   );
 
-  test.prop([sweep(domain), fc.integer({ min: 1, max: 60 })], { numRuns: 60 })(
+  test.prop([sweep(domain), fc.integer({ min: 1, max: 60 })], { numRuns: 30 })(
     'issues no point of a finite space twice, and finds every one',
     (over, trials) => {
       const cases = over.cases ?? [[]];
