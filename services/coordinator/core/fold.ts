@@ -4,8 +4,9 @@
  * broken, and that is said.
  */
 import type { AttemptRef, LedgerEvent, TrialRef } from './events.js';
+import { noteTrainer } from './openings.js';
 import { stoppingRule, type StoppingRule } from './stopping/index.js';
-import type { AttemptState, State, SweepState, TrialRecord } from './state.js';
+import type { AttemptState, State, SweepState, TrainerState, TrialRecord } from './state.js';
 import type { Observation } from './stopping/rule.js';
 import type { SweepSpec } from './spec.js';
 
@@ -270,7 +271,10 @@ function assignAttempt(state: State, event: EventOf<'attempt_assigned'>): void {
   sweep.active.add(event.trialId);
   sweep.firstAssignedAt ??= event.at;
   const { sweepId, trialId, attempt } = event;
-  state.trainers.get(event.trainerId)?.holders.set(event.slotId, { sweepId, trialId, attempt });
+  const trainer = state.trainers.get(event.trainerId);
+  if (trainer === undefined) return;
+  trainer.holders.set(event.slotId, { sweepId, trialId, attempt });
+  noteTrainer(state, trainer);
 }
 
 function acceptEpoch(state: State, event: EventOf<'epoch_accepted'>): void {
@@ -312,21 +316,25 @@ function endAttempt(state: State, event: EventOf<'attempt_ended'>): void {
   const holds =
     holder?.sweepId === event.sweepId && holder.trialId === event.trialId && holder.attempt === event.attempt;
   if (holds) trainer.holders.delete(attempt.slotId);
+  noteTrainer(state, trainer);
   if (event.slotRetryAt !== null) trainer.blockedUntil.set(attempt.slotId, event.slotRetryAt);
 }
 
 function joinTrainer(state: State, event: EventOf<'trainer_joined'>): void {
   const trainer = state.trainers.get(event.trainer.trainerId);
   if (trainer === undefined) {
-    state.trainers.set(event.trainer.trainerId, {
+    const joined: TrainerState = {
       info: event.trainer,
       status: 'alive',
       holders: new Map(),
       blockedUntil: new Map(),
-    });
+    };
+    state.trainers.set(event.trainer.trainerId, joined);
+    noteTrainer(state, joined);
     return;
   }
   trainer.info = event.trainer;
   trainer.status = 'alive';
   trainer.blockedUntil.clear();
+  noteTrainer(state, trainer);
 }

@@ -6,6 +6,7 @@ import type { SlotRecord, UnixMs } from './events.js';
 import type { Action } from './inputs.js';
 import { endSweepWhenDone, LONGEST_PAUSE_MS, nextPosition } from './lifecycle.js';
 import { endHopeless, nextPromotion, promote } from './promotion.js';
+import { openTrainers } from './openings.js';
 import { searchResults } from './results.js';
 import { pointAt, pointHash, repeatSeed, searchLearns } from './search/index.js';
 import type { Parameters, ResourcesSpec } from './spec.js';
@@ -31,16 +32,14 @@ const isOver = (until: UnixMs, at: UnixMs): boolean => until <= at || until - at
 /** Whether the sweep would take a slot, if one suits it; a fleet in use is not looked through for nothing. */
 function wantsSlot(sweep: SweepState, at: UnixMs): boolean {
   if (sweep.status !== 'running' || sweep.active.size >= (sweep.spec.maxParallel ?? Infinity)) return false;
-  return (
-    nextPosition(sweep) !== null || waitingTrial(sweep, at) !== null || nextPromotion(sweep) !== null
-  );
+  return nextPosition(sweep) !== null || waitingTrial(sweep, at) !== null || nextPromotion(sweep) !== null;
 }
 
 function freeSlots(state: State, at: UnixMs): FreeSlot[] {
   const free: FreeSlot[] = [];
-  for (const trainer of state.trainers.values()) {
+  for (const trainer of openTrainers(state)) {
     const { slots, draining } = trainer.info;
-    if (trainer.status !== 'alive' || draining || trainer.holders.size >= slots.length) continue;
+    if (trainer.status !== 'alive' || draining) continue;
     for (const slot of slots) {
       const blocked = !isOver(trainer.blockedUntil.get(slot.slotId) ?? 0, at);
       if (!blocked && !trainer.holders.has(slot.slotId)) free.push({ trainer, slot });

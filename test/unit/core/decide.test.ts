@@ -326,6 +326,7 @@ describe('fleet', () => {
 
   it('leaves alone what this ledger never heard of', () => {
     const world = busy();
+    const ours = world.running().map((ref) => ({ ...pick(ref), phase: 'running' as const }));
     world.actions.length = 0;
     const foreign = { sweepId: 'old', trialId: 't0001', attempt: 1, phase: 'running' as const };
     world.feed({
@@ -334,7 +335,7 @@ describe('fleet', () => {
       attempts: [
         { ...foreign, ledgerId: 'ledger' },
         { ...foreign, sweepId: 's', ledgerId: 'other' },
-        ...world.running().map((ref) => ({ ...pick(ref), phase: 'running' as const, ledgerId: 'ledger' })),
+        ...ours.map((attempt) => ({ ...attempt, ledgerId: 'ledger' })),
       ],
       at: world.now,
     });

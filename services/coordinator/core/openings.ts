@@ -1,0 +1,40 @@
+/**
+ * Which trainers have a slot that nobody holds, in the order of their joining: a look-up beside the state, so that an
+ * input costs the same with two trainers as with two thousand. The fold keeps it up; from any state it is made anew.
+ */
+import type { State, TrainerState } from './state.js';
+
+interface Openings {
+  /** Position of a trainer in the order of joining. */
+  readonly order: Map<string, number>;
+  readonly open: Set<string>;
+}
+
+const known = new WeakMap<State, Openings>();
+
+/** To be told after each change of a trainer's slots or holders. */
+export function noteTrainer(state: State, trainer: TrainerState): void {
+  const openings = known.get(state);
+  if (openings !== undefined) note(openings, trainer);
+}
+
+function note({ order, open }: Openings, { info, holders }: TrainerState): void {
+  const { trainerId, slots } = info;
+  if (!order.has(trainerId)) order.set(trainerId, order.size);
+  if (holders.size < slots.length) open.add(trainerId);
+  else open.delete(trainerId);
+}
+
+/** Trainers with a slot that nobody holds; whether it may be used is another question. */
+export function openTrainers(state: State): TrainerState[] {
+  let openings = known.get(state);
+  if (openings === undefined) {
+    openings = { order: new Map(), open: new Set() };
+    for (const trainer of state.trainers.values()) note(openings, trainer);
+    known.set(state, openings);
+  }
+  const { order, open } = openings;
+  return [...open]
+    .sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0))
+    .flatMap((trainerId) => state.trainers.get(trainerId) ?? []);
+}
