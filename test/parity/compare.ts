@@ -99,8 +99,8 @@ export function distance(ours: Trained, reference: Case): Distance {
 }
 
 /**
- * What may differ. The same arithmetic in another order is all that should be left, and Keras with another convolution
- * library differs from itself as much: training enlarges rounding errors, where Adam divides by a small gradient most.
+ * What may differ. Training enlarges rounding errors, Adam most, where it divides by a small gradient; Keras without oneDNN
+ * differs from Keras with it, too. The limits of sgd are tight enough to tell a biased variance from an unbiased one.
  */
 export const limits = (optimizer: string): Distance => ({
   loss: 5e-4,
