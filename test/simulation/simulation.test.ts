@@ -44,6 +44,13 @@ describe('whatever fails, nothing is lost, doubled or decided otherwise', () => 
     expect(a.trials).toBeGreaterThan(0);
   });
 
+  test('a fault list is cut down to what a failure needs', async () => {
+    const faults = Array.from({ length: 9 }, (_, i) => ({ ...drawFaults(3)[0]!, at: i }));
+    const needs = (some: readonly Fault[]): Promise<boolean> =>
+      Promise.resolve(some.some(({ at }) => at === 2) && some.some(({ at }) => at === 7));
+    expect((await minimise(faults, needs)).map(({ at }) => at)).toEqual([2, 7]);
+  });
+
   test.each(regressions)('seed $seed: $found', async ({ seed, faults }) => {
     expect((await simulate(seed, faults)).violations).toEqual([]);
   });
