@@ -4,42 +4,15 @@
  * and Hyperband, whose rounds wait until all of a bracket have come so far.
  */
 import type { Decision } from '../events.js';
-import type { Parameters } from '../spec.js';
-import { show, type Observation, type RuleState, type StoppingRule } from './rule.js';
-
-/** A first run that has not ended. */
-export interface Contender {
-  readonly trialId: string;
-  /** Position in the search's order. */
-  readonly index: number;
-  readonly parameters: Parameters;
-  /** Last accepted epoch; 0 before the first. */
-  readonly epoch: number;
-  /** Epochs of the rung at which it waits, its slot given back; null while it runs or is queued. */
-  readonly waitsAt: number | null;
-}
-
-/** The trials among which promotions are decided. */
-export interface Field {
-  readonly open: readonly Contender[];
-  /** First runs that were made so far. */
-  readonly made: number;
-  /** No first run will be made any more. */
-  readonly isSearchDone: boolean;
-}
-
-export interface Promotion {
-  readonly trialId: string;
-  readonly decision: Decision;
-}
-
-/** What a rule that pauses trials adds: who goes on, and who never will. */
-export interface Promotions {
-  /** The trial that takes the next free slot; null when none may. */
-  next(state: RuleState, field: Field): Promotion | null;
-  /** Trials that wait and can no longer be promoted. */
-  hopeless(state: RuleState, field: Field): readonly { readonly trialId: string; readonly reason: string }[];
-}
+import {
+  show,
+  type Contender,
+  type Field,
+  type Observation,
+  type Promotions,
+  type RuleState,
+  type StoppingRule,
+} from './rule.js';
 
 /** The rungs of one bracket (and, of ASHA, of one group that is ranked apart). */
 export interface Ladder {

@@ -9,10 +9,9 @@ import type { StoppingRule } from './rule.js';
 import { threshold } from './threshold.js';
 
 export { ashaRungs } from './asha.js';
-export type { Field, Promotion, Promotions } from './halving.js';
 export { judgeLimits, type Spending } from './limits.js';
 export { judgeTarget } from './target.js';
-export type { Observation, RuleState, StoppingRule } from './rule.js';
+export type { Field, Observation, Promotion, Promotions, RuleState, StoppingRule } from './rule.js';
 
 const none: StoppingRule = { id: 'none@1', init: () => ({}), absorb: () => undefined, judge: () => [] };
 

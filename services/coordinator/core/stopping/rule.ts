@@ -5,7 +5,6 @@
  */
 import type { Decision } from '../events.js';
 import type { Parameters } from '../spec.js';
-import type { Promotions } from './halving.js';
 
 /** What a rule sees of a report, finite values only. */
 export interface Observation {
@@ -26,6 +25,40 @@ export interface Observation {
 
 /** What a rule remembers: plain JSON data that only the rule itself reads. */
 export type RuleState = Record<string, unknown>;
+
+/** A first run that has not ended. */
+export interface Contender {
+  readonly trialId: string;
+  /** Position in the search's order. */
+  readonly index: number;
+  readonly parameters: Parameters;
+  /** Last accepted epoch; 0 before the first. */
+  readonly epoch: number;
+  /** Epochs of the rung at which it waits, its slot given back; null while it runs or is queued. */
+  readonly waitsAt: number | null;
+}
+
+/** The trials among which promotions are decided. */
+export interface Field {
+  readonly open: readonly Contender[];
+  /** First runs that were made so far. */
+  readonly made: number;
+  /** No first run will be made any more. */
+  readonly isSearchDone: boolean;
+}
+
+export interface Promotion {
+  readonly trialId: string;
+  readonly decision: Decision;
+}
+
+/** What a rule that pauses trials adds: who goes on, and who never will. */
+export interface Promotions {
+  /** The trial that takes the next free slot; null when none may. */
+  next(state: RuleState, field: Field): Promotion | null;
+  /** Trials that wait and can no longer be promoted. */
+  hopeless(state: RuleState, field: Field): readonly { readonly trialId: string; readonly reason: string }[];
+}
 
 export interface StoppingRule {
   /** Name and version, recorded with each decision, e.g. `asha@1`. */
