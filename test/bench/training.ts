@@ -10,7 +10,7 @@ import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { openEngine, setThreads } from '../../services/trainer/runner/engine.js';
-import type { Cell, Contender, Prepared, StepTime } from './training/contenders.js';
+import type { Cell, Contender, Prepared, StepTime } from './training/contender.js';
 import { ours, peers } from './training/contenders.js';
 
 const { values: options } = parseArgs({

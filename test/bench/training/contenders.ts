@@ -2,7 +2,6 @@
  * Who trains the same ResNet v2 on the same synthetic batch, with Adam and L2, on the same TensorFlow library. A further
  * one is one more entry of `peers` or `ours`.
  */
-import type { Engine } from '../../../services/trainer/runner/engine.js';
 import type { Tensor, TensorFlow } from '../../../services/trainer/runner/graph/binding.js';
 import { compile } from '../../../services/trainer/runner/graph/compile.js';
 import type { Precision } from '../../../services/trainer/runner/graph/precision.js';
@@ -21,31 +20,8 @@ import {
   trainSignature,
   variablesOf,
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
+import type { Contender, Prepared } from './contender.js';
 import { keras } from './keras.js';
-
-export interface Cell {
-  readonly depth: number;
-  readonly batch: number;
-}
-
-/** Of one step. Processor time is summed over threads: it says less about speed, but hardly feels a busy machine. */
-export interface StepTime {
-  readonly wallMs: number;
-  readonly processorMs: number;
-}
-
-export interface Prepared {
-  /** What was chosen in preparing, and why. */
-  readonly note?: string;
-  /** Takes so many optimizer steps. */
-  block(steps: number): Promise<StepTime>;
-  dispose(): Promise<void> | void;
-}
-
-export interface Contender {
-  readonly name: string;
-  prepare(engine: Engine, cell: Cell): Promise<Prepared> | Prepared;
-}
 
 /** A block of steps that each give the batch's loss, so that the device has finished. */
 const timed =

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { kerasPython } from '../../parity/keras.js';
-import type { Contender, StepTime } from './contenders.js';
+import type { Contender, StepTime } from './contender.js';
 
 interface Variant {
   readonly jit: boolean;
