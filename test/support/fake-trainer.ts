@@ -7,7 +7,11 @@ import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
 import { connect, type KV, type NatsConnection } from 'nats';
 import { WattsweepError } from '../../proto/errors.js';
 import { AttemptEndClass, type AttemptKey, type Fence } from '../../proto/gen/wattsweep/v1/attempt.js';
-import { ReportBatch, type Report } from '../../proto/gen/wattsweep/v1/facts.js';
+import {
+  ReportBatch,
+  type Energy as EnergyMessage,
+  type Report,
+} from '../../proto/gen/wattsweep/v1/facts.js';
 import {
   AttemptPhase,
   TrainerRecord,
@@ -38,6 +42,10 @@ export interface FakeTrainerOptions {
   readonly admit?: (request: StartAttemptRequest) => void;
   /** Sends each message so many times. @default 1 */
   readonly copies?: number;
+  /** Of each epoch's training; null for no meter. @default null */
+  readonly joules?: number | null;
+  /** How an attempt ends after an epoch, on its own; null to go on. @default null */
+  readonly mishap?: (request: StartAttemptRequest, epoch: number) => AttemptEndClass | null;
 }
 
 interface RunningAttempt {
@@ -74,6 +82,8 @@ export class FakeTrainer {
       value: (_request, epoch) => epoch / 100,
       admit: () => undefined,
       copies: 1,
+      joules: null,
+      mishap: () => null,
       ...options,
     };
   }
@@ -214,6 +224,11 @@ export class FakeTrainer {
       this.publish([{ spoolLine: ++attempt.line, fact: value }]);
     const atUnixMs = Date.now();
     const none = { joules: undefined, meanWatts: undefined, method: '', absentReason: 'a fake' };
+    const { joules } = this.#options;
+    const energy = (epochs: number): EnergyMessage =>
+      joules === null
+        ? none
+        : { joules: joules * epochs, meanWatts: joules, method: 'nvml-counter', absentReason: '' };
     await fact({
       $case: 'started',
       value: {
@@ -227,7 +242,9 @@ export class FakeTrainer {
         atUnixMs,
       },
     });
-    for (let epoch = 1; epoch <= request.maxEpochs && !attempt.stop && !this.#dead; epoch += 1) {
+    let mishap: AttemptEndClass | null = null;
+    const goesOn = (): boolean => !attempt.stop && !this.#dead && mishap === null;
+    for (let epoch = 1; epoch <= request.maxEpochs && goesOn(); epoch += 1) {
       await new Promise((resolve) => setTimeout(resolve, this.#options.epochMs));
       attempt.epoch = epoch;
       await fact({
@@ -241,23 +258,24 @@ export class FakeTrainer {
           evaluationSeconds: 0.5,
           dataWaitSeconds: undefined,
           samplesPerSecond: undefined,
-          trainEnergy: none,
+          trainEnergy: energy(1),
           evaluationEnergy: none,
           gpuUtilization: undefined,
           atUnixMs,
         },
       });
+      mishap = this.#options.mishap(request, epoch);
     }
     attempt.phase = AttemptPhase.ENDED;
     await fact({
       $case: 'ended',
       value: {
         key,
-        class: attempt.stop ? AttemptEndClass.STOPPED : AttemptEndClass.COMPLETED,
+        class: mishap ?? (attempt.stop ? AttemptEndClass.STOPPED : AttemptEndClass.COMPLETED),
         code: '',
         message: '',
         seconds: 1,
-        energy: none,
+        energy: energy(attempt.epoch + 0.5),
         atUnixMs,
       },
     });
