@@ -211,6 +211,25 @@ export const errorRegistry = {
     internal,
     "The coordinator looks at the trainer's record again and takes another slot.",
   ),
+  DISK_FULL: entry(
+    'RESOURCE_EXHAUSTED',
+    true,
+    environment,
+    'Free some space on that box; the trial runs elsewhere.',
+  ),
+  DEVICE_LOST: entry(
+    'UNAVAILABLE',
+    true,
+    environment,
+    'Look at the GPU of that box (`nvidia-smi`, `dmesg`); the trial runs elsewhere.',
+  ),
+  TRAINER_NOT_FOUND: entry('NOT_FOUND', false, notFound, 'List the trainers with `wattsweep trainers`.'),
+  HELD_NOT_FOUND: entry(
+    'NOT_FOUND',
+    false,
+    notFound,
+    'List what trainers hold for other ledgers with `wattsweep trainers`.',
+  ),
 
   // This machine.
   PORT_IN_USE: entry('UNAVAILABLE', true, environment, 'Choose another port, or stop what listens there.'),

@@ -209,6 +209,7 @@ export class SimTrainer {
         .map(({ key, request, phase, epoch, ledgerId }) => ({
           key,
           slotId: request.slotId,
+          furtherSlotIds: request.furtherSlotIds,
           phase,
           epoch,
           ledgerId,

@@ -199,6 +199,7 @@ export class FakeTrainer {
           attempts: [...this.attempts.values()].map(({ request, phase, epoch }) => ({
             key: request.key,
             slotId: request.slotId,
+            furtherSlotIds: request.furtherSlotIds,
             phase,
             epoch,
             ledgerId: request.fence?.ledgerId ?? '',

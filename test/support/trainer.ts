@@ -205,6 +205,7 @@ export function trainerClient(address: string, token?: string) {
     repeat: 1,
     objectiveMetric: 'val_accuracy',
     resumeFrom: '',
+    furtherSlotIds: [],
     ...more,
   });
   return {
@@ -213,7 +214,11 @@ export function trainerClient(address: string, token?: string) {
       call<StartAttemptResponse>((done) =>
         client.startAttempt(request(trialId, parameters, more), metadata, done),
       ),
-    stop: (trialId: string, mode: StopMode, more: { attempt?: number; term?: number } = {}) =>
+    stop: (
+      trialId: string,
+      mode: StopMode,
+      more: { attempt?: number; term?: number; ledgerId?: string } = {},
+    ) =>
       call<StopAttemptResponse>((done) =>
         client.stopAttempt(
           {
@@ -221,6 +226,7 @@ export function trainerClient(address: string, token?: string) {
             key: { sweepId: 'sweep', trialId, attempt: more.attempt ?? 1 },
             mode,
             reason: 'test',
+            ledgerId: more.ledgerId ?? '',
           },
           metadata,
           done,

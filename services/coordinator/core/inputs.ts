@@ -97,6 +97,8 @@ export type Action =
       readonly type: 'start_attempt';
       readonly trainerId: string;
       readonly slotId: string;
+      /** Slots that it holds beside `slotId`; absent for none. */
+      readonly furtherSlotIds?: readonly string[];
       readonly recipe: string;
       readonly command: readonly string[];
       readonly parameters: Parameters;
@@ -112,6 +114,8 @@ export type Action =
       readonly trainerId: string;
       readonly mode: StopMode;
       readonly reason: string;
+      /** Ledger that started it, when it is another than this one. */
+      readonly ledgerId?: string;
     })
   /** Ask the trainer what it holds, then feed `attempts_listed`. */
   | { readonly type: 'list_attempts'; readonly trainerId: string };

@@ -102,6 +102,7 @@ export class Commander {
       repeat: action.repeat,
       objectiveMetric: action.objectiveMetric,
       resumeFrom: action.resumeFrom,
+      furtherSlotIds: action.furtherSlotIds ?? [],
     };
     const answer = await this.#command(
       'start_attempt',
@@ -140,6 +141,7 @@ export class Commander {
           key: { sweepId, trialId, attempt },
           mode: STOP_MODES[mode],
           reason,
+          ledgerId: action.ledgerId ?? '',
         }),
     );
     // The box knows nothing that could be stopped: what it does know settles the attempt.

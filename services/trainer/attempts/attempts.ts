@@ -19,6 +19,7 @@ import type { Slot } from '../slots/slot.js';
 import type { Attempt } from './attempt.js';
 import { AttemptFollower } from './follower.js';
 import { attemptId } from './record.js';
+import { joinSlots } from '../slots/inventory.js';
 import { acceptAttempt, checkedKey, type AcceptOptions } from './request.js';
 import { findCheckpoint } from './resume.js';
 import { AttemptStore } from './store.js';
@@ -67,11 +68,11 @@ export class Attempts {
     const found = this.#store.loadAll();
     const known = new Set(found.filter((attempt) => attempt.published).slice(-REMEMBERED));
     for (const attempt of found) if (!attempt.published || known.has(attempt)) this.#add(attempt);
-    for (const [slot, dir] of held) if (dir !== null) slot.holder = this.#byDir.get(dir) ?? null;
+    for (const [slot, dir] of held) if (dir !== null) this.#hold(slot, this.#byDir.get(dir) ?? null);
     const open = this.list().filter((attempt) => !attempt.published);
     for (const attempt of open) {
       await this.#followers.get(attempt.id)?.notify();
-      const slot = slots.find(({ holder }) => holder === attempt);
+      const slot = this.#slotOf(attempt);
       if (slot !== undefined)
         this.options.log.info({ attempt: attempt.name, slot: slot.info.slotId }, 'adopted a running attempt');
       else if (!attempt.over) await this.#takeUp(attempt);
@@ -85,7 +86,7 @@ export class Attempts {
     const fresh = Date.now() - accepted.acceptedAtUnixMs < this.options.lostAfterMs;
     const slot = this.#slots.find(({ info, holder }) => info.slotId === accepted.slotId && holder === null);
     if (!attempt.begun && sameBoot && fresh && slot !== undefined) {
-      slot.holder = attempt;
+      this.#hold(slot, attempt);
       this.#launch(slot, attempt);
       return;
     }
@@ -129,8 +130,7 @@ export class Attempts {
         onStep: (step) => this.options.onStep(attempt.id, step),
         onEnd: () => {
           // Before the end is told: whoever hears of it may use the slot at once.
-          const slot = this.#slotOf(attempt);
-          if (slot !== undefined) slot.holder = null;
+          for (const slot of this.#slots) if (slot.holder === attempt) slot.holder = null;
           this.#forgetOld();
           this.options.log.info({ attempt: attempt.name }, 'attempt ended');
         },
@@ -147,8 +147,17 @@ export class Attempts {
     }
   }
 
+  /** The slot whose supervisor runs the attempt. */
   #slotOf(attempt: Attempt): Slot | undefined {
-    return this.#slots.find(({ holder }) => holder === attempt);
+    const { slotId } = attempt.accepted;
+    return this.#slots.find(({ holder, info }) => holder === attempt && info.slotId === slotId);
+  }
+
+  /** Gives the attempt its slot, and those that it holds beside it. */
+  #hold(slot: Slot, attempt: Attempt | null): void {
+    slot.holder = attempt;
+    const further = attempt?.accepted.furtherSlotIds ?? [];
+    for (const other of this.#slots) if (further.includes(other.info.slotId)) other.holder ??= attempt;
   }
 
   /**
@@ -166,23 +175,32 @@ export class Attempts {
     if (this.#attempts.has(id) || this.#store.load(this.options.layout.attemptDir(ledgerId, key)) !== null)
       return false;
     if (draining) throw new WattsweepError('DRAINING', 'This trainer takes no new attempts.');
-    const slot = this.#slots.find(({ info }) => info.slotId === request.slotId);
-    if (slot?.offered !== true)
-      throw new WattsweepError('SLOT_NOT_FOUND', `This trainer has no slot '${request.slotId}'.`);
-    if (slot.holder !== null || slot.reserved)
-      throw new WattsweepError(
-        'SLOT_BUSY',
-        `Slot ${request.slotId} runs ${slot.holder?.name ?? 'another attempt'}.`,
-      );
-    const accepting = this.#accept(request, ledgerId, key, slot);
+    const slots = [request.slotId, ...request.furtherSlotIds].map((slotId) => this.#freeSlot(slotId));
+    const accepting = this.#accept(request, ledgerId, key, slots);
     this.#starting.set(id, accepting);
     await accepting.finally(() => this.#starting.delete(id));
     return true;
   }
 
-  /** Writes the attempt to the disk and launches it. */
-  async #accept(request: StartAttemptRequest, ledgerId: string, key: AttemptKey, slot: Slot): Promise<void> {
-    slot.reserved = true;
+  #freeSlot(slotId: string): Slot {
+    const slot = this.#slots.find(({ info }) => info.slotId === slotId);
+    if (slot?.offered !== true)
+      throw new WattsweepError('SLOT_NOT_FOUND', `This trainer has no slot '${slotId}'.`);
+    if (slot.holder !== null || slot.reserved)
+      throw new WattsweepError('SLOT_BUSY', `Slot ${slotId} runs ${slot.holder?.name ?? 'another attempt'}.`);
+    return slot;
+  }
+
+  /** Writes the attempt to the disk and launches it under the supervisor of the first slot. */
+  async #accept(
+    request: StartAttemptRequest,
+    ledgerId: string,
+    key: AttemptKey,
+    slots: readonly Slot[],
+  ): Promise<void> {
+    const [slot, ...further] = slots;
+    if (slot === undefined) throw new WattsweepError('REQUEST_INVALID', 'The command names no slot.');
+    for (const one of slots) one.reserved = true;
     try {
       const resume = await findCheckpoint(
         this.options.layout,
@@ -191,7 +209,11 @@ export class Attempts {
         request.recipe,
         request.resumeFrom,
       );
-      const accepted = acceptAttempt(request, ledgerId, slot.info, resume.path, this.options);
+      const joined = joinSlots(
+        slot.info,
+        further.map(({ info }) => info),
+      );
+      const accepted = acceptAttempt(request, ledgerId, joined, resume.path, this.options);
       const attempt = await this.#store.create(accepted).catch((error: unknown) => {
         throw new WattsweepError(
           'BOX_UNFIT',
@@ -200,14 +222,14 @@ export class Attempts {
         );
       });
       this.#add(attempt);
-      slot.holder = attempt;
+      this.#hold(slot, attempt);
       this.options.log.info(
         { attempt: attempt.name, slot: slot.info.slotId, resume: resume.reason },
         'attempt accepted',
       );
       this.#launch(slot, attempt);
     } finally {
-      slot.reserved = false;
+      for (const one of slots) one.reserved = false;
     }
   }
 
@@ -278,7 +300,8 @@ export class Attempts {
 
   /** The supervisor of a slot has died. Its runner reads the end of its input and may be on its way out; it is not waited for. */
   async supervisorGone(slot: Slot): Promise<void> {
-    const { holder } = slot;
+    // The supervisor of a slot that an attempt holds beside its own runs nothing.
+    const holder = slot.holder?.accepted.slotId === slot.info.slotId ? slot.holder : null;
     this.options.log.error(
       { slot: slot.info.slotId, attempt: holder?.name },
       'the supervisor of the slot is gone',

@@ -9,6 +9,8 @@ export interface AcceptedAttempt {
   readonly version: 1;
   readonly ledgerId: string;
   readonly slotId: string;
+  /** Slots that it holds beside `slotId`, whose supervisor runs it. Absent: none. */
+  readonly furtherSlotIds?: readonly string[];
   /** Devices whose energy counts for it, each with its share. */
   readonly metered: readonly { readonly id: string; readonly share: number }[];
   readonly acceptedAtUnixMs: number;

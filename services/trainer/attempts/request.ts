@@ -56,6 +56,7 @@ export function acceptAttempt(
     version: 1,
     ledgerId,
     slotId: slot.slotId,
+    ...(request.furtherSlotIds.length === 0 ? {} : { furtherSlotIds: request.furtherSlotIds }),
     metered: slot.metered,
     acceptedAtUnixMs: Date.now(),
     bootId: bootId(),

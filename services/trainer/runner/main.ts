@@ -5,6 +5,7 @@
 import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { type ErrorCode, WattsweepError } from '../../../proto/errors.js';
+import { boxFaultIn, isOutOfMemory } from '../protocol/last-words.js';
 import type { AttemptSpec, RunnerCommand } from '../protocol/runner.js';
 import { FactWriter } from './facts.js';
 import { runCommand } from './recipes/command/command.js';
@@ -107,9 +108,6 @@ class Runner {
   }
 }
 
-const OUT_OF_MEMORY =
-  /RESOURCE_EXHAUSTED|ResourceExhausted|OOM when allocating|bad_alloc|out of memory|allocation failed|failed to allocate/i;
-
 /** What is wrong with the box: elsewhere, or later, the same trial may run. */
 const BOX_CODES: ReadonlySet<ErrorCode> = new Set(['ENGINE_MISSING', 'DATASET_INVALID']);
 
@@ -120,7 +118,9 @@ function endOf(error: unknown): AttemptEnd {
     return { class: BOX_CODES.has(code) ? 'crashed' : 'refused', code, message };
   }
   const message = error instanceof Error ? error.message : String(error);
-  if (OUT_OF_MEMORY.test(message)) return { class: 'out_of_memory', code: 'ATTEMPT_OUT_OF_MEMORY', message };
+  if (isOutOfMemory(message)) return { class: 'out_of_memory', code: 'ATTEMPT_OUT_OF_MEMORY', message };
+  const fault = boxFaultIn(message);
+  if (fault !== undefined) return { class: 'crashed', code: fault.code, message };
   if (error instanceof Error) console.error(error.stack);
   return { class: 'crashed', code: 'ATTEMPT_CRASHED', message };
 }

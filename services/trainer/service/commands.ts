@@ -36,7 +36,8 @@ export function trainerService(context: CommandContext): TrainerServiceServer {
       return { created: await attempts.start(request, ledgerId, context.isDraining()) };
     }),
     stopAttempt: unary(log, async (request) => {
-      const ledgerId = await fence.admit(request.fence);
+      const commander = await fence.admit(request.fence);
+      const ledgerId = request.ledgerId === '' ? commander : request.ledgerId;
       const mode = STOP_MODES.get(request.mode);
       if (mode === undefined)
         throw new WattsweepError('REQUEST_INVALID', 'The command does not say how to stop.');
@@ -48,6 +49,7 @@ export function trainerService(context: CommandContext): TrainerServiceServer {
         attempts: attempts.list().map((attempt) => ({
           key: attempt.key,
           slotId: attempt.accepted.slotId,
+          furtherSlotIds: [...(attempt.accepted.furtherSlotIds ?? [])],
           phase: attempt.phase,
           epoch: attempt.epoch,
           ledgerId: attempt.accepted.ledgerId,

@@ -19,6 +19,7 @@ export function describeBox(
   meter: PowerMeter,
   options: ResolvedTrainerOptions,
   instance: Instance,
+  free: ReadonlyMap<string, number>,
 ): BoxRecord {
   const metered = box.slots[0]?.metered[0]?.id;
   return {
@@ -30,6 +31,7 @@ export function describeBox(
       deviceUuids: [...device.uuids],
       memoryBytes: memoryBytes ?? undefined,
       threads: device.threads,
+      freeMemoryBytes: free.get(slotId),
     })),
     labels: options.labels,
     software: {

@@ -25,6 +25,7 @@ import { inspectBox, type Box } from './box.js';
 import { trainerService } from './commands.js';
 import { advertisedHost, describeBox, deviceSamples } from './describe.js';
 import { FenceStore } from './fence.js';
+import { FreeMemory } from './free-memory.js';
 import { takeFolder } from './instance.js';
 import { serve } from './server.js';
 
@@ -136,8 +137,9 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       if (stopRunning) await attempts.preemptAll();
     };
     const startedAtUnixMs = Date.now();
+    const freeMemory = new FreeMemory(() => meter.now());
     const describe = (): TrainerRecord => ({
-      ...describeBox(box, meter, options, instance),
+      ...describeBox(box, meter, options, instance, freeMemory.look(slots)),
       address,
       recipes: options.allowCommands.length > 0 ? [...offeredRecipes, COMMAND_RECIPE] : offeredRecipes,
       draining,

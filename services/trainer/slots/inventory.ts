@@ -2,7 +2,7 @@
  * What this box can train on, as slots: a slot is the place of one attempt. A GPU is known by its UUID, so that meter,
  * driver and program mean the same one.
  */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import type { SlotDevice } from '../protocol/runner.js';
 import type { MeteredDevice } from '../power/meter.js';
 import { CPU_DEVICE } from '../power/source.js';
@@ -12,7 +12,7 @@ export interface SlotInfo {
   /** `gpu0`, `gpu1`, ... in bus order; `cpu`, or `cpu0`, `cpu1`, ... when there are several. */
   readonly slotId: string;
   readonly device: SlotDevice;
-  /** Bytes of the GPU's memory, when they are known. */
+  /** Bytes of the GPU's memory, when they are known; of a CPU slot its share of the box's memory. */
   readonly memoryBytes: number | null;
   /** Devices whose energy counts for an attempt here. */
   readonly metered: readonly MeteredDevice[];
@@ -30,6 +30,8 @@ export interface SlotPlan {
   readonly threadsPerSlot: number | null;
   /** @default the cores that this process may use */
   readonly cores?: number;
+  /** @default the memory that this process may use */
+  readonly memoryBytes?: number;
   /** Several trainers on one box: this one has the GPUs `index`, `index + of`, ... and that part of the processors. */
   readonly part?: { readonly index: number; readonly of: number };
 }
@@ -61,13 +63,35 @@ export function planSlots(gpus: readonly GpuInfo[], plan: SlotPlan): readonly Sl
       metered: [{ id: gpu.id, share: 1 }],
     }));
   const model = cpuModel();
+  const memoryBytes = Math.floor((plan.memoryBytes ?? usableMemory()) / (count * part.of));
   return Array.from({ length: count }, (_unused, index) => ({
     slotId: count === 1 ? 'cpu' : `cpu${String(index)}`,
     device: { kind: 'cpu', uuids: [], model, threads },
-    memoryBytes: null,
+    memoryBytes,
     // The counters are the package's. Slots that run side by side must not each count the whole of it.
     metered: [{ id: CPU_DEVICE, share: 1 / (count * part.of) }],
   }));
+}
+
+/** The box's memory, or what a container leaves of it. */
+function usableMemory(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+/** Several slots held by one attempt, as one: it has the devices, threads and energy of all. */
+export function joinSlots(first: SlotInfo, further: readonly SlotInfo[]): SlotInfo {
+  if (further.length === 0) return first;
+  const all = [first, ...further];
+  return {
+    ...first,
+    device: {
+      ...first.device,
+      uuids: all.flatMap(({ device }) => device.uuids),
+      threads: all.reduce((sum, { device }) => sum + device.threads, 0),
+    },
+    metered: all.flatMap(({ metered }) => metered),
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Tells how an attempt ended whose runner did not say so itself. */
 import { readFileSync } from 'node:fs';
+import { boxFaultIn, isOutOfMemory } from '../protocol/last-words.js';
 import type { RunnerLine, StopMode } from '../protocol/runner.js';
 
 type EndLine = Extract<RunnerLine, { type: 'end' }>;
@@ -16,9 +17,6 @@ export interface SilentExit {
   /** Last part of the program's output. */
   readonly outputTail: string;
 }
-
-const OUT_OF_MEMORY =
-  /out of memory|OOM when allocating|RESOURCE_EXHAUSTED|ResourceExhaustedError|CUDA_ERROR_OUT_OF_MEMORY|std::bad_alloc|MemoryError|cannot allocate memory/i;
 
 const SIGKILL_CODE = 137;
 
@@ -38,11 +36,18 @@ export function classifyExit(exit: SilentExit): EndLine {
     return end({ class: exit.stop.endAs, code: '', message });
   }
   const killedFromOutside = exit.signal === 'SIGKILL' || exit.code === SIGKILL_CODE;
-  if ((killedFromOutside && exit.oomKill) || (exit.code !== 0 && OUT_OF_MEMORY.test(exit.outputTail)))
+  if ((killedFromOutside && exit.oomKill) || (exit.code !== 0 && isOutOfMemory(exit.outputTail)))
     return end({
       class: 'out_of_memory',
       code: 'ATTEMPT_OUT_OF_MEMORY',
       message: `The runner ran out of memory: it ${how}.${lastWords(exit.outputTail)}`,
+    });
+  const fault = exit.code === 0 ? undefined : boxFaultIn(exit.outputTail);
+  if (fault !== undefined)
+    return end({
+      class: 'crashed',
+      code: fault.code,
+      message: `The runner ${fault.what}: it ${how}.${lastWords(exit.outputTail)}`,
     });
   return end({
     class: 'crashed',

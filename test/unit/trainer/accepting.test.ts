@@ -36,6 +36,7 @@ const request = (more: Partial<StartAttemptRequest> = {}): StartAttemptRequest =
   repeat: 1,
   objectiveMetric: 'val_accuracy',
   resumeFrom: '',
+  furtherSlotIds: [],
   ...more,
 });
 const files = () => attemptFiles(trainerLayout(dataDir, 'box').attemptDir(LEDGER, key));
@@ -112,6 +113,57 @@ describe('a start under way', () => {
     await attempts.preemptAll();
     await started;
     expect(told).toEqual(['start', 'pause']);
+  });
+});
+
+describe('an attempt on several slots', () => {
+  const gpu = (index: number): Slot => {
+    const uuid = `GPU-${String(index)}`;
+    const [info] = planSlots([{ id: uuid, model: 'A', memoryBytes: 8e9 }], {
+      slots: 'auto',
+      threadsPerSlot: 2,
+    });
+    const events = (word: string) => () => Promise.resolve(void told.push(`gpu${String(index)} ${word}`));
+    return {
+      info: { ...info, slotId: `gpu${String(index)}` },
+      offered: true,
+      holder: null,
+      reserved: false,
+      start: events('start'),
+      stop: events('stop'),
+    } as unknown as Slot;
+  };
+  const both = request({ slotId: 'gpu1', furtherSlotIds: ['gpu0'] });
+
+  it('has the devices of all, runs under the first, and frees all when it ends', async () => {
+    const slots = [gpu(0), gpu(1), gpu(2)];
+    await attempts.recover(slots, new Map());
+    expect(await attempts.start(both, LEDGER, false)).toBe(true);
+    expect(told).toEqual(['gpu1 start']);
+    expect(slots.map(({ holder }) => holder?.name ?? null)).toEqual(['sweep/t1#1', 'sweep/t1#1', null]);
+    const { environment, metered, spec } = attempts.list()[0]!.accepted;
+    expect(environment['CUDA_VISIBLE_DEVICES']).toBe('GPU-1,GPU-0');
+    expect(metered.map(({ id }) => id)).toEqual(['GPU-1', 'GPU-0']);
+    expect(spec.device).toMatchObject({ uuids: ['GPU-1', 'GPU-0'], threads: 4 });
+    const other = request({ key: { ...key, trialId: 't2' }, slotId: 'gpu2', furtherSlotIds: ['gpu0'] });
+    await expect(attempts.start(other, LEDGER, false)).rejects.toMatchObject({ code: 'SLOT_BUSY' });
+    await attempts.supervisorGone(slots[0]!);
+    expect(slots[0]!.holder).not.toBeNull();
+    await attempts.stop(key, LEDGER, 'stop', 'test');
+    expect(told).toEqual(['gpu1 start', 'gpu1 stop']);
+    await attempts.supervisorGone(slots[1]!);
+    expect(slots.map(({ holder }) => holder)).toEqual([null, null, null]);
+  });
+
+  it('holds all of them again after a restart of the service', async () => {
+    await attempts.recover([gpu(0), gpu(1)], new Map());
+    await attempts.start(both, LEDGER, false);
+    const { dir } = attempts.list()[0]!;
+    const next = new Attempts(attempts['options']);
+    const slots = [gpu(0), gpu(1)];
+    await next.recover(slots, new Map([[slots[1]!, dir]]));
+    expect(slots.map(({ holder }) => holder?.name)).toEqual(['sweep/t1#1', 'sweep/t1#1']);
+    await next.close();
   });
 });
 

@@ -166,6 +166,16 @@ describe('an end without a last word', () => {
     expect(end.message).toMatch(/\.$|output: /);
   });
 
+  it.each([
+    ['OSError: [Errno 28] No space left on device', 'DISK_FULL'],
+    ['RuntimeError: no CUDA-capable device is detected', 'DEVICE_LOST'],
+    ['NVRM: GPU at PCI:0000:01:00 has fallen off the bus', 'DEVICE_LOST'],
+    ['ValueError: lr must be positive', 'ATTEMPT_CRASHED'],
+  ])('after the last words %j has the code %s', (outputTail, code) => {
+    expect(classifyExit({ ...silent, code: 1, outputTail })).toMatchObject({ class: 'crashed', code });
+    expect(classifyExit({ ...silent, code: 0, outputTail }).code).toBe('ATTEMPT_CRASHED');
+  });
+
   it('is told with the last line of the output', () => {
     const end = classifyExit({ ...silent, code: 1, outputTail: 'Traceback\nValueError: no such file\n\n' });
     expect(end.message).toContain('Its last output: ValueError: no such file');

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FreeMemory } from '../../../services/trainer/service/free-memory.js';
 import { foreignDevices, planSlots } from '../../../services/trainer/slots/inventory.js';
 
 const gpus = ['a', 'b', 'c'].map((id) => ({ id, model: 'GPU', memoryBytes: null }));
@@ -16,6 +17,28 @@ describe('slots', () => {
     expect(slots.flatMap(({ metered }) => metered.map(({ share }) => share))).toEqual([
       0.25, 0.25, 0.25, 0.25,
     ]);
+  });
+});
+
+describe('memory', () => {
+  it('of a CPU slot is its share of the box', () => {
+    const cpu = { ...plan, slots: { cpu: 2 }, memoryBytes: 32e9, part: { index: 0, of: 2 } };
+    expect(planSlots([], cpu).map(({ memoryBytes }) => memoryBytes)).toEqual([8e9, 8e9]);
+    expect(planSlots([], plan)[0]?.memoryBytes).toBeGreaterThan(1e8);
+  });
+
+  it('that others use is seen until an attempt ran there, and small changes are not told', () => {
+    let used = 1e9;
+    const free = new FreeMemory(() => [{ device: 'a', memoryUsedBytes: used }]);
+    const [info] = planSlots([{ id: 'a', model: 'GPU', memoryBytes: 16e9 }], plan);
+    const look = (holder: object | null = null) => free.look([{ info: info!, holder }]).get('gpu0');
+    expect(look()).toBe(15e9);
+    used = 1.9e9;
+    expect(look()).toBe(15e9);
+    used = 2e9;
+    expect(look()).toBe(14e9);
+    used = 12e9;
+    expect([look({}), look()]).toEqual([14e9, 14e9]);
   });
 });
 

@@ -134,12 +134,17 @@ export interface Slot {
   readonly deviceModel: string;
   /** UUIDs of the GPUs; empty for a CPU slot. */
   readonly deviceUuids: readonly string[];
-  /** Bytes of device memory, when known. */
+  /** Bytes of device memory, when known; of a CPU slot its share of the box's memory. */
   readonly memoryBytes?:
     | number
     | undefined;
   /** CPU threads that an attempt may use here. */
   readonly threads: number;
+  /**
+   * Bytes of device memory that nobody used, as last seen before an attempt of this service ran here (an idle runner may
+   * keep memory, so later readings say nothing); absent when it cannot be read.
+   */
+  readonly freeMemoryBytes?: number | undefined;
 }
 
 /** What a trainer says of itself: the value of its key in the KV bucket `trainers`, renewed under a TTL. */
@@ -214,6 +219,8 @@ export interface StartAttemptRequest {
   readonly resumeFrom: string;
   /** Which repeat of its setting the trial is, from 1; 0 from a coordinator that does not say. */
   readonly repeat: number;
+  /** Slots that the attempt holds beside `slot_id`: it gets the devices of all of them. */
+  readonly furtherSlotIds: readonly string[];
 }
 
 /** The attempt stands on the box's disk and is starting or running. */
@@ -236,6 +243,8 @@ export interface StopAttemptRequest {
   readonly mode: StopMode;
   /** Why, for the log. */
   readonly reason: string;
+  /** Ledger that started the attempt, where a person ends one of another ledger; empty for the fence's. */
+  readonly ledgerId: string;
 }
 
 /** The request was taken. */
@@ -264,6 +273,8 @@ export interface AttemptStatus {
   readonly epoch: number;
   /** Ledger that started it. */
   readonly ledgerId: string;
+  /** Slots that it holds beside `slot_id`. */
+  readonly furtherSlotIds: readonly string[];
 }
 
 /** All attempts that the box holds or remembers. */
@@ -289,7 +300,15 @@ export interface DrainResponse {
 }
 
 function createBaseSlot(): Slot {
-  return { slotId: "", deviceKind: "", deviceModel: "", deviceUuids: [], memoryBytes: undefined, threads: 0 };
+  return {
+    slotId: "",
+    deviceKind: "",
+    deviceModel: "",
+    deviceUuids: [],
+    memoryBytes: undefined,
+    threads: 0,
+    freeMemoryBytes: undefined,
+  };
 }
 
 export const Slot: MessageFns<Slot> = {
@@ -311,6 +330,9 @@ export const Slot: MessageFns<Slot> = {
     }
     if (message.threads !== 0) {
       writer.uint32(48).uint32(message.threads);
+    }
+    if (message.freeMemoryBytes !== undefined) {
+      writer.uint32(57).double(message.freeMemoryBytes);
     }
     return writer;
   },
@@ -376,6 +398,14 @@ export const Slot: MessageFns<Slot> = {
             message.threads = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.freeMemoryBytes = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -416,6 +446,11 @@ export const Slot: MessageFns<Slot> = {
         ? globalThis.Number(object.memory_bytes)
         : undefined,
       threads: isSet(object.threads) ? globalThis.Number(object.threads) : 0,
+      freeMemoryBytes: isSet(object.freeMemoryBytes)
+        ? globalThis.Number(object.freeMemoryBytes)
+        : isSet(object.free_memory_bytes)
+        ? globalThis.Number(object.free_memory_bytes)
+        : undefined,
     };
   },
 
@@ -439,6 +474,9 @@ export const Slot: MessageFns<Slot> = {
     if (message.threads !== 0) {
       obj.threads = Math.round(message.threads);
     }
+    if (message.freeMemoryBytes !== undefined) {
+      obj.freeMemoryBytes = floatToJson(message.freeMemoryBytes);
+    }
     return obj;
   },
 
@@ -453,6 +491,7 @@ export const Slot: MessageFns<Slot> = {
     message.deviceUuids = object.deviceUuids?.map((e) => e) || [];
     message.memoryBytes = object.memoryBytes ?? undefined;
     message.threads = object.threads ?? 0;
+    message.freeMemoryBytes = object.freeMemoryBytes ?? undefined;
     return message;
   },
 };
@@ -1061,6 +1100,7 @@ function createBaseStartAttemptRequest(): StartAttemptRequest {
     objectiveMetric: "",
     resumeFrom: "",
     repeat: 0,
+    furtherSlotIds: [],
   };
 }
 
@@ -1098,6 +1138,9 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     }
     if (message.repeat !== 0) {
       writer.uint32(88).uint32(message.repeat);
+    }
+    for (const v of message.furtherSlotIds) {
+      writer.uint32(98).string(v!);
     }
     return writer;
   },
@@ -1203,6 +1246,14 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
             message.repeat = reader.uint32();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.furtherSlotIds.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1248,6 +1299,11 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
         ? globalThis.String(object.resume_from)
         : "",
       repeat: isSet(object.repeat) ? globalThis.Number(object.repeat) : 0,
+      furtherSlotIds: globalThis.Array.isArray(object?.furtherSlotIds)
+        ? object.furtherSlotIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.further_slot_ids)
+        ? object.further_slot_ids.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -1286,6 +1342,9 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     if (message.repeat !== 0) {
       obj.repeat = Math.round(message.repeat);
     }
+    if (message.furtherSlotIds?.length) {
+      obj.furtherSlotIds = message.furtherSlotIds;
+    }
     return obj;
   },
 
@@ -1305,6 +1364,7 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     message.objectiveMetric = object.objectiveMetric ?? "";
     message.resumeFrom = object.resumeFrom ?? "";
     message.repeat = object.repeat ?? 0;
+    message.furtherSlotIds = object.furtherSlotIds?.map((e) => e) || [];
     return message;
   },
 };
@@ -1377,7 +1437,7 @@ export const StartAttemptResponse: MessageFns<StartAttemptResponse> = {
 };
 
 function createBaseStopAttemptRequest(): StopAttemptRequest {
-  return { fence: undefined, key: undefined, mode: 0, reason: "" };
+  return { fence: undefined, key: undefined, mode: 0, reason: "", ledgerId: "" };
 }
 
 export const StopAttemptRequest: MessageFns<StopAttemptRequest> = {
@@ -1393,6 +1453,9 @@ export const StopAttemptRequest: MessageFns<StopAttemptRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(34).string(message.reason);
+    }
+    if (message.ledgerId !== "") {
+      writer.uint32(42).string(message.ledgerId);
     }
     return writer;
   },
@@ -1442,6 +1505,14 @@ export const StopAttemptRequest: MessageFns<StopAttemptRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.ledgerId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1460,6 +1531,11 @@ export const StopAttemptRequest: MessageFns<StopAttemptRequest> = {
       key: isSet(object.key) ? AttemptKey.fromJSON(object.key) : undefined,
       mode: isSet(object.mode) ? stopModeFromJSON(object.mode) : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      ledgerId: isSet(object.ledgerId)
+        ? globalThis.String(object.ledgerId)
+        : isSet(object.ledger_id)
+        ? globalThis.String(object.ledger_id)
+        : "",
     };
   },
 
@@ -1477,6 +1553,9 @@ export const StopAttemptRequest: MessageFns<StopAttemptRequest> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.ledgerId !== "") {
+      obj.ledgerId = message.ledgerId;
+    }
     return obj;
   },
 
@@ -1489,6 +1568,7 @@ export const StopAttemptRequest: MessageFns<StopAttemptRequest> = {
     message.key = (object.key !== undefined && object.key !== null) ? AttemptKey.fromPartial(object.key) : undefined;
     message.mode = object.mode ?? 0;
     message.reason = object.reason ?? "";
+    message.ledgerId = object.ledgerId ?? "";
     return message;
   },
 };
@@ -1634,7 +1714,7 @@ export const ListAttemptsRequest: MessageFns<ListAttemptsRequest> = {
 };
 
 function createBaseAttemptStatus(): AttemptStatus {
-  return { key: undefined, slotId: "", phase: 0, epoch: 0, ledgerId: "" };
+  return { key: undefined, slotId: "", phase: 0, epoch: 0, ledgerId: "", furtherSlotIds: [] };
 }
 
 export const AttemptStatus: MessageFns<AttemptStatus> = {
@@ -1653,6 +1733,9 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
     }
     if (message.ledgerId !== "") {
       writer.uint32(42).string(message.ledgerId);
+    }
+    for (const v of message.furtherSlotIds) {
+      writer.uint32(50).string(v!);
     }
     return writer;
   },
@@ -1710,6 +1793,14 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
             message.ledgerId = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.furtherSlotIds.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1737,6 +1828,11 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
         : isSet(object.ledger_id)
         ? globalThis.String(object.ledger_id)
         : "",
+      furtherSlotIds: globalThis.Array.isArray(object?.furtherSlotIds)
+        ? object.furtherSlotIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.further_slot_ids)
+        ? object.further_slot_ids.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -1757,6 +1853,9 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
     if (message.ledgerId !== "") {
       obj.ledgerId = message.ledgerId;
     }
+    if (message.furtherSlotIds?.length) {
+      obj.furtherSlotIds = message.furtherSlotIds;
+    }
     return obj;
   },
 
@@ -1770,6 +1869,7 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
     message.phase = object.phase ?? 0;
     message.epoch = object.epoch ?? 0;
     message.ledgerId = object.ledgerId ?? "";
+    message.furtherSlotIds = object.furtherSlotIds?.map((e) => e) || [];
     return message;
   },
 };

@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { LineSplitter } from '../../../host/lines.js';
+import { boxFaultIn, isOutOfMemory } from '../../../protocol/last-words.js';
 import type { AttemptSpec } from '../../../protocol/runner.js';
 import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
 import { completed } from '../recipe.js';
@@ -79,7 +80,7 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   kill('SIGKILL');
   child.stdout.destroy();
   child.stderr.destroy();
-  return ending(program, exit, asked, reports, complaints.lastLine);
+  return ending(program, exit, asked, reports, complaints);
 };
 
 function environment(attempt: AttemptSpec): Record<string, string> {
@@ -113,9 +114,13 @@ class Tail {
     this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-TAIL_BYTES);
   }
 
+  get text(): string {
+    return this.#tail.toString('utf8');
+  }
+
   /** Where programs say what went wrong; empty when there is none. */
   get lastLine(): string {
-    return this.#tail.toString('utf8').trim().split('\n').at(-1)?.trim().slice(0, SENTENCE_LENGTH) ?? '';
+    return this.text.trim().split('\n').at(-1)?.trim().slice(0, SENTENCE_LENGTH) ?? '';
   }
 }
 
@@ -171,26 +176,32 @@ function ending(
   exit: { code: number | null; signal: NodeJS.Signals | null } | Error,
   asked: boolean,
   reports: Reports,
-  lastWords: string,
+  complaints: Tail,
 ): AttemptEnd {
   const crashed = (message: string, code = 'ATTEMPT_CRASHED'): AttemptEnd => ({
     class: 'crashed',
     code,
     message,
   });
+  const failed = (message: string): AttemptEnd => {
+    if (isOutOfMemory(complaints.text))
+      return { class: 'out_of_memory', code: 'ATTEMPT_OUT_OF_MEMORY', message };
+    return crashed(message, boxFaultIn(complaints.text)?.code);
+  };
   if (exit instanceof Error) return crashed(`${program} could not be started: ${exit.message}`);
   if (asked) {
     const how = exit.signal === null ? `exit code ${exit.code ?? ''}` : exit.signal;
     return { class: 'stopped', code: '', message: `${program} ended with ${how} after the request to stop` };
   }
+  const lastWords = complaints.lastLine;
   const said = lastWords === '' ? '' : `: ${lastWords}`;
   const ignored = reports.ignored === 0 ? '' : `; ${reports.ignored} lines were no reports`;
   if (exit.signal !== null) {
-    return crashed(
+    return failed(
       `${program} was ended by ${exit.signal} (${constants.signals[exit.signal]})${said}${ignored}`,
     );
   }
-  if (exit.code !== 0) return crashed(`${program} ended with exit code ${exit.code ?? ''}${said}${ignored}`);
+  if (exit.code !== 0) return failed(`${program} ended with exit code ${exit.code ?? ''}${said}${ignored}`);
   if (reports.count === 0) return crashed(`${program} ended without a report${said}${ignored}`, 'NO_REPORT');
   return completed;
 }
