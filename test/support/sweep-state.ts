@@ -72,7 +72,7 @@ export function records(outline: TrialOutline, metric: string): EpochRecord[] {
   }));
 }
 
-function attempts(outline: TrialOutline, isOpen: boolean): AttemptState[] {
+function attempts(outline: TrialOutline, isOpen: boolean, maxEpochs: number): AttemptState[] {
   const { devices = ['GPU model A'], values, code = '', reason = '', state = 'succeeded' } = outline;
   const ends = { stopped: 'stopped', diverged: 'diverged', failed: 'crashed' } as const;
   return devices.map((deviceModel, i) => {
@@ -89,6 +89,7 @@ function attempts(outline: TrialOutline, isOpen: boolean): AttemptState[] {
       engine: { name: 'tensorflow', version: '2.0.0', precision: 'float32' },
       trainableParameters: null,
       stepsPerEpoch: null,
+      maxEpochs,
       stopMode: null,
       end:
         isOpen && isLast
@@ -130,12 +131,15 @@ export function sweepState({
       seed: repeat,
       createdAt: BEGIN,
       state,
-      attempts: attempts(outline, isOpen),
+      attempts: attempts(outline, isOpen, spec.maxEpochs),
       epochs: records(outline, metric),
       decisions: [...(outline.decisions ?? [])],
       endedAt: isOpen ? null : BEGIN + 60_000,
       notBefore: 0,
       waitsAtRung: null,
+      earnedRepeats: 1,
+      retriesFrom: 0,
+      checkpointsFrom: 0,
       reason: outline.reason ?? '',
       code: outline.code ?? '',
     };
@@ -157,10 +161,17 @@ export function sweepState({
     exhaustedAt: null,
     nextIndex: trials.length,
     earnedRepeats: [],
+    made: new Set(),
     openTrials: trials.filter((trial) => OPEN.includes(trial.state)).length,
     rule: {},
+    best: null,
     spentJoules: null,
     firstAssignedAt: BEGIN,
+    endedMs: 0,
+    limits: { maxParallel: null, energyWh: null, hours: null, priority: 1 },
+    tags: [],
+    archived: false,
+    deletes: false,
   };
 }
 

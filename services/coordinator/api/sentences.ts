@@ -14,6 +14,20 @@ export function sentenceOf(event: LedgerEvent): string | null {
       return `the sweep is being stopped${because(event.reason)}`;
     case 'sweep_ended':
       return `the sweep has ended (${event.state})${because(event.reason)}`;
+    case 'sweep_reopened':
+      return `the sweep is open again${because(event.reason)}`;
+    case 'trial_reopened':
+      return `${event.trialId} ${event.reason}`;
+    case 'sweep_extended':
+      return `the sweep is extended: ${event.change}`;
+    case 'limits_changed':
+      return `changed: ${event.change}`;
+    case 'sweep_tagged':
+      return `tags: ${event.tags.join(', ') || 'none'}`;
+    case 'sweep_archived':
+      return event.archived ? 'the sweep is archived' : 'the sweep is in the list again';
+    case 'sweep_deleted':
+      return 'the sweep is deleted';
     case 'attempt_assigned':
       return event.attempt === 1
         ? `${event.trialId} goes to ${event.trainerId}/${event.slotId}`

@@ -2,10 +2,11 @@
  * The core's one entry: an input in, events and actions out. Pure: no clock, no random source, no I/O; the moment, the
  * seeds and the names arrive in the input. The events must be in the ledger before an action is carried out.
  */
+import { onChange } from './changes.js';
 import type { LedgerEvent } from './events.js';
 import { onAttemptsListed, onStartRefused, onTrainerGone, onTrainerSeen, onTrainerSilent } from './fleet.js';
 import type { Action, Input } from './inputs.js';
-import { hasEnded } from './fold.js';
+import { hasEnded } from './lookup.js';
 import { requestStop, stopSweep } from './lifecycle.js';
 import { settle } from './placement.js';
 import { checkBudget, onReport } from './reports.js';
@@ -42,7 +43,9 @@ function take(step: Step, input: Input): void {
       const { sweepId, source, requestId, at } = input;
       if (step.state.sweeps.has(sweepId) || isRepeatedSubmit(step.state, requestId)) return;
       const spec = withWarmStart(input.spec, step.state.sweeps);
-      step.emit({ type: 'sweep_submitted', sweepId, spec, source, requestId, points: searchSize(spec), at });
+      const { tags = [] } = input;
+      const points = searchSize(spec);
+      step.emit({ type: 'sweep_submitted', sweepId, spec, source, requestId, points, tags, at });
       return;
     }
     case 'control':
@@ -65,6 +68,14 @@ function take(step: Step, input: Input): void {
       return;
     case 'start_refused':
       onStartRefused(step, input);
+      return;
+    case 'rerun':
+    case 'extend':
+    case 'set_limits':
+    case 'tag':
+    case 'archive':
+    case 'delete':
+      onChange(step, input);
       return;
     case 'tick':
       for (const sweep of step.state.sweeps.values()) checkBudget(step, sweep);

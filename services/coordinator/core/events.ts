@@ -2,7 +2,7 @@
  * What the ledger holds: facts that were accepted and decisions that were made, each with its reason. Folding them
  * gives the state; nothing is computed a second time. The shapes are a format: only add to them.
  */
-import type { Parameters, SweepSpec } from './spec.js';
+import type { Limits, Parameters, SweepSpec } from './spec.js';
 
 /** Milliseconds since 1970, as the coordinator's clock read when the input arrived. */
 export type UnixMs = number;
@@ -97,6 +97,62 @@ export interface Settings {
 
 export type StopMode = 'stop' | 'pause' | 'cancel';
 
+/** What people change of a sweep after its submission. */
+export type ChangeEvent =
+  | {
+      /** The sweep had ended, and has something to do again. */
+      readonly type: 'sweep_reopened';
+      readonly sweepId: string;
+      readonly reason: string;
+      readonly at: UnixMs;
+    }
+  | (TrialRef & {
+      /** The trial had ended, and runs again; its retries are counted anew, a last epoch that is not finite is dropped. */
+      readonly type: 'trial_reopened';
+      readonly reason: string;
+      /** Not from its checkpoint: from its first epoch. */
+      readonly fromStart: boolean;
+      readonly at: UnixMs;
+    })
+  | {
+      /** More points, repeats or epochs. All that ran keeps its point; positions follow from the new number of points. */
+      readonly type: 'sweep_extended';
+      readonly sweepId: string;
+      readonly spec: SweepSpec;
+      readonly points: number;
+      /** In words. */
+      readonly change: string;
+      readonly at: UnixMs;
+    }
+  | {
+      readonly type: 'limits_changed';
+      readonly sweepId: string;
+      /** All of them, after the change. */
+      readonly limits: Limits;
+      /** In words. */
+      readonly change: string;
+      readonly at: UnixMs;
+    }
+  | {
+      readonly type: 'sweep_tagged';
+      readonly sweepId: string;
+      /** All of them, after the change. */
+      readonly tags: readonly string[];
+      readonly at: UnixMs;
+    }
+  | {
+      readonly type: 'sweep_archived';
+      readonly sweepId: string;
+      readonly archived: boolean;
+      readonly at: UnixMs;
+    }
+  | {
+      /** The state forgets the sweep; what the log tells of it stays. */
+      readonly type: 'sweep_deleted';
+      readonly sweepId: string;
+      readonly at: UnixMs;
+    };
+
 export type LedgerEvent =
   | {
       readonly type: 'term_started';
@@ -116,6 +172,8 @@ export type LedgerEvent =
       readonly requestId: string;
       /** Size of the search: points without repeats. */
       readonly points: number;
+      /** Absent in ledgers of versions that had none. */
+      readonly tags?: readonly string[];
       readonly at: UnixMs;
     }
   | { readonly type: 'sweep_paused'; readonly sweepId: string; readonly at: UnixMs }
@@ -125,6 +183,8 @@ export type LedgerEvent =
       readonly type: 'sweep_stopping';
       readonly sweepId: string;
       readonly reason: string;
+      /** Present when the sweep is deleted as soon as it has ended. */
+      readonly deletes?: true;
       readonly at: UnixMs;
     }
   | {
@@ -134,6 +194,7 @@ export type LedgerEvent =
       readonly reason: string;
       readonly at: UnixMs;
     }
+  | ChangeEvent
   | (TrialRef & {
       readonly type: 'trial_created';
       /** Position in the search's order. */

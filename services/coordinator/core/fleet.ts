@@ -1,5 +1,5 @@
 /** Trainers come, fall silent, go, and say what they hold: what that means for attempts and slots. */
-import { hasEnded } from './fold.js';
+import { hasEnded } from './lookup.js';
 import type { Input, ListedAttempt } from './inputs.js';
 import { LONGEST_PAUSE_MS } from './lifecycle.js';
 import { startAction } from './placement.js';
@@ -67,7 +67,9 @@ export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>):
     if (entry.ledgerId !== step.state.ledgerId) continue;
     listed.set(keyOf(entry), entry);
     const found = find(step, entry);
-    if (found !== null && entry.phase !== 'ended') stopWhenOver(step, input.trainerId, found);
+    if (entry.phase === 'ended') continue;
+    if (found !== null) stopWhenOver(step, input.trainerId, found);
+    else if (step.state.deleted.has(entry.sweepId)) stopDeleted(step, input.trainerId, entry);
   }
   for (const ref of [...trainer.holders.values()]) {
     const found = find(step, ref);
@@ -101,6 +103,11 @@ function stopWhenOver(step: Step, trainerId: string, { sweep, trial, attempt }: 
     mode: superseded ? 'cancel' : (attempt.stopMode ?? 'cancel'),
     reason: superseded ? 'another attempt has taken over' : trial.reason,
   });
+}
+
+function stopDeleted(step: Step, trainerId: string, { sweepId, trialId, attempt }: ListedAttempt): void {
+  const reason = 'its sweep was deleted';
+  step.act({ type: 'stop_attempt', sweepId, trialId, attempt, trainerId, mode: 'cancel', reason });
 }
 
 /** Pauses before a slot whose box called it busy is tried again, doubled each time. */

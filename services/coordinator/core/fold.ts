@@ -3,74 +3,21 @@
  * that it gave when it was written. Events name things that earlier events made; a log in which they are missing is
  * broken, and that is said.
  */
-import type { AttemptRef, LedgerEvent, TrialRef } from './events.js';
+import type { LedgerEvent } from './events.js';
+import { attemptOf, BrokenLogError, observationOf, ruleOf, sweepOf, trialOf } from './lookup.js';
+import { earnRepeats, foldChange, moveOn } from './fold-changes.js';
+import { addJoules } from './joules.js';
 import { noteTrainer } from './openings.js';
-import { stoppingRule, type StoppingRule } from './stopping/index.js';
-import type { AttemptState, State, SweepState, TrainerState, TrialRecord } from './state.js';
-import type { Observation } from './stopping/rule.js';
-import type { SweepSpec } from './spec.js';
+import type { Limits, SweepSpec } from './spec.js';
+import type { State, SweepState, TrainerState, TrialRecord } from './state.js';
+import { signOf } from './stopping/rule.js';
 
-/** Thrown when an event refers to something that the log never made: the ledger is broken or not ours. */
-export class BrokenLogError extends Error {
-  override readonly name = 'BrokenLogError';
-}
-
-const rules = new WeakMap<SweepSpec, StoppingRule>();
-
-/** The stopping rule of a sweep; made once a sweep. */
-export function ruleOf(sweep: SweepState): StoppingRule {
-  let rule = rules.get(sweep.spec);
-  if (rule === undefined) rules.set(sweep.spec, (rule = stoppingRule(sweep.spec, sweep.sweepId)));
-  return rule;
-}
-
-export function sweepOf(state: State, sweepId: string): SweepState {
-  const sweep = state.sweeps.get(sweepId);
-  if (sweep === undefined) throw new BrokenLogError(`The log has no sweep ${sweepId}.`);
-  return sweep;
-}
-
-export function trialOf(state: State, ref: TrialRef): TrialRecord {
-  const trial = sweepOf(state, ref.sweepId).trials.get(ref.trialId);
-  if (trial === undefined) throw new BrokenLogError(`The log has no trial ${ref.sweepId}/${ref.trialId}.`);
-  return trial;
-}
-
-function attemptOf(state: State, ref: AttemptRef): AttemptState {
-  const attempt = trialOf(state, ref).attempts[ref.attempt - 1];
-  if (attempt === undefined)
-    throw new BrokenLogError(`The log has no attempt ${ref.sweepId}/${ref.trialId}#${ref.attempt}.`);
-  return attempt;
-}
-
-/** True for states in which a trial stays for good. */
-export const hasEnded = (trial: TrialRecord): boolean =>
-  trial.state !== 'queued' &&
-  trial.state !== 'starting' &&
-  trial.state !== 'running' &&
-  trial.state !== 'paused';
-
-/** Sum of two readings; a reading that is missing does not make the other one vanish. */
-const addJoules = (a: number | null, b: number | null): number | null =>
-  a === null ? b : b === null ? a : a + b;
-
-/** The newest report of a trial as a stopping rule sees it. The trial has at least one epoch. */
-export function observationOf(sweep: SweepState, trial: TrialRecord): Observation {
-  const { metric } = sweep.spec.objective;
-  const { epochs } = trial;
-  const newest = epochs[epochs.length - 1];
-  if (newest === undefined) throw new BrokenLogError(`Trial ${trial.trialId} has no epoch.`);
-  return {
-    trialId: trial.trialId,
-    index: trial.index,
-    parameters: trial.parameters,
-    repeat: trial.repeat,
-    epoch: newest.epoch,
-    previousEpoch: epochs[epochs.length - 2]?.epoch ?? 0,
-    value: newest.metrics[metric] ?? NaN,
-    recent: (count) => epochs.slice(-count).map((record) => record.metrics[metric] ?? NaN),
-  };
-}
+const limitsOf = ({ budget, maxParallel, priority }: SweepSpec): Limits => ({
+  maxParallel,
+  energyWh: budget.energyWh,
+  hours: budget.hours,
+  priority: priority ?? 1,
+});
 
 /** Changes `state` by one event of the log. */
 export function fold(state: State, event: LedgerEvent): void {
@@ -97,10 +44,17 @@ export function fold(state: State, event: LedgerEvent): void {
         exhaustedAt: null,
         nextIndex: 0,
         earnedRepeats: [],
+        made: new Set(),
         openTrials: 0,
         rule: {},
+        best: null,
         spentJoules: null,
         firstAssignedAt: null,
+        endedMs: 0,
+        limits: limitsOf(event.spec),
+        tags: event.tags ?? [],
+        archived: false,
+        deletes: false,
       };
       sweep.rule = ruleOf(sweep).init();
       state.sweeps.set(event.sweepId, sweep);
@@ -116,6 +70,7 @@ export function fold(state: State, event: LedgerEvent): void {
       const sweep = sweepOf(state, event.sweepId);
       sweep.status = 'stopping';
       sweep.reason = event.reason;
+      if (event.deletes === true) sweep.deletes = true;
       return;
     }
     case 'sweep_ended': {
@@ -194,6 +149,14 @@ export function fold(state: State, event: LedgerEvent): void {
       trainer.status = event.type === 'trainer_lost' ? 'lost' : 'suspect';
       return;
     }
+    case 'sweep_reopened':
+    case 'trial_reopened':
+    case 'sweep_extended':
+    case 'limits_changed':
+    case 'sweep_tagged':
+    case 'sweep_archived':
+    case 'sweep_deleted':
+      foldChange(state, event);
   }
 }
 
@@ -224,11 +187,14 @@ function createTrial(sweep: SweepState, event: EventOf<'trial_created'>): void {
     endedAt: null,
     notBefore: 0,
     waitsAtRung: null,
+    earnedRepeats: 1,
+    retriesFrom: 0,
+    checkpointsFrom: 0,
     reason: '',
     code: '',
   });
   if (sweep.earnedRepeats[0] === event.index) sweep.earnedRepeats.shift();
-  else sweep.nextIndex = event.index + 1;
+  else moveOn(sweep, event.index + 1);
   sweep.openTrials++;
   sweep.queue.add(event.trialId);
 }
@@ -240,9 +206,7 @@ function endTrial(sweep: SweepState, trial: TrialRecord, event: EventOf<'trial_e
   trial.code = event.code;
   sweep.queue.delete(trial.trialId);
   sweep.openTrials--;
-  if (event.state !== 'succeeded' || trial.repeat > 1 || sweep.spec.stopping.rule === 'none') return;
-  for (let repeat = 2; repeat <= sweep.spec.repeats; repeat++)
-    sweep.earnedRepeats.push((repeat - 1) * sweep.points + trial.index);
+  earnRepeats(sweep, trial);
 }
 
 function assignAttempt(state: State, event: EventOf<'attempt_assigned'>): void {
@@ -260,6 +224,7 @@ function assignAttempt(state: State, event: EventOf<'attempt_assigned'>): void {
     engine: {},
     trainableParameters: null,
     stepsPerEpoch: null,
+    maxEpochs: sweep.spec.maxEpochs,
     stopMode: null,
     end: null,
     lastEpoch: 0,
@@ -289,7 +254,12 @@ function acceptEpoch(state: State, event: EventOf<'epoch_accepted'>): void {
   attempt.acceptedJoules = addJoules(attempt.acceptedJoules, joules);
   sweep.spentJoules = addJoules(sweep.spentJoules, joules);
   const observation = observationOf(sweep, trial);
-  if (Number.isFinite(observation.value)) ruleOf(sweep).absorb(sweep.rule, observation);
+  if (!Number.isFinite(observation.value)) return;
+  ruleOf(sweep).absorb(sweep.rule, observation);
+  const { value, epoch } = observation;
+  const sign = signOf(sweep.spec.objective.goal);
+  if (sweep.best === null || sign * value > sign * sweep.best.value)
+    sweep.best = { trialId: trial.trialId, value, epoch };
 }
 
 function endAttempt(state: State, event: EventOf<'attempt_ended'>): void {
@@ -310,6 +280,8 @@ function endAttempt(state: State, event: EventOf<'attempt_ended'>): void {
     sweep.spentJoules = addJoules(sweep.spentJoules, rest);
   }
   sweep.active.delete(event.trialId);
+  // It was let run again while this attempt was still ending.
+  if (trialOf(state, event).state === 'queued') sweep.queue.add(event.trialId);
   const trainer = state.trainers.get(attempt.trainerId);
   if (trainer === undefined) return;
   const holder = trainer.holders.get(attempt.slotId);

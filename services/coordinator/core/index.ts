@@ -4,9 +4,11 @@
  * files, clocks or random sources.
  */
 export { decide, type Decided } from './decide.js';
-export { BrokenLogError, fold, hasEnded } from './fold.js';
+export { fold } from './fold.js';
+export { BrokenLogError, hasEnded } from './lookup.js';
 export { simulate, type CurveReport, type SimulatedDecision, type Simulation } from './simulation.js';
 export { Replay, type Difference } from './replay.js';
+export { isRerunnable, selectRerun, type RerunSelection } from './changes.js';
 export { suits } from './placement.js';
 export { ashaRungs } from './stopping/index.js';
 export {
@@ -18,5 +20,5 @@ export {
   type TrialRecord,
 } from './state.js';
 export type * from './events.js';
-export type { Action, Input, ListedAttempt, ReportInput } from './inputs.js';
+export type { Action, ChangeInput, Input, ListedAttempt, ReportInput } from './inputs.js';
 export type * from './spec.js';

@@ -12,7 +12,8 @@ import type {
   TrainerInfo,
   UnixMs,
 } from './events.js';
-import type { Parameters, SweepSpec } from './spec.js';
+import type { RerunSelection } from './changes.js';
+import type { Limits, Parameters, SweepSpec } from './spec.js';
 
 /** A fact about an attempt, as the trainer reported it; not yet accepted. */
 export type ReportInput =
@@ -41,7 +42,25 @@ export interface ListedAttempt extends AttemptRef {
   readonly ledgerId: string;
 }
 
+/** What people ask of a sweep after its submission. */
+export type ChangeInput = { readonly sweepId: string; readonly at: UnixMs } & (
+  | { readonly type: 'rerun'; readonly selection: RerunSelection }
+  | {
+      readonly type: 'extend';
+      /** The sweep's own with more points, repeats or epochs. */
+      readonly spec: SweepSpec;
+      /** In words. */
+      readonly change: string;
+    }
+  | { readonly type: 'set_limits'; readonly changes: Partial<Limits> }
+  | { readonly type: 'tag'; readonly add: readonly string[]; readonly remove: readonly string[] }
+  | { readonly type: 'archive'; readonly archived: boolean }
+  /** Only with `force` while it runs: it is then stopped, and deleted once its last attempt has ended. */
+  | { readonly type: 'delete'; readonly force: boolean }
+);
+
 export type Input =
+  | ChangeInput
   | {
       /** First input of a leader. */
       readonly type: 'lead';
@@ -57,6 +76,8 @@ export type Input =
       readonly source: string;
       /** Makes a repeated submit harmless; empty for none. */
       readonly requestId: string;
+      /** @default none */
+      readonly tags?: readonly string[];
       readonly at: UnixMs;
     }
   | {

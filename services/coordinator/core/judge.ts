@@ -4,7 +4,7 @@
  * (`simulation.ts`, `replay.ts`), it is the same.
  */
 import type { Decision, TrialEndState } from './events.js';
-import { observationOf, ruleOf } from './fold.js';
+import { observationOf, ruleOf } from './lookup.js';
 import type { SweepState, TrialRecord } from './state.js';
 import { judgeLimits, judgeTarget, type Spending } from './stopping/index.js';
 

@@ -1,6 +1,6 @@
 /** How trials and sweeps end, whoever asks for it: rules, budgets, people, failures. */
 import type { AttemptEndClass, AttemptRef, StopMode, TrialEndState } from './events.js';
-import { hasEnded } from './fold.js';
+import { hasEnded } from './lookup.js';
 import type { ReportInput } from './inputs.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
@@ -57,14 +57,16 @@ export function complete(step: Step, sweep: SweepState, trial: TrialRecord, with
   else endTrial(step, sweep, trial, 'succeeded', `complete after epoch ${epoch}`);
 }
 
-/** Ends every open trial of the sweep; the sweep itself ends when its last attempt has. */
+/** Ends every open trial of the sweep; the sweep itself ends, and may then be deleted, when its last attempt has. */
 export function stopSweep(
   step: Step,
   sweep: SweepState,
   state: 'stopped' | 'cancelled',
   reason: string,
+  deletes = false,
 ): void {
-  step.emit({ type: 'sweep_stopping', sweepId: sweep.sweepId, reason, at: step.at });
+  const { sweepId } = sweep;
+  step.emit({ type: 'sweep_stopping', sweepId, reason, ...(deletes ? { deletes } : {}), at: step.at });
   for (const trial of [...sweep.trials.values()]) endTrial(step, sweep, trial, state, reason);
 }
 
@@ -75,34 +77,28 @@ export function nextFirstRun({ points, exhaustedAt, nextIndex }: SweepState): nu
 
 /** Position of the trial to propose next, an earned repeat's after all others; null when there is none. */
 export function nextPosition(sweep: SweepState): number | null {
-  const { spec, points, exhaustedAt, nextIndex } = sweep;
+  const { spec, points, exhaustedAt, nextIndex, made } = sweep;
   const positions = spec.stopping.rule === 'none' ? points * spec.repeats : points;
-  const isBehind = exhaustedAt !== null && nextIndex % points >= exhaustedAt;
-  const next = isBehind ? (Math.floor(nextIndex / points) + 1) * points : nextIndex;
+  let next = nextIndex;
+  for (;;) {
+    if (exhaustedAt !== null && next % points >= exhaustedAt) next = (Math.floor(next / points) + 1) * points;
+    if (!made.has(next)) break;
+    next += 1;
+  }
   if (next < positions && exhaustedAt !== 0) return next;
   return sweep.earnedRepeats[0] ?? null;
 }
 
-/** Ends the sweep when nothing is left to do. */
+/** Ends the sweep when nothing is left to do: also while it is paused, for there is nothing to go on with. */
 export function endSweepWhenDone(step: Step, sweep: SweepState): void {
   if (sweep.endedAt !== null || sweep.active.size > 0 || sweep.openTrials > 0) return;
-  if (sweep.status === 'stopping') {
-    step.emit({
-      type: 'sweep_ended',
-      sweepId: sweep.sweepId,
-      state: 'stopped',
-      reason: sweep.reason,
-      at: step.at,
-    });
-  } else if (sweep.status === 'running' && nextPosition(sweep) === null) {
-    step.emit({
-      type: 'sweep_ended',
-      sweepId: sweep.sweepId,
-      state: 'completed',
-      reason: 'every trial has ended',
-      at: step.at,
-    });
-  }
+  const isStopped = sweep.status === 'stopping';
+  if (!isStopped && nextPosition(sweep) !== null) return;
+  const { sweepId } = sweep;
+  const state = isStopped ? 'stopped' : 'completed';
+  const reason = isStopped ? sweep.reason : 'every trial has ended';
+  step.emit({ type: 'sweep_ended', sweepId, state, reason, at: step.at });
+  if (sweep.deletes) step.emit({ type: 'sweep_deleted', sweepId, at: step.at });
 }
 
 const BACKOFF_FIRST_MS = 1_000;
@@ -111,19 +107,24 @@ export const LONGEST_PAUSE_MS = 60_000;
 
 /** Attempts that ended so. One that never computed (a busy slot, a draining box) says nothing about the trial. */
 const countEnds = (trial: TrialRecord, ...classes: readonly AttemptEndClass[]): number =>
-  trial.attempts.filter(
-    ({ end, startedAt }) =>
-      end !== null && classes.includes(end.class) && (end.class !== 'preempted' || startedAt !== null),
-  ).length;
+  trial.attempts
+    .slice(trial.retriesFrom)
+    .filter(
+      ({ end, startedAt }) =>
+        end !== null && classes.includes(end.class) && (end.class !== 'preempted' || startedAt !== null),
+    ).length;
 
-/** What an attempt's end means for its trial, when the trial itself has not ended. The attempt is closed already. */
+/** What an attempt's end means for its trial, which is open. The attempt is closed already. */
 export function afterAttemptEnd(
   step: Step,
   sweep: SweepState,
   trial: TrialRecord,
   end: Pick<Extract<ReportInput, { kind: 'ended' }>, 'class' | 'code' | 'message'>,
 ): void {
-  const stopMode = trial.attempts.at(-1)?.stopMode ?? null;
+  // A person has let the trial run again while this attempt was still ending.
+  if (trial.state === 'queued') return;
+  const attempt = trial.attempts.at(-1);
+  const stopMode = attempt?.stopMode ?? null;
   const said = end.class === 'completed' || end.class === 'diverged' || end.class === 'refused';
   if (stopMode === 'pause' && !said && end.class !== 'out_of_memory') {
     pauseTrial(step, sweep, trial);
@@ -131,7 +132,8 @@ export function afterAttemptEnd(
   }
   switch (end.class) {
     case 'completed':
-      complete(step, sweep, trial, 'ended without a report');
+      if (attempt !== undefined && goesOn(sweep, attempt)) requeueLonger(step, sweep, trial);
+      else complete(step, sweep, trial, 'ended without a report');
       return;
     case 'diverged':
       endTrial(step, sweep, trial, 'diverged', end.message, end.code || 'NON_FINITE');
@@ -153,6 +155,15 @@ export function afterAttemptEnd(
       retry(step, sweep, trial, 'preempted', end.message || 'ended by its box', 'ATTEMPT_LOST');
       return;
   }
+}
+
+/** The attempt came to the last epoch that it was started for, and the sweep has been extended since. */
+const goesOn = ({ spec }: SweepState, { maxEpochs, lastEpoch }: AttemptState): boolean =>
+  maxEpochs < spec.maxEpochs && lastEpoch >= maxEpochs;
+
+function requeueLonger(step: Step, { sweepId, spec }: SweepState, { trialId }: TrialRecord): void {
+  const reason = `goes on to epoch ${spec.maxEpochs}`;
+  step.emit({ type: 'trial_requeued', sweepId, trialId, reason, notBefore: step.at, at: step.at });
 }
 
 /** Parks the trial; when the sweep was resumed before its attempt had ended, a trial not at a rung waits for a slot. */

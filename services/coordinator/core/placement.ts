@@ -1,6 +1,6 @@
 /**
  * Placement: gives free slots to trials, waiting ones before new ones, and the sweep with the fewest running attempts
- * first. A new trial is made only when a slot is free for it, so a grid of a million points costs nothing in advance.
+ * by its priority first. A new trial is made only when a slot is free for it, so a grid of a million points costs nothing in advance.
  */
 import type { SlotRecord, UnixMs } from './events.js';
 import type { Action } from './inputs.js';
@@ -31,9 +31,12 @@ const isOver = (until: UnixMs, at: UnixMs): boolean => until <= at || until - at
 
 /** Whether the sweep would take a slot, if one suits it; a fleet in use is not looked through for nothing. */
 function wantsSlot(sweep: SweepState, at: UnixMs): boolean {
-  if (sweep.status !== 'running' || sweep.active.size >= (sweep.spec.maxParallel ?? Infinity)) return false;
+  if (sweep.status !== 'running' || sweep.active.size >= (sweep.limits.maxParallel ?? Infinity)) return false;
   return nextPosition(sweep) !== null || waitingTrial(sweep, at) !== null || nextPromotion(sweep) !== null;
 }
+
+/** Slots in use by weight: the sweep that has the least takes the next slot; among equals, the one submitted first. */
+const shareOf = ({ active, limits }: SweepState): number => active.size / limits.priority;
 
 function freeSlots(state: State, at: UnixMs): FreeSlot[] {
   const free: FreeSlot[] = [];
@@ -63,8 +66,8 @@ function nextTrial(
 ): { sweep: SweepState; trial: TrialRecord } | null {
   const candidates = [...step.state.sweeps.values()]
     .filter((sweep) => sweep.status === 'running' && suits(trainer, slot, sweep))
-    .filter((sweep) => sweep.active.size < (sweep.spec.maxParallel ?? Infinity))
-    .sort((a, b) => a.active.size - b.active.size);
+    .filter((sweep) => sweep.active.size < (sweep.limits.maxParallel ?? Infinity))
+    .sort((a, b) => shareOf(a) - shareOf(b));
   for (const sweep of candidates) {
     const trial = waitingTrial(sweep, step.at) ?? promote(step, sweep) ?? createTrial(step, sweep);
     if (trial !== null) return { sweep, trial };
@@ -126,7 +129,9 @@ function assign(step: Step, sweep: SweepState, trial: TrialRecord, { trainer, sl
 
 /** `ATTEMPT/EPOCH` of the newest epoch of the trial, whose checkpoint the next attempt goes on from; empty for none. */
 function checkpointOf(trial: TrialRecord): string {
-  const attempt = trial.attempts.findLast((candidate) => candidate.lastEpoch > 0);
+  const attempt = trial.attempts
+    .slice(trial.checkpointsFrom)
+    .findLast((candidate) => candidate.lastEpoch > 0);
   return attempt === undefined ? '' : `${attempt.attempt}/${attempt.lastEpoch}`;
 }
 
@@ -145,7 +150,7 @@ export function startAction(sweep: SweepState, trial: TrialRecord): Action {
     recipe: sweep.spec.recipe,
     command: sweep.spec.command,
     parameters: trial.parameters,
-    maxEpochs: sweep.spec.maxEpochs,
+    maxEpochs: attempt.maxEpochs,
     seed: trial.seed,
     repeat: trial.repeat,
     objectiveMetric: sweep.spec.objective.metric,

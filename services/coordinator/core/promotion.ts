@@ -3,7 +3,7 @@
  * and end. Rules without pauses have neither.
  */
 import type { LedgerEventType } from './events.js';
-import { hasEnded, ruleOf } from './fold.js';
+import { hasEnded, ruleOf } from './lookup.js';
 import { endTrial, nextFirstRun } from './lifecycle.js';
 import type { SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';

@@ -3,7 +3,8 @@
  * is held against it. Equal, or the first difference; behind one the two would tell of different sweeps.
  */
 import type { Decision, LedgerEvent } from './events.js';
-import { fold, sweepOf, trialOf } from './fold.js';
+import { fold } from './fold.js';
+import { sweepOf, trialOf } from './lookup.js';
 import { judgeNewest, type Verdict } from './judge.js';
 import { nextPromotion } from './promotion.js';
 import { initialState } from './state.js';

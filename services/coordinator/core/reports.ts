@@ -3,7 +3,7 @@
  * current attempt and rises above what was accepted; everything else changes nothing, however often it arrives.
  */
 import type { Energy, EpochRecord } from './events.js';
-import { hasEnded } from './fold.js';
+import { hasEnded } from './lookup.js';
 import type { Input, ReportInput } from './inputs.js';
 import { judgeNewest } from './judge.js';
 import {
@@ -59,7 +59,8 @@ function onEpoch(
   report: Extract<ReportInput, { kind: 'epoch' }>,
 ): void {
   const { sweepId, trialId, record } = report;
-  if (hasEnded(trial) || record.epoch <= attempt.lastEpoch) return;
+  // A trial that was let run again goes on from what it had; late words of its last attempt are not waited for.
+  if (hasEnded(trial) || trial.state === 'queued' || record.epoch <= attempt.lastEpoch) return;
   const { maxEpochs } = sweep.spec;
   if (record.epoch > maxEpochs) {
     // A program that counts something else, or does not know when to end.
@@ -142,14 +143,14 @@ const WH = 3_600;
 /** Ends the sweep when its budget is spent. A null reading is no spending, and never ends anything. */
 export function checkBudget(step: Step, sweep: SweepState): void {
   if (sweep.status !== 'running') return;
-  const { energyWh, hours } = sweep.spec.budget;
+  const { energyWh, hours } = sweep.limits;
   if (energyWh !== null && sweep.spentJoules !== null && sweep.spentJoules >= energyWh * WH) {
     const spent = (sweep.spentJoules / WH).toFixed(2);
     stopSweep(step, sweep, 'stopped', `energy budget: ${spent} of ${energyWh} Wh spent`);
     return;
   }
   if (hours !== null && sweep.firstAssignedAt !== null) {
-    const spentHours = (step.at - sweep.firstAssignedAt) / 3.6e6;
+    const spentHours = (step.at - sweep.firstAssignedAt - sweep.endedMs) / 3.6e6;
     if (spentHours >= hours)
       stopSweep(step, sweep, 'stopped', `time budget: ${spentHours.toFixed(2)} of ${hours} h spent`);
   }

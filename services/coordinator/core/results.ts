@@ -1,5 +1,5 @@
 /** What searches are told of trials: the first run of every point, in the order of their making. */
-import { hasEnded } from './fold.js';
+import { hasEnded } from './lookup.js';
 import type { SearchResult } from './search/index.js';
 import type { SweepSpec } from './spec.js';
 import type { SweepState, TrialRecord } from './state.js';

@@ -4,7 +4,8 @@
  * made; they are what stopping saves.
  */
 import type { Decision, Energy, EpochRecord } from './events.js';
-import { fold, hasEnded, sweepOf, trialOf } from './fold.js';
+import { fold } from './fold.js';
+import { hasEnded, sweepOf, trialOf } from './lookup.js';
 import { judgeNewest } from './judge.js';
 import { hopelessIn, nextPromotion } from './promotion.js';
 import type { StoppingSpec, SweepSpec } from './spec.js';

@@ -111,6 +111,8 @@ export interface TrialLimitsSpec {
 interface SearchCommon {
   /** Whole points that run before any of the method's. Absent in specs of versions that had none. */
   readonly enqueue?: readonly Parameters[];
+  /** Whole points that an extension has added: they run after all others. */
+  readonly added?: readonly Parameters[];
 }
 
 /** How methods that draw choose among the branches. */
@@ -176,6 +178,18 @@ export interface BudgetSpec {
   readonly hours: number | null;
 }
 
+/** What a person may change while the sweep runs; the sweep file says how it begins. */
+export interface Limits {
+  /** Attempts at the same time; null for as many as there are slots. */
+  readonly maxParallel: number | null;
+  /** Watt-hours of the whole sweep; null for no limit. */
+  readonly energyWh: number | null;
+  /** Hours since the first attempt, those between an end and a reopening left out; null for no limit. */
+  readonly hours: number | null;
+  /** Weight among sweeps: slots in use are shared in proportion to it. Above 0. */
+  readonly priority: number;
+}
+
 export interface ResourcesSpec {
   /** GPUs a trial; 0 or 1 for now. Null: whatever slot there is. */
   readonly gpus: number | null;
@@ -211,4 +225,6 @@ export interface SweepSpec {
   readonly resources: ResourcesSpec;
   /** Attempts at the same time; null for as many as there are slots. */
   readonly maxParallel: number | null;
+  /** Weight among sweeps, above 0. Absent: 1. */
+  readonly priority?: number;
 }

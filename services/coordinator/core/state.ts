@@ -14,7 +14,7 @@ import type {
   TrialState,
   UnixMs,
 } from './events.js';
-import type { Parameters, SweepSpec } from './spec.js';
+import type { Limits, Parameters, SweepSpec } from './spec.js';
 import type { RuleState } from './stopping/rule.js';
 
 export interface AttemptState {
@@ -30,6 +30,8 @@ export interface AttemptState {
   engine: Readonly<Record<string, string>>;
   trainableParameters: number | null;
   stepsPerEpoch: number | null;
+  /** Epochs at which it ends by itself: the sweep's when it was assigned. */
+  readonly maxEpochs: number;
   /** Set once the attempt was told to end. */
   stopMode: StopMode | null;
   end: {
@@ -49,7 +51,8 @@ export interface AttemptState {
 
 export interface TrialRecord {
   readonly trialId: string;
-  readonly index: number;
+  /** Position, as `SweepState.nextIndex` counts. */
+  index: number;
   readonly parameters: Parameters;
   readonly pointHash: string;
   readonly repeat: number;
@@ -66,6 +69,12 @@ export interface TrialRecord {
   notBefore: UnixMs;
   /** Epochs of the rung at which the stopping rule lets it wait for its promotion; null when it does not. */
   waitsAtRung: number | null;
+  /** Repeats of its point that are made or due because of it, the first run included. */
+  earnedRepeats: number;
+  /** Attempts before this index are no longer counted as retries: a person has let the trial run again. */
+  retriesFrom: number;
+  /** Checkpoints of attempts before this index are not gone on from. */
+  checkpointsFrom: number;
   reason: string;
   code: string;
 }
@@ -74,7 +83,7 @@ export type SweepStatus = 'running' | 'paused' | 'stopping' | 'completed' | 'sto
 
 export interface SweepState {
   readonly sweepId: string;
-  readonly spec: SweepSpec;
+  spec: SweepSpec;
   readonly source: string;
   readonly requestId: string;
   readonly submittedAt: UnixMs;
@@ -87,20 +96,33 @@ export interface SweepState {
   /** Trials that hold a slot. */
   readonly active: Set<string>;
   /** Size of the search: points without repeats. */
-  readonly points: number;
+  points: number;
   /** The search has no point from this position on; null while it has. */
   exhaustedAt: number | null;
   /** Position of the next trial to propose. A trial's position is `(repeat - 1) * points + position of its point`. */
   nextIndex: number;
   /** Positions of repeats whose first trial has earned them, oldest first. */
-  readonly earnedRepeats: number[];
+  earnedRepeats: number[];
+  /** Positions from `nextIndex` on that have their trial already: an extension has put new ones before them. */
+  made: Set<number>;
   /** Trials that have not ended. */
   openTrials: number;
   /** What the stopping rule remembers. */
   rule: RuleState;
+  /** Best finite objective so far; null before the first. */
+  best: { readonly trialId: string; readonly value: number; readonly epoch: number } | null;
   /** Joules of all epochs and attempts so far, retrained ones included; null while nothing was read. */
   spentJoules: number | null;
   firstAssignedAt: UnixMs | null;
+  /** Milliseconds between ends and reopenings. */
+  endedMs: number;
+  limits: Limits;
+  /** In the order of their adding, each once. */
+  tags: readonly string[];
+  /** Left out of lists. */
+  archived: boolean;
+  /** Is deleted as soon as it has ended. */
+  deletes: boolean;
 }
 
 export interface TrainerState {
@@ -117,6 +139,8 @@ export interface State {
   term: number;
   settings: Settings;
   readonly sweeps: Map<string, SweepState>;
+  /** Names of sweeps that a person has deleted: what a box still runs of them is stopped. */
+  readonly deleted: Set<string>;
   readonly trainers: Map<string, TrainerState>;
 }
 
@@ -125,5 +149,6 @@ export const initialState = (): State => ({
   term: 0,
   settings: { retries: { crashed: 2, lost: 5, preempted: 10 } },
   sweeps: new Map(),
+  deleted: new Set(),
   trainers: new Map(),
 });

@@ -68,6 +68,8 @@ export class Tallies {
       mine = { epochs: 0, decisions: 0, joules: 0, method: '', best: null, ended: false };
       tally.trials.set(trial.trialId, mine);
     }
+    // A trial that runs again has lost its diverged epoch.
+    mine.epochs = Math.min(mine.epochs, trial.epochs.length);
     for (; mine.epochs < trial.epochs.length; mine.epochs++) {
       const record = trial.epochs[mine.epochs];
       if (record !== undefined) this.#addEpoch(sweep, record, mine, tally);
@@ -83,7 +85,8 @@ export class Tallies {
         known.count += 1;
       }
     }
-    if (!mine.ended && trial.endedAt !== null) {
+    if (trial.endedAt === null) mine.ended = false;
+    else if (!mine.ended) {
       mine.ended = true;
       const first = trial.attempts[0];
       if (first !== undefined) {

@@ -66,9 +66,11 @@ const methods: Readonly<Record<SearchSpec['method'], SearchMethod>> = {
 
 const methodOf = (spec: SweepSpec): SearchMethod => methods[spec.search.method];
 
-/** Number of points of the sweep's search, enqueued ones included. */
-export const searchSize = (spec: SweepSpec): number =>
-  (spec.search.enqueue?.length ?? 0) + methodOf(spec).size(spec);
+/** Number of points before those that extensions have added. */
+const ownSize = (spec: SweepSpec): number => (spec.search.enqueue?.length ?? 0) + methodOf(spec).size(spec);
+
+/** Number of points of the sweep's search, enqueued and added ones included. */
+export const searchSize = (spec: SweepSpec): number => ownSize(spec) + (spec.search.added?.length ?? 0);
 
 /** Whether proposals depend on results; then a point must be looked up, not computed a second time. */
 export const searchLearns = (spec: SweepSpec): boolean => methodOf(spec).learns;
@@ -76,15 +78,15 @@ export const searchLearns = (spec: SweepSpec): boolean => methodOf(spec).learns;
 const noResults: Results = () => [];
 
 /**
- * The parameters at a position of the search's order: enqueued points first. Null when no further point can be found.
+ * The parameters at a position of the search's order: enqueued points first, added ones last. Null when no further point can be found.
  *
  * @param position 0..searchSize-1
  * @param results of the points before; only methods that learn look at them. @default none
  */
 export function pointAt(spec: SweepSpec, position: number, results: Results = noResults): Parameters | null {
-  const { enqueue = [] } = spec.search;
-  const enqueued = enqueue[position];
-  return enqueued ?? methodOf(spec).propose(spec, position - enqueue.length, results);
+  const { enqueue = [], added = [] } = spec.search;
+  const fixed = enqueue[position] ?? (added.length === 0 ? undefined : added[position - ownSize(spec)]);
+  return fixed ?? methodOf(spec).propose(spec, position - enqueue.length, results);
 }
 
 /** The points that are known before any result: the first `limit`, or up to those that `tpe` starts with. */
