@@ -38,8 +38,22 @@ const timed =
 
 const LEARNING_RATE = 1e-3;
 const L2 = 1e-4;
-const optimizer = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0 } as const;
-const settings = (precision: Precision) => ({ optimizer, l2: L2, bnMomentum: 0.99, precision });
+const optimizer = {
+  kind: 'adam',
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-7,
+  weightDecay: 0,
+  clipNorm: null,
+  semantics: 'keras',
+} as const;
+const settings = (precision: Precision) => ({
+  optimizer,
+  decayed: 'all' as const,
+  l2: L2,
+  bnMomentum: 0.99,
+  precision,
+});
 
 const imagesOf = (batch: number): Float32Array =>
   Float32Array.from({ length: batch * 3072 }, (_, i) => Math.sin(i * 12.9898) / 2);

@@ -4,7 +4,10 @@ import type { Tensor, TensorFlow } from '../../../services/trainer/runner/graph/
 import { nativeBackend } from '../../../services/trainer/runner/graph/binding.js';
 import { compile } from '../../../services/trainer/runner/graph/compile.js';
 import type { Signature } from '../../../services/trainer/runner/graph/signature.js';
-import { resnetV2 } from '../../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
+import {
+  parameterTensors,
+  resnetV2,
+} from '../../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
 import {
   initialParameters,
   initialStatistics,
@@ -19,9 +22,11 @@ import {
   slotsOf,
   stepScalars,
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
+import type { StepSettings } from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
 import {
   evaluateSignature,
   scalarFeeds,
+  scalarShapes,
   trainSignature,
   variablesOf,
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
@@ -30,9 +35,17 @@ setThreads(2);
 const { tf } = openEngine({ model: 'CPU' });
 const { binding } = nativeBackend(tf);
 
-const adam: OptimizerSettings = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0 };
+const common = { weightDecay: 0, clipNorm: null, semantics: 'keras' } as const;
+const adam: OptimizerSettings = { ...common, kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
+const still = { rate: 0, decay: 0, momentum: 0, epsilon: 1 };
 const architecture = resnetV2(11);
-const settings = { optimizer: adam, l2: 1e-4, bnMomentum: 0.9, precision: 'float32' as const };
+const settings = {
+  optimizer: adam,
+  decayed: 'all' as const,
+  l2: 1e-4,
+  bnMomentum: 0.9,
+  precision: 'float32' as const,
+};
 
 /** The same numbers in every run: smooth ones, and noise like pixels. */
 function wave(length: number, frequency: number): Float32Array {
@@ -137,7 +150,7 @@ describe('a compiled step', () => {
     });
     program.write(state);
     const feeds = feedsOf(4);
-    program.run('train', { ...feeds, ...scalarFeeds([0, 0, 0]) });
+    program.run('train', { ...feeds, ...scalarFeeds(still) });
     const { movingMean, movingVariance } = program.read();
     const [mean, variance] = tf.tidy(() => {
       const kernel = tf.tensor4d(state['parameters']!.slice(0, 432), [3, 3, 3, 16]);
@@ -159,7 +172,7 @@ describe('a compiled step', () => {
     const signature = trainSignature(
       tf,
       architecture,
-      { ...settings, optimizer: { kind: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 } },
+      { ...settings, optimizer: { ...common, kind: 'sgd', momentum: 0, nesterov: false } },
       8,
     );
     const { parameters, movingMean, movingVariance } = initial();
@@ -173,7 +186,7 @@ describe('a compiled step', () => {
       program.write({ parameters: values, movingMean: movingMean!, movingVariance: movingVariance! });
       const fetched = program.run('train', {
         ...feedsOf(8),
-        ...scalarFeeds([1, 0, 0]),
+        ...scalarFeeds({ ...still, rate: 1 }),
       });
       return { loss: fetched['crossEntropySum']![0]! / 8, after: program.read()['parameters']! };
     };
@@ -189,6 +202,29 @@ describe('a compiled step', () => {
     const slope = (along(0.002) - along(-0.002)) / 0.004;
     expect(slope / norm).toBeGreaterThan(0.97);
     expect(slope / norm).toBeLessThan(1.03);
+    program.dispose();
+  });
+
+  it('decays kernels alone where it is told to', () => {
+    const own: StepSettings = {
+      ...settings,
+      optimizer: { ...common, kind: 'sgd', momentum: 0, nesterov: false, weightDecay: 1 },
+      decayed: 'kernels',
+    };
+    const variables = variablesOf(architecture, own);
+    const program = compile(tf, {
+      variables,
+      signatures: { train: trainSignature(tf, architecture, own, 8) },
+    });
+    const { movingMean, movingVariance } = initial();
+    const parameters = new Float32Array(architecture.trainable).fill(1);
+    program.write({ parameters, movingMean: movingMean!, movingVariance: movingVariance! });
+    program.run('train', { ...feedsOf(8), ...scalarFeeds({ ...still, decay: 0.25 }) });
+    const after = program.read()['parameters']!;
+    for (const { role, offset, length } of parameterTensors(architecture)) {
+      const values = new Set(after.subarray(offset, offset + length));
+      expect([...values]).toEqual([role === 'kernel' ? 0.75 : 1]);
+    }
     program.dispose();
   });
 
@@ -211,13 +247,20 @@ describe('a compiled step', () => {
 });
 
 describe('the optimizers in the graph', () => {
-  const cases: OptimizerSettings[] = [
+  const sgd: OptimizerSettings = { ...common, kind: 'sgd', momentum: 0.9, nesterov: false };
+  const ofKeras: OptimizerSettings[] = [
     adam,
     { ...adam, kind: 'adamw', weightDecay: 0.1 },
-    { kind: 'sgd', momentum: 0, nesterov: false, weightDecay: 0.01 },
-    { kind: 'sgd', momentum: 0.9, nesterov: false, weightDecay: 0 },
-    { kind: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
+    { ...sgd, momentum: 0, weightDecay: 0.01 },
+    sgd,
+    { ...sgd, nesterov: true, weightDecay: 5e-4, clipNorm: 3 },
   ];
+  const cases = [
+    ...ofKeras,
+    ...ofKeras.map((settings): OptimizerSettings => ({ ...settings, semantics: 'pytorch' })),
+  ];
+  /** Every third weight does not decay. */
+  const decays = Float32Array.from({ length: 64 }, (_, i) => (i % 3 === 0 ? 0 : 1));
   it.each(cases)('follow the float64 reference over 20 steps: %j', (optimizer) => {
     const length = 64;
     const slots = slotsOf(optimizer);
@@ -226,17 +269,16 @@ describe('the optimizers in the graph', () => {
       variables: Object.fromEntries(['weights', ...slots].map((name) => [name, { shape }])),
       signatures: {
         update: {
-          feeds: { gradient: { shape }, rate: { shape: [] }, decay: { shape: [] }, momentum: { shape: [] } },
-          step: (state, { gradient, rate, decay, momentum }) => {
+          feeds: { gradient: { shape }, ...scalarShapes },
+          step: (state, { gradient, ...scalars }) => {
             const own = Object.fromEntries(slots.map((slot) => [slot, state[slot]!]));
             const next = graphUpdate(
               tf,
               optimizer,
               { weights: state['weights']!, slots: own },
               gradient!,
-              rate!,
-              decay!,
-              momentum!,
+              scalars as Parameters<typeof graphUpdate>[4],
+              tf.tensor1d(decays),
             );
             return { state: { weights: next.weights, ...next.slots } };
           },
@@ -257,7 +299,7 @@ describe('the optimizers in the graph', () => {
           ? undefined
           : { weightDecay: optimizer.weightDecay / 2, momentum: momentumOf(optimizer) * (1 - step / 100) };
       program.run('update', { gradient, ...scalarFeeds(stepScalars(optimizer, 0.01, step, moved)) });
-      referenceUpdate(optimizer, reference, gradient, 0.01, step, moved);
+      referenceUpdate(optimizer, reference, gradient, 0.01, step, moved, decays);
     }
     expect(distance(program.read()['weights']!, reference.weights)).toBeLessThan(2e-6);
     program.dispose();

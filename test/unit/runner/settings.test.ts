@@ -6,7 +6,16 @@ describe('the parameters of resnet-cifar10', () => {
     expect(parseSettings({}, 200)).toEqual({
       depth: 56,
       batchSize: 32,
-      optimizer: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0 },
+      optimizer: {
+        kind: 'adam',
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-7,
+        weightDecay: 0,
+        clipNorm: null,
+        semantics: 'keras',
+      },
+      decayed: 'all',
       lrPeak: 1e-3,
       schedule: { kind: 'constant', warmup: 0, per: 'step' },
       weightDecaySchedule: { kind: 'constant', warmup: 0, per: 'step' },
@@ -24,6 +33,13 @@ describe('the parameters of resnet-cifar10', () => {
     expect(parseSettings({ optimizer: 'adamw', weight_decay: 0 }, 1).optimizer.weightDecay).toBe(0);
   });
 
+  it('takes the defaults of PyTorch with its definitions', () => {
+    const adamw = { optimizer: 'adamw', optimizer_semantics: 'pytorch' };
+    expect(parseSettings(adamw, 1).optimizer).toMatchObject({ epsilon: 1e-8, weightDecay: 0.01 });
+    const given = { ...adamw, epsilon: 1e-5, weight_decay: 0.1 };
+    expect(parseSettings(given, 1).optimizer).toMatchObject({ epsilon: 1e-5, weightDecay: 0.1 });
+  });
+
   it.each([
     [{ batch_size: 0 }, 'batch_size: 0 is below 1'],
     [{ batch_size: 1.5 }, 'batch_size: 1.5 is no integer'],
@@ -31,6 +47,8 @@ describe('the parameters of resnet-cifar10', () => {
     [{ optimizer: 'adan' }, `optimizer: "adan" is none of adam, adamw, sgd; did you mean 'adam'?`],
     [{ lr_peek: 1 }, `lr_peek: recipe resnet-cifar10 has no such parameter; did you mean 'lr_peak'?`],
     [{ lr_peak: null }, 'lr_peak: null is no finite number'],
+    [{ clip_norm: 0 }, 'clip_norm: 0 is below 1e-12'],
+    [{ weight_decay_on: 'kernel' }, `did you mean 'kernels'?`],
     [{ flip: 'yes' }, 'flip: "yes" is neither true nor false'],
     [{ schedule: [1] }, 'schedule: [1] is no mapping'],
     [{ precision: 'float16' }, 'precision: "float16" is none of float32, bfloat16'],

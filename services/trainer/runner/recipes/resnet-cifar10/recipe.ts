@@ -26,9 +26,24 @@ export const resnetCifar10: RecipeDescriptor = {
     },
     optimizer: {
       type: 'string',
-      description: 'Update rule, in Keras semantics; `adam` with weight_decay equals `adamw`.',
+      description: 'Update rule; as Keras has it, `adam` with weight_decay equals `adamw`.',
       default: 'adam',
       choices: ['adam', 'adamw', 'sgd'],
+    },
+    optimizer_semantics: {
+      type: 'string',
+      description:
+        "Whose definition of the update rule: they differ in where epsilon stands, in weight decay (PyTorch adds it to the gradient but in adamw), in momentum under a moving rate, and in the defaults of epsilon (1e-8) and of adamw's weight_decay (0.01).",
+      default: 'keras',
+      choices: ['keras', 'pytorch'],
+    },
+    clip_norm: {
+      type: 'number',
+      description:
+        'Largest 2-norm of the whole gradient, L2 included; above it the gradient is scaled down (Keras global_clipnorm, PyTorch clip_grad_norm_). None where it is left out.',
+      default: null,
+      min: 1e-12,
+      max: 1e12,
     },
     lr_peak: {
       type: 'number',
@@ -89,10 +104,17 @@ export const resnetCifar10: RecipeDescriptor = {
     weight_decay: {
       type: 'number',
       description:
-        'Decoupled decay w <- w - lr * weight_decay * w before each update, on every trainable variable (Keras). 0 for none; adamw takes 0.004 where nothing is given.',
+        'Decoupled decay w <- w - lr * weight_decay * w before each update (Keras; see optimizer_semantics). 0 for none; adamw takes 0.004 where nothing is given.',
       default: 0,
       min: 0,
       max: 10,
+    },
+    weight_decay_on: {
+      type: 'string',
+      description:
+        'Which weights decay: all trainable ones, as Keras and PyTorch do by themselves, or only kernels, leaving out biases and the gammas and betas of batch normalisation.',
+      default: 'all',
+      choices: ['all', 'kernels'],
     },
     shift: {
       type: 'number',

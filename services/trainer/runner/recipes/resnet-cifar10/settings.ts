@@ -13,6 +13,8 @@ export interface Settings {
   readonly depth: number;
   readonly batchSize: number;
   readonly optimizer: OptimizerSettings;
+  /** Which weights decay: all trainable ones, or the kernels of convolutions and of the dense layer. */
+  readonly decayed: 'all' | 'kernels';
   readonly lrPeak: number;
   readonly schedule: Schedule;
   readonly weightDecaySchedule: Schedule;
@@ -24,8 +26,9 @@ export interface Settings {
   readonly precision: Precision;
 }
 
-/** Keras' AdamW decays by so much where nothing is given. */
-const ADAMW_WEIGHT_DECAY = 0.004;
+/** What the two libraries take where nothing is given. */
+const ADAMW_WEIGHT_DECAY = { keras: 0.004, pytorch: 0.01 } as const;
+const PYTORCH_EPSILON = 1e-8;
 
 /**
  * The settings that `given` asks for.
@@ -38,19 +41,26 @@ export function parseSettings(given: Parameters, maxEpochs: number): Settings {
   const depth = number('depth');
   if (!isDepth(depth)) refuse('depth', `${depth} is not 9n+2; near are ${nearDepths(depth).join(' and ')}`);
   const kind = all['optimizer'] as OptimizerSettings['kind'];
+  const semantics = all['optimizer_semantics'] as OptimizerSettings['semantics'];
   const weightDecay =
-    given['weight_decay'] === undefined && kind === 'adamw' ? ADAMW_WEIGHT_DECAY : number('weight_decay');
+    given['weight_decay'] === undefined && kind === 'adamw'
+      ? ADAMW_WEIGHT_DECAY[semantics]
+      : number('weight_decay');
+  const epsilon =
+    given['epsilon'] === undefined && semantics === 'pytorch' ? PYTORCH_EPSILON : number('epsilon');
   const schedule = parseSchedule(all['schedule'] ?? null, maxEpochs);
   // Where the schedule moves momentum, it begins with its own.
   const cycled = schedule.kind === '1cycle' ? schedule.momentum?.[0] : undefined;
+  const common = { weightDecay, clipNorm: all['clip_norm'] as number | null, semantics };
   const optimizer: OptimizerSettings =
     kind === 'sgd'
-      ? { kind, momentum: cycled ?? number('momentum'), nesterov: all['nesterov'] as boolean, weightDecay }
-      : { kind, beta1: number('beta_1'), beta2: number('beta_2'), epsilon: number('epsilon'), weightDecay };
+      ? { ...common, kind, momentum: cycled ?? number('momentum'), nesterov: all['nesterov'] as boolean }
+      : { ...common, kind, beta1: number('beta_1'), beta2: number('beta_2'), epsilon };
   return {
     depth,
     batchSize: number('batch_size'),
     optimizer,
+    decayed: all['weight_decay_on'] as Settings['decayed'],
     lrPeak: number('lr_peak'),
     schedule,
     weightDecaySchedule: parseSchedule(

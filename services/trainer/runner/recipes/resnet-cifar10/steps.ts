@@ -10,23 +10,27 @@ import { IMAGE_CHANNELS, IMAGE_SIDE, batchNorms, parameterTensors } from './arch
 import { channelViews, cut, forward } from './network.js';
 import type { Operations } from './operations.js';
 import { createOperations } from './operations.js';
-import type { stepScalars } from './optimizers.js';
-import { graphUpdate, slotsOf } from './optimizers.js';
+import type { StepScalars } from './optimizers.js';
+import { SCALARS, graphUpdate, slotsOf } from './optimizers.js';
 import type { Settings } from './settings.js';
 
-export type StepSettings = Pick<Settings, 'optimizer' | 'l2' | 'bnMomentum' | 'precision'>;
+export type StepSettings = Pick<Settings, 'optimizer' | 'decayed' | 'l2' | 'bnMomentum' | 'precision'>;
 
 const feedsOf = (batch: number) => ({
   images: { shape: [batch, IMAGE_SIDE, IMAGE_SIDE, IMAGE_CHANNELS] },
   labels: { shape: [batch], dtype: 'int32' as const },
 });
 
-/** The feeds that {@link trainSignature} takes beside the batch. @param scalars Of `stepScalars`. */
-export const scalarFeeds = ([rate, decay, momentum]: ReturnType<typeof stepScalars>) => ({
-  rate: Float32Array.of(rate),
-  decay: Float32Array.of(decay),
-  momentum: Float32Array.of(momentum),
+/** The feeds that {@link trainSignature} takes beside the batch. */
+export const scalarFeeds = (scalars: StepScalars): Record<keyof StepScalars, Float32Array> => ({
+  rate: Float32Array.of(scalars.rate),
+  decay: Float32Array.of(scalars.decay),
+  momentum: Float32Array.of(scalars.momentum),
+  epsilon: Float32Array.of(scalars.epsilon),
 });
+
+/** Their shapes. */
+export const scalarShapes = Object.fromEntries(SCALARS.map((name) => [name, { shape: [] }]));
 
 const variable = (tensors: Tensors, name: string): Tensor => {
   const tensor = tensors[name];
@@ -55,7 +59,7 @@ function tally(tf: TensorFlow, logits: Tensor, labels: Tensor, losses: Tensor): 
 /**
  * One optimizer step on `batch` images.
  *
- * Feeds: `images`, `labels`, `rate`, `decay` and `momentum` (see `stepScalars`). Fetches: `crossEntropySum`, `correct`, and
+ * Feeds: `images`, `labels`, and the scalars of `stepScalars`. Fetches: `crossEntropySum`, `correct`, and
  * `activations`, the sum of all batch means and variances, which is finite only if all of them are: where a variance
  * overflows, normalisation gives its beta, and the loss stays finite with weights that are beyond use.
  */
@@ -105,9 +109,13 @@ export function trainSignature(
       settings.optimizer,
       { weights: flat, slots },
       gradient,
-      variable(feeds, 'rate'),
-      variable(feeds, 'decay'),
-      variable(feeds, 'momentum'),
+      {
+        rate: variable(feeds, 'rate'),
+        decay: variable(feeds, 'decay'),
+        momentum: variable(feeds, 'momentum'),
+        epsilon: variable(feeds, 'epsilon'),
+      },
+      settings.decayed === 'kernels' ? kernelsOnly(tf, tensors) : null,
     );
     const { means, variances } = joined(tf, architecture, batch, batchStatistics);
     const toward = (name: string, current: Tensor): Tensor => {
@@ -125,7 +133,7 @@ export function trainSignature(
     };
   };
   return {
-    feeds: { ...feedsOf(batch), rate: { shape: [] }, decay: { shape: [] }, momentum: { shape: [] } },
+    feeds: { ...feedsOf(batch), ...scalarShapes },
     step,
   };
 }
@@ -133,6 +141,10 @@ export function trainSignature(
 /** Tensors made inside a gradient function outlive it only when kept; while tracing they hold no memory. */
 const keepAll = (tf: TensorFlow, tensors: Tensors): Tensors =>
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tf.keep(tensor)]));
+
+/** 1 for the weights of kernels, 0 for biases, gammas and betas. */
+const kernelsOnly = (tf: TensorFlow, tensors: ReturnType<typeof parameterTensors>): Tensor =>
+  tf.concat(tensors.map(({ role, length }) => tf.fill([length], role === 'kernel' ? 1 : 0)));
 
 /** The gradient with that of l2 * sum(w^2), which is 2 * l2 * w, on convolution kernels. */
 function withPenalty(
