@@ -37,7 +37,7 @@ for (let seed = from; seed < from + seeds; seed += 1) {
   if (run.violations.length === 0) continue;
   const needed = await minimise(
     run.faults,
-    async (some) => (await simulate(seed, some)).violations.length > 0,
+    async (some) => (await simulate(seed, { faults: some })).violations.length > 0,
   );
   failed.push({ seed, violations: run.violations, faults: needed.map(describeFault) });
   process.stderr.write(

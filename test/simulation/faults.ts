@@ -9,7 +9,9 @@ export const FAULT_KINDS = [
   'trainer_cut_off',
   'calls_cut_off',
   'box_lost',
+  'box_wiped',
   'service_restart',
+  'trainer_drained',
   'trainer_slow',
   'nats_restart',
   'lost_acknowledgements',
@@ -19,6 +21,7 @@ export const FAULT_KINDS = [
   'republish',
   'clock_jump',
   'sweep_paused',
+  'sweep_stopped',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -33,21 +36,41 @@ export interface Fault {
   readonly jumpMs: number;
 }
 
+/** None of these keeps a word from arriving. */
+export const HARMLESS: ReadonlySet<FaultKind> = new Set(['duplicates', 'republish', 'sweep_paused']);
+
 const FIRST_AT_MS = 500;
 const LAST_AT_MS = 60_000;
+/** So close that the second meets what the first has just begun. */
+const TOGETHER_MS = 400;
 
 export function drawFaults(seed: number): Fault[] {
   const random = randomOf(seed, 'faults');
-  const faults = Array.from({ length: random.whole(0, 9) }, (): Fault => ({
-    kind: random.pick(FAULT_KINDS),
-    at: Math.round(random.between(FIRST_AT_MS, LAST_AT_MS)),
-    // Blinks, some seconds, and longer than anything waits.
-    lastsMs: Math.round(
-      random.pick([random.between(20, 1_000), random.between(1_000, 12_000), random.between(12_000, 70_000)]),
-    ),
-    target: random.whole(0, 11),
-    jumpMs: Math.round(random.between(-1, 1) * random.pick([2_000, 60_000, 7_200_000])),
-  }));
+  const faults: Fault[] = [];
+  for (let i = random.whole(0, 9); i > 0; i -= 1) {
+    const before = faults.at(-1);
+    const at =
+      before !== undefined && random.chance(0.35)
+        ? before.at + random.between(0, TOGETHER_MS)
+        : random.between(FIRST_AT_MS, LAST_AT_MS);
+    let kind = random.pick(FAULT_KINDS);
+    // A sweep that is stopped has no more to show.
+    if (kind === 'sweep_stopped' && random.chance(0.7)) kind = 'sweep_paused';
+    faults.push({
+      kind,
+      at: Math.round(at),
+      // Blinks, some seconds, and longer than anything waits.
+      lastsMs: Math.round(
+        random.pick([
+          random.between(20, 1_000),
+          random.between(1_000, 12_000),
+          random.between(12_000, 70_000),
+        ]),
+      ),
+      target: random.whole(0, 11),
+      jumpMs: Math.round(random.between(-1, 1) * random.pick([2_000, 60_000, 7_200_000])),
+    });
+  }
   return faults.sort((a, b) => a.at - b.at);
 }
 

@@ -1,18 +1,21 @@
 /** What holds once a run has come to rest. */
 import { isDeepStrictEqual } from 'node:util';
 import {
-  decide,
   fold,
   hasEnded,
   initialState,
   type LedgerEvent,
   type State,
-  type SweepSpec,
+  type SweepState,
   type TrialRecord,
 } from '../../services/coordinator/core/index.js';
-import { freeze, trainer } from '../support/core.js';
+import { freeze } from '../support/core.js';
+import type { SimAttempt } from './box.js';
+import { checkDecisions } from './quiet.js';
 import type { Recorder } from './recorder.js';
-import type { SimAttempt, SimTrainer } from './trainer.js';
+import type { SimTrainer } from './trainer.js';
+
+type Blame = (text: string) => void;
 
 export function isFoldOf(state: State, events: readonly LedgerEvent[]): boolean {
   const folded = initialState();
@@ -22,30 +25,76 @@ export function isFoldOf(state: State, events: readonly LedgerEvent[]): boolean 
 
 export function checkRest(state: State, recorder: Recorder, trainers: readonly SimTrainer[]): void {
   const { events } = recorder;
-  if (!isFoldOf(state, events)) recorder.blame('the fold of the ledger is not the state');
-  for (const sweep of state.sweeps.values()) {
-    if (sweep.trials.size !== sweep.points)
-      recorder.blame(`${sweep.sweepId} made ${sweep.trials.size} of ${sweep.points} trials`);
-    for (const trial of sweep.trials.values())
-      if (!hasEnded(trial)) recorder.blame(`${sweep.sweepId}/${trial.trialId} never ended`);
-    if (sweep.active.size + sweep.queue.size + sweep.openTrials > 0)
-      recorder.blame(`${sweep.sweepId} ended with trials active, waiting or open`);
-  }
+  const blame = (text: string): void => recorder.blame(text);
+  if (!isFoldOf(state, events)) blame('the fold of the ledger is not the state');
+  for (const sweep of state.sweeps.values()) checkSweep(sweep, blame);
   for (const { info, holders } of state.trainers.values())
-    if (holders.size > 0) recorder.blame(`slots of ${info.trainerId} are held by nobody's attempts`);
-  for (const { running, setup } of trainers)
-    for (const { id } of running) recorder.blame(`${setup.trainerId} still runs ${id}`);
-  for (const { attempts } of trainers)
-    for (const attempt of attempts.values()) checkReports(state, recorder, attempt);
-  checkDecisions(state, events, recorder);
+    if (holders.size > 0) blame(`slots of ${info.trainerId} are held by nobody's attempts`);
+  for (const { box, setup } of trainers) {
+    for (const { id } of box.running) blame(`${setup.trainerId} still runs ${id}`);
+    for (const attempt of box.attempts.values()) checkReports(state, attempt, blame);
+  }
+  checkDecisions(state, events, blame);
+}
+
+function checkSweep(sweep: SweepState, blame: Blame): void {
+  const { sweepId, spec, points, exhaustedAt, status, trials } = sweep;
+  for (const trial of trials.values()) {
+    if (!hasEnded(trial)) blame(`${sweepId}/${trial.trialId} never ended`);
+    else checkEnd(sweep, trial, blame);
+  }
+  if (sweep.active.size + sweep.queue.size + sweep.openTrials > 0)
+    blame(`${sweepId} ended with trials active, waiting or open`);
+  if (status === 'completed') {
+    const firstRuns = exhaustedAt ?? points;
+    const most = firstRuns * spec.repeats;
+    const least = spec.stopping.rule === 'none' ? most : firstRuns + sweep.earnedRepeats.length;
+    if (trials.size < least || trials.size > most || sweep.earnedRepeats.length > 0)
+      blame(`${sweepId} completed with ${trials.size} trials of ${least} to ${most}`);
+  }
+  checkEnergy(sweep, blame);
+}
+
+/** Each end has a cause that stands in the ledger. */
+function checkEnd({ sweepId, spec, status }: SweepState, trial: TrialRecord, blame: Blame): void {
+  const last = trial.epochs.at(-1);
+  const has = (action: string): boolean => trial.decisions.some((decision) => decision.action === action);
+  const value = last?.metrics[spec.objective.metric] ?? NaN;
+  const isSound = {
+    succeeded: has('succeed') || (last?.epoch ?? 0) >= spec.maxEpochs,
+    stopped: has('stop') || trial.waitsAtRung !== null || status === 'stopped',
+    diverged: has('diverge') && !Number.isFinite(value),
+    failed: trial.attempts.at(-1)?.end !== null && trial.code !== '',
+    cancelled: status === 'stopped',
+    queued: false,
+    starting: false,
+    running: false,
+    paused: false,
+  }[trial.state];
+  if (!isSound) blame(`${sweepId}/${trial.trialId} is ${trial.state} without a cause: ${trial.reason}`);
+}
+
+/** Every joule is spent once: in an accepted epoch or wasted, and all of it by the sweep. */
+function checkEnergy({ sweepId, trials, spentJoules }: SweepState, blame: Blame): void {
+  let sum = 0;
+  for (const { trialId, attempts } of trials.values())
+    for (const { attempt, acceptedJoules, wastedJoules, end } of attempts) {
+      const own = (acceptedJoules ?? 0) + (wastedJoules ?? 0);
+      sum += own;
+      const told = end?.energy.joules ?? null;
+      if (told !== null && Math.abs(own - told) > 1e-3)
+        blame(`${sweepId}/${trialId}#${attempt} used ${told} J, and ${own} J are booked`);
+    }
+  if (Math.abs(sum - (spentJoules ?? 0)) > 1e-3)
+    blame(`${sweepId} spent ${String(spentJoules)} J; its attempts ${sum} J`);
 }
 
 /** An attempt that told its end itself was live until then: all that it reported before is in the ledger. */
-function checkReports(state: State, recorder: Recorder, { id, key, spool }: SimAttempt): void {
+function checkReports(state: State, { id, key, spool }: SimAttempt, blame: Blame): void {
   const trial = state.sweeps.get(key.sweepId)?.trials.get(key.trialId);
   const recorded = trial?.attempts[key.attempt - 1];
   if (trial === undefined || recorded === undefined) {
-    recorder.blame(`${id} ran and is not in the ledger`);
+    blame(`${id} ran and is not in the ledger`);
     return;
   }
   const accepted = new Map(trial.epochs.map((record) => [record.epoch, record]));
@@ -55,48 +104,29 @@ function checkReports(state: State, recorder: Recorder, { id, key, spool }: SimA
     const record = accepted.get(fact.value.epoch);
     if (record !== undefined) {
       if (!isDeepStrictEqual(record.metrics, fact.value.metrics))
-        recorder.blame(`${id}: epoch ${record.epoch} is in the ledger with another value`);
+        blame(`${id}: epoch ${record.epoch} is in the ledger with another value`);
     } else if (recorded.end?.seconds !== null && !(hasEnded(trial) && fact.value.epoch > last)) {
-      recorder.blame(`${id}: epoch ${fact.value.epoch} was reported by the live attempt and is lost`);
+      blame(`${id}: epoch ${fact.value.epoch} was reported by the live attempt and is lost`);
     }
   }
 }
 
-/** A core without faults, with a slot for every trial, that hears the accepted epochs in their order decides the same. */
-function checkDecisions(state: State, events: readonly LedgerEvent[], recorder: Recorder): void {
-  const quiet = initialState();
-  const at = 1;
-  const settings = { retries: { crashed: 0, lost: 0, preempted: 0 } };
-  const trials = [...state.sweeps.values()].reduce((sum, sweep) => sum + sweep.points, 0);
-  decide(quiet, { type: 'lead', ledgerId: 'quiet', coordinatorId: 'quiet', settings, at });
-  decide(quiet, { type: 'trainer_seen', trainer: trainer('all', trials), at });
-  for (const { sweepId, spec } of state.sweeps.values())
-    decide(quiet, { type: 'submit', sweepId, spec: bare(spec), source: '', requestId: '', at });
-  for (const event of events) {
-    if (event.type !== 'epoch_accepted') continue;
-    const { sweepId, trialId, record } = event;
-    decide(quiet, {
-      type: 'reported',
-      trainerId: 'all',
-      report: { kind: 'epoch', sweepId, trialId, attempt: 1, record },
-      at,
-    });
-  }
-  for (const { sweepId, trials: ours } of state.sweeps.values()) {
-    for (const trial of ours.values()) {
-      const other = quiet.sweeps.get(sweepId)?.trials.get(trial.trialId);
-      if (other === undefined || !isDeepStrictEqual(other.parameters, trial.parameters))
-        recorder.blame(`${sweepId}/${trial.trialId} has other parameters than without faults`);
-      else if (!isDeepStrictEqual(other.decisions, trial.decisions))
-        recorder.blame(`${sweepId}/${trial.trialId} was decided otherwise than without faults`);
-      else if (isDecided(trial) && (other.state !== trial.state || other.reason !== trial.reason))
-        recorder.blame(`${sweepId}/${trial.trialId} is ${trial.state}, without faults ${other.state}`);
-    }
+/**
+ * Without faults that keep a word from arriving, a sweep overshoots its energy budget by at most one epoch a slot, and
+ * what a slot draws until its attempt has obeyed.
+ */
+export function checkOvershoot(state: State, trainers: readonly SimTrainer[], blame: Blame): void {
+  const LONGEST_STOP_MS = 2_200;
+  const slack = trainers.reduce(
+    (sum, { setup }) =>
+      sum + (setup.slots * (setup.watts ?? 0) * (1.4 * setup.epochMs + LONGEST_STOP_MS)) / 1_000,
+    0,
+  );
+  for (const { sweepId, spec, spentJoules } of state.sweeps.values()) {
+    const { energyWh } = spec.budget;
+    if (energyWh !== null && (spentJoules ?? 0) > energyWh * 3_600 + slack)
+      blame(
+        `${sweepId} spent ${String(spentJoules)} J of ${energyWh * 3_600} J; one epoch a slot is ${slack} J`,
+      );
   }
 }
-
-/** As many at a time as there are slots: what is new is made in the same order. */
-const bare = (spec: SweepSpec): SweepSpec => ({ ...spec, maxParallel: null });
-
-const isDecided = (trial: TrialRecord): boolean =>
-  trial.state === 'succeeded' || trial.state === 'stopped' || trial.code === 'NON_FINITE';

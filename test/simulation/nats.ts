@@ -210,8 +210,11 @@ export class SimLink {
   request<T>(perform: () => T, weather = this.weather.publishesOnly ? FAIR : this.weather): Promise<T> {
     const { process, random } = this;
     return new Promise((resolve, reject) => {
+      let isSettled = false;
       const fail = (): void => {
         off();
+        if (isSettled) return;
+        isSettled = true;
         reject(new WattsweepError('NATS_UNREACHABLE', 'no answer'));
       };
       const off = this.onReconnect(fail);
@@ -225,6 +228,7 @@ export class SimLink {
         process.after(this.#latency(), () => {
           if (!this.#reachable) return;
           off();
+          isSettled = true;
           resolve(result);
         });
       });

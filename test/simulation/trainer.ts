@@ -1,10 +1,10 @@
 /**
- * A box without training: what a trainer keeps on its disk (fence, attempts, spools), a service that may be killed
- * while its attempts go on, and attempts whose epochs take virtual time. Its answers and reports are the real ones.
+ * The service on a box: it may be killed while the box's attempts go on. It keeps the fence, obeys commands, publishes
+ * what the spools hold and renews its record. Its answers and reports are the real ones.
  */
-import { WattsweepError, type ErrorCode } from '../../proto/errors.js';
+import { WattsweepError } from '../../proto/errors.js';
 import { AttemptEndClass, type AttemptKey, type Fence } from '../../proto/gen/wattsweep/v1/attempt.js';
-import { ReportBatch, type Report } from '../../proto/gen/wattsweep/v1/facts.js';
+import { ReportBatch } from '../../proto/gen/wattsweep/v1/facts.js';
 import {
   AttemptPhase,
   TrainerRecord,
@@ -13,35 +13,10 @@ import {
   type StopAttemptRequest,
 } from '../../proto/gen/wattsweep/v1/trainer.js';
 import { reportsSubject, TRAINERS_BUCKET } from '../../proto/subjects.js';
+import { SimBox, type BoxSetup, type SimAttempt } from './box.js';
 import { SimLink, type SimNats } from './nats.js';
-import { randomOf, type Random } from './random.js';
+import { randomOf } from './random.js';
 import { Process } from './scheduler.js';
-
-export interface SimAttempt {
-  readonly id: string;
-  readonly key: AttemptKey;
-  readonly ledgerId: string;
-  readonly request: StartAttemptRequest;
-  /** On the disk. */
-  readonly spool: Report[];
-  acknowledged: number;
-  epoch: number;
-  phase: AttemptPhase;
-  /** Epoch that its checkpoint holds. */
-  readonly resumedEpoch: number;
-}
-
-export interface TrainerSetup {
-  readonly trainerId: string;
-  readonly slots: number;
-  readonly epochMs: number;
-  readonly ttlMs: number;
-  readonly lostAfterMs: number;
-  /** The objective after an epoch; the same for every attempt of the trial. */
-  readonly objective: (request: StartAttemptRequest, epoch: number) => number;
-  /** What goes wrong in an attempt by itself; null for nothing. */
-  readonly mishap: (request: StartAttemptRequest) => AttemptEndClass | null;
-}
 
 /** What the run checks of commands at the moment when they are obeyed. */
 export interface Witness {
@@ -49,28 +24,27 @@ export interface Witness {
   stopping(trainerId: string, key: AttemptKey): void;
 }
 
-const NO_ENERGY = { joules: undefined, meanWatts: undefined, method: '', absentReason: 'simulated' };
+export interface TrainerSetup extends BoxSetup {
+  readonly ttlMs: number;
+}
+
 const REMEMBERED = 6;
 const MAX_REPORTS = 200;
 
 export const keyText = (key: AttemptKey): string => `${key.sweepId}/${key.trialId}#${key.attempt}`;
 
 export class SimTrainer {
-  readonly attempts = new Map<string, SimAttempt>();
+  readonly box: SimBox;
   readonly #terms = new Map<string, number>();
-  readonly #holders = new Map<string, SimAttempt | null>();
-  readonly #random: Random;
-  /** Ended attempts of which the service still tells when asked. */
+  /** Ended attempts of which the service tells no longer when asked. */
   #forgotten = new Set<string>();
-  #box: Process;
   #service: Process | null = null;
   #link: SimLink | null = null;
   #instance = 0;
-  #serviceDownSince = 0;
+  #draining = false;
   #queue: { readonly attempt: SimAttempt; readonly line: number }[] = [];
   #publishing = false;
   #republished = 0;
-  slowness = 1;
   /** Not reached by NATS; survives a restart of the service. */
   cutOff = false;
 
@@ -80,9 +54,13 @@ export class SimTrainer {
     private readonly seed: number,
     private readonly witness: Witness,
   ) {
-    this.#random = randomOf(seed, setup.trainerId);
-    this.#box = new Process(nats.scheduler);
-    for (let i = 0; i < setup.slots; i += 1) this.#holders.set(`slot${i}`, null);
+    this.box = new SimBox(setup, nats.scheduler, seed);
+    this.box.onWritten = (attempt, line) => {
+      if (attempt.phase === AttemptPhase.ENDED) this.#forgetOld();
+      if (this.#service === null) return;
+      this.#queue.push({ attempt, line });
+      this.#publish();
+    };
   }
 
   get address(): string {
@@ -97,17 +75,9 @@ export class SimTrainer {
     return this.#link;
   }
 
-  get running(): SimAttempt[] {
-    return [...this.#holders.values()].filter((held) => held !== null);
-  }
-
-  /** Reports that NATS has not acknowledged. */
-  get waiting(): number {
-    return [...this.attempts.values()].reduce((sum, a) => sum + a.spool.length - a.acknowledged, 0);
-  }
-
   startService(): void {
     if (this.#service !== null) return;
+    const { box } = this;
     this.#service = new Process(this.nats.scheduler);
     this.#instance += 1;
     this.#link = new SimLink(
@@ -116,10 +86,12 @@ export class SimTrainer {
       randomOf(this.seed, `${this.address}${this.#instance}`),
     );
     this.#link.cut(this.cutOff);
+    this.#draining = false;
     this.#queue = [];
     this.#publishing = false;
     this.#forgotten = new Set();
-    for (const attempt of this.attempts.values())
+    box.unwatchedSince = null;
+    for (const attempt of box.attempts.values())
       for (let line = attempt.acknowledged; line < attempt.spool.length; line += 1)
         this.#queue.push({ attempt, line });
     this.#publish();
@@ -131,80 +103,75 @@ export class SimTrainer {
     if (this.#link !== null) this.nats.links.delete(this.#link);
     this.#service = null;
     this.#link = null;
-    this.#serviceDownSince = this.nats.scheduler.now;
+    this.box.unwatchedSince ??= this.nats.scheduler.now;
   }
 
   /** The box goes down with everything that runs on it. */
   crash(): void {
     this.killService();
-    this.#box.kill();
+    this.box.crash();
   }
 
-  /** And comes back: attempts that ran are over. */
+  /** And comes back, or only its service does. */
   boot(): void {
-    if (this.#box.alive) {
-      this.startService();
-      return;
-    }
-    this.#box = new Process(this.nats.scheduler);
-    for (const attempt of this.running)
-      this.#end(attempt, AttemptEndClass.PREEMPTED, 'The box was restarted while the attempt ran.');
+    this.box.boot();
     this.startService();
+  }
+
+  /** Crashes, and comes back without its disk. */
+  wipe(): void {
+    this.crash();
+    this.box.wipe();
+    this.#terms.clear();
+  }
+
+  /** Takes nothing new until the service starts anew; with `stopRunning`, what runs is given back. */
+  drain(stopRunning: boolean): void {
+    if (this.#service === null) return;
+    this.#draining = true;
+    if (this.#link !== null) this.#putRecord(this.#link);
+    if (stopRunning)
+      for (const attempt of this.box.running) this.box.stop(attempt, AttemptEndClass.PREEMPTED);
   }
 
   /** Publishes once more what NATS had acknowledged, as after a lost acknowledgement long ago. */
   republish(): void {
     if (this.#service === null) return;
     this.#republished += 1;
-    for (const attempt of this.attempts.values())
+    for (const attempt of this.box.attempts.values())
       for (const line of attempt.spool.keys()) this.#queue.push({ attempt, line });
     this.#publish();
   }
 
   /** @throws as the real service */
   start(request: StartAttemptRequest): { created: boolean } {
+    const { attempts, holders } = this.box;
     const ledgerId = this.#admit(request.fence);
     const key = request.key!;
     const id = `${ledgerId}/${keyText(key)}`;
-    if (this.attempts.has(id)) return { created: false };
-    if (!this.#holders.has(request.slotId)) throw new WattsweepError('SLOT_NOT_FOUND', request.slotId);
-    if (this.#holders.get(request.slotId) !== null) throw new WattsweepError('SLOT_BUSY', request.slotId);
+    if (attempts.has(id)) return { created: false };
+    if (this.#draining) throw new WattsweepError('DRAINING', this.setup.trainerId);
+    if (!holders.has(request.slotId)) throw new WattsweepError('SLOT_NOT_FOUND', request.slotId);
+    if (holders.get(request.slotId) !== null) throw new WattsweepError('SLOT_BUSY', request.slotId);
     this.witness.started(this.setup.trainerId, key);
-    const attempt: SimAttempt = {
-      id,
-      key,
-      ledgerId,
-      request,
-      spool: [],
-      acknowledged: 0,
-      epoch: 0,
-      phase: AttemptPhase.STARTING,
-      resumedEpoch: this.#checkpoint(request),
-    };
-    this.attempts.set(id, attempt);
-    this.#holders.set(request.slotId, attempt);
-    this.#run(attempt);
+    this.box.begin(id, ledgerId, request);
     return { created: true };
   }
 
   stop(request: StopAttemptRequest): { wasRunning: boolean } {
     const ledgerId = this.#admit(request.fence);
     const key = request.key!;
-    const attempt = this.attempts.get(`${ledgerId}/${keyText(key)}`);
+    const attempt = this.box.attempts.get(`${ledgerId}/${keyText(key)}`);
     if (attempt === undefined || attempt.phase === AttemptPhase.ENDED) return { wasRunning: false };
     this.witness.stopping(this.setup.trainerId, key);
-    if (attempt.phase !== AttemptPhase.STOPPING) {
-      attempt.phase = AttemptPhase.STOPPING;
-      const box = this.#box;
-      box.after(this.#random.between(50, 2_000), () => this.#end(attempt, AttemptEndClass.STOPPED, ''));
-    }
+    this.box.stop(attempt);
     return { wasRunning: true };
   }
 
   list(fence: Fence | undefined): ListAttemptsResponse {
     this.#admit(fence);
     return {
-      attempts: [...this.attempts.values()]
+      attempts: [...this.box.attempts.values()]
         .filter(({ id }) => !this.#forgotten.has(id))
         .map(({ key, request, phase, epoch, ledgerId }) => ({
           key,
@@ -218,110 +185,18 @@ export class SimTrainer {
   }
 
   #admit(fence: Fence | undefined): string {
-    if (fence === undefined) throw new WattsweepError('REQUEST_INVALID' satisfies ErrorCode, 'no fence');
+    if (fence === undefined) throw new WattsweepError('REQUEST_INVALID', 'no fence');
     const known = this.#terms.get(fence.ledgerId) ?? 0;
     if (fence.term < known) throw new WattsweepError('STALE_TERM', `term ${known} was seen`);
     this.#terms.set(fence.ledgerId, fence.term);
     return fence.ledgerId;
   }
 
-  /** Epoch of the newest checkpoint on this box that is not beyond the one asked for. */
-  #checkpoint({ key, resumeFrom }: StartAttemptRequest): number {
-    const wanted = Number(resumeFrom.split('/')[1] ?? 0);
-    const earlier = [...this.attempts.values()].filter(
-      (a) => a.key.sweepId === key!.sweepId && a.key.trialId === key!.trialId,
-    );
-    return Math.max(
-      0,
-      ...earlier.flatMap((a) => (a.epoch > 0 && wanted > 0 ? [Math.min(a.epoch, wanted)] : [])),
-    );
-  }
-
-  #run(attempt: SimAttempt): void {
-    const box = this.#box;
-    const { key, request } = attempt;
-    const mishap = this.setup.mishap(request);
-    const mishapAt = mishap === null ? Infinity : this.#random.whole(0, request.maxEpochs);
-    attempt.epoch = attempt.resumedEpoch;
-    const step = (): void => {
-      if (attempt.phase === AttemptPhase.STOPPING || attempt.phase === AttemptPhase.ENDED) return;
-      if (!this.serving && this.nats.scheduler.now - this.#serviceDownSince > this.setup.lostAfterMs) {
-        this.#end(attempt, AttemptEndClass.PREEMPTED, 'The service did not come back.');
-        return;
-      }
-      if (mishap !== null && attempt.epoch >= mishapAt) {
-        this.#end(attempt, mishap, 'as simulated');
-        return;
-      }
-      if (attempt.epoch >= request.maxEpochs) {
-        this.#end(attempt, AttemptEndClass.COMPLETED, '');
-        return;
-      }
-      box.after(this.setup.epochMs * this.slowness * this.#random.between(0.6, 1.4), () => {
-        if (attempt.phase !== AttemptPhase.RUNNING) return;
-        attempt.epoch += 1;
-        this.#write(attempt, { $case: 'epoch', value: this.#epoch(attempt) });
-        step();
-      });
-    };
-    box.after(this.#random.between(100, 2_000), () => {
-      if (attempt.phase !== AttemptPhase.STARTING) return;
-      attempt.phase = AttemptPhase.RUNNING;
-      this.#write(attempt, {
-        $case: 'started',
-        value: {
-          key,
-          deviceKind: 'cpu',
-          deviceModel: 'simulated',
-          engine: {},
-          trainableParameters: undefined,
-          stepsPerEpoch: undefined,
-          resumedEpoch: attempt.resumedEpoch,
-          atUnixMs: 0,
-        },
-      });
-      step();
-    });
-  }
-
-  #epoch({ key, epoch, request }: SimAttempt): Extract<Report['fact'], { $case: 'epoch' }>['value'] {
-    return {
-      key,
-      epoch,
-      step: epoch,
-      metrics: { [request.objectiveMetric]: this.setup.objective(request, epoch) },
-      trainSeconds: 1,
-      evaluationSeconds: undefined,
-      dataWaitSeconds: undefined,
-      samplesPerSecond: undefined,
-      trainEnergy: NO_ENERGY,
-      evaluationEnergy: NO_ENERGY,
-      gpuUtilization: undefined,
-      atUnixMs: 0,
-    };
-  }
-
-  #end(attempt: SimAttempt, endClass: AttemptEndClass, message: string): void {
-    if (attempt.phase === AttemptPhase.ENDED) return;
-    attempt.phase = AttemptPhase.ENDED;
-    if (this.#holders.get(attempt.request.slotId) === attempt)
-      this.#holders.set(attempt.request.slotId, null);
-    const { key } = attempt;
-    this.#write(attempt, {
-      $case: 'ended',
-      value: { key, class: endClass, code: '', message, seconds: 1, energy: NO_ENERGY, atUnixMs: 0 },
-    });
-    const done = [...this.attempts.values()].filter(
+  #forgetOld(): void {
+    const done = [...this.box.attempts.values()].filter(
       (a) => a.phase === AttemptPhase.ENDED && a.acknowledged === a.spool.length,
     );
     for (const old of done.slice(0, Math.max(0, done.length - REMEMBERED))) this.#forgotten.add(old.id);
-  }
-
-  #write(attempt: SimAttempt, fact: NonNullable<Report['fact']>): void {
-    attempt.spool.push({ spoolLine: attempt.spool.length + 1, fact });
-    if (this.#service === null) return;
-    this.#queue.push({ attempt, line: attempt.spool.length - 1 });
-    this.#publish();
   }
 
   #publish(): void {
@@ -355,11 +230,16 @@ export class SimTrainer {
   }
 
   #renew(service: Process, link: SimLink): void {
-    const { trainerId, ttlMs } = this.setup;
+    this.#putRecord(link);
+    service.after(this.setup.ttlMs / 3, () => this.#renew(service, link));
+  }
+
+  #putRecord(link: SimLink): void {
+    const { trainerId } = this.setup;
     const record = TrainerRecord.toJSON({
       trainerId,
       address: this.address,
-      slots: [...this.#holders.keys()].map((slotId) => ({
+      slots: [...this.box.holders.keys()].map((slotId) => ({
         slotId,
         deviceKind: 'cpu',
         deviceModel: 'simulated',
@@ -371,15 +251,11 @@ export class SimTrainer {
       labels: {},
       software: {},
       powerMethod: '',
-      draining: false,
+      draining: this.#draining,
       instanceId: `${trainerId}-${this.#instance}`,
       startedAtUnixMs: 1,
     });
     const value = Buffer.from(JSON.stringify(record));
-    const renew = (): void => {
-      link.request(() => this.nats.put(TRAINERS_BUCKET, trainerId, value, null)).catch(() => undefined);
-      service.after(ttlMs / 3, renew);
-    };
-    renew();
+    link.request(() => this.nats.put(TRAINERS_BUCKET, trainerId, value, null)).catch(() => undefined);
   }
 }

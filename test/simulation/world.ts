@@ -1,20 +1,21 @@
 /**
- * One run: two coordinators, some boxes, NATS and two sweeps on virtual time, and the faults of a list. Every decision
- * of the run comes from its seed. A new kind of fault goes into `faults.ts` and into `strike` here; what must hold
- * always is in `recorder.ts`, what must hold at rest in `invariants.ts`.
+ * One run: two coordinators, some boxes, NATS and some sweeps on virtual time, and the faults of a list. Every decision
+ * of the run comes from its seed. A new kind of fault goes into `faults.ts` and `strike.ts`, a new kind of sweep into
+ * `sweeps.ts`; what must hold always is in `recorder.ts` and `ledger-watch.ts`, what must hold at rest in
+ * `invariants.ts` and `quiet.ts`.
  */
-import { AttemptEndClass } from '../../proto/gen/wattsweep/v1/attempt.js';
 import type { StartAttemptRequest } from '../../proto/gen/wattsweep/v1/trainer.js';
 import { LEADER_BUCKET, TRAINERS_BUCKET } from '../../proto/subjects.js';
-import type { Input, State, SweepSpec } from '../../services/coordinator/core/index.js';
-import { sweepSpec } from '../support/core.js';
+import type { Input, State } from '../../services/coordinator/core/index.js';
 import { LEASE_TTL_MS, LOST_AFTER_MS, SimCoordinator, TRAINER_TTL_MS } from './coordinator.js';
-import { drawFaults, type Fault } from './faults.js';
-import { checkRest, isFoldOf } from './invariants.js';
-import { SimNats, type SimLink } from './nats.js';
+import { drawFaults, HARMLESS, type Fault } from './faults.js';
+import { checkOvershoot, checkRest, isFoldOf } from './invariants.js';
+import { SimNats } from './nats.js';
 import { randomOf, type Random } from './random.js';
 import { Recorder } from './recorder.js';
 import { Scheduler } from './scheduler.js';
+import { strike } from './strike.js';
+import { drawPlainSweeps, drawSweeps, mishapOf, objectiveOf, type PlannedSweep } from './sweeps.js';
 import { SimTrainer } from './trainer.js';
 
 export interface Run {
@@ -30,13 +31,21 @@ export interface Run {
 /** Without an end by then, a run never ends. */
 const LIMIT_MS = 3_600_000;
 const LOOK_EVERY_MS = 500;
+const PROBE_EVERY_MS = 7_000;
 /** Quiet for so long before the state is looked at. */
 const REST_MS = 5_000;
 const MOST_RESTS = 20;
 
-export async function simulate(seed: number, faults: readonly Fault[] = drawFaults(seed)): Promise<Run> {
-  const world = new World(seed, faults);
-  return world.run();
+export interface RunOptions {
+  /** @default those that the seed draws */
+  readonly faults?: readonly Fault[];
+  /** @default 'drawn' */
+  readonly sweeps?: 'drawn' | 'plain';
+}
+
+export async function simulate(seed: number, options: RunOptions = {}): Promise<Run> {
+  const { faults = drawFaults(seed), sweeps = 'drawn' } = options;
+  return new World(seed, faults, sweeps === 'plain' ? drawPlainSweeps : drawSweeps).run();
 }
 
 class World {
@@ -46,19 +55,22 @@ class World {
   readonly #nats: SimNats;
   readonly #trainers: readonly SimTrainer[];
   readonly #coordinators: readonly SimCoordinator[];
-  readonly #specs: ReadonlyMap<string, SweepSpec>;
+  readonly #sweeps: readonly PlannedSweep[];
   readonly #submitted = new Set<string>();
   readonly #toResume = new Set<string>();
   readonly #faultsEndMs: number;
   #quietSinceMs = Infinity;
+  #probedMs = 0;
   #rests = 0;
   #finished = false;
 
   constructor(
     readonly seed: number,
     readonly faults: readonly Fault[],
+    draw: (random: Random) => readonly PlannedSweep[],
   ) {
     const random = (this.#random = randomOf(seed, 'world'));
+    const meters = randomOf(seed, 'meters');
     const recorder = this.#recorder;
     const nats = (this.#nats = new SimNats(this.#scheduler, randomOf(seed, 'nats'), {
       [LEADER_BUCKET]: LEASE_TTL_MS,
@@ -71,6 +83,7 @@ class World {
         trainerId: `box${i}`,
         slots: random.whole(1, 3),
         epochMs: random.between(300, 4_000),
+        watts: meters.chance(0.8) ? meters.between(50, 300) : null,
         ttlMs: TRAINER_TTL_MS,
         lostAfterMs: LOST_AFTER_MS,
         objective: (request: StartAttemptRequest, epoch: number) => objectiveOf(seed, request, epoch),
@@ -88,13 +101,13 @@ class World {
           onFault: (text) => recorder.blame(text),
         }),
     );
-    this.#specs = drawSweeps(random);
+    this.#sweeps = draw(random);
     this.#faultsEndMs = Math.max(0, ...faults.map(({ at, lastsMs }) => at + lastsMs));
   }
 
   async run(): Promise<Run> {
     const { seed, faults } = this;
-    for (const fault of faults) this.#scheduler.after(fault.at, () => this.#strike(fault));
+    for (const fault of faults) this.#scheduler.after(fault.at, () => strike(this.#stage(), fault));
     for (const each of [...this.#coordinators, ...this.#trainers])
       this.#scheduler.after(this.#random.between(0, 3_000), () =>
         each instanceof SimTrainer ? each.startService() : each.start(),
@@ -116,24 +129,41 @@ class World {
     return leading.toSorted((a, b) => (b.term?.state.term ?? 0) - (a.term?.state.term ?? 0))[0];
   }
 
+  #stage(): Parameters<typeof strike>[0] {
+    return {
+      scheduler: this.#scheduler,
+      nats: this.#nats,
+      coordinators: this.#coordinators,
+      trainers: this.#trainers,
+      sweepIds: this.#sweeps.map(({ sweepId }) => sweepId),
+      ask: (control, sweepId) =>
+        this.#offer({ type: 'control', sweepId, control, at: this.#leader?.now() ?? 0 }),
+      insist: (_control, sweepId) => void this.#toResume.add(sweepId),
+    };
+  }
+
   /** The people who use it: submit until it is taken, resume what was paused, and see whether all is done. */
   #look(): void {
+    const { now } = this.#scheduler;
     const at = this.#leader?.now() ?? 0;
-    for (const [sweepId, spec] of this.#specs) {
-      if (this.#submitted.has(sweepId)) continue;
+    for (const { sweepId, spec, submitAt } of this.#sweeps) {
+      if (this.#submitted.has(sweepId) || now < submitAt) continue;
       const submit: Input = { type: 'submit', sweepId, spec, source: '', requestId: sweepId, at };
       this.#offer(submit, () => this.#submitted.add(sweepId));
     }
     for (const sweepId of this.#toResume)
       this.#offer({ type: 'control', sweepId, control: 'resume', at }, () => this.#toResume.delete(sweepId));
-    if (!this.#isQuiet()) this.#quietSinceMs = Infinity;
-    else this.#quietSinceMs = Math.min(this.#quietSinceMs, this.#scheduler.now);
+    this.#quietSinceMs = this.#isQuiet() ? Math.min(this.#quietSinceMs, now) : Infinity;
     const term = this.#leader?.term;
-    if (this.#scheduler.now - this.#quietSinceMs >= REST_MS)
+    if (now - this.#quietSinceMs >= REST_MS)
       term?.acknowledged().then(
         () => this.#rest(term.state),
         () => undefined,
       );
+    else if (term !== undefined && term !== null && now - this.#probedMs >= PROBE_EVERY_MS) {
+      this.#probedMs = now;
+      this.#recorder.probe(term.state, () => term.acknowledged());
+    }
     this.#scheduler.after(LOOK_EVERY_MS, () => this.#look());
   }
 
@@ -143,6 +173,8 @@ class World {
     const { events } = this.#recorder;
     if (this.#finished || (this.#rests < MOST_RESTS && !isFoldOf(state, events))) return;
     checkRest(state, this.#recorder, this.#trainers);
+    if (this.faults.every(({ kind }) => HARMLESS.has(kind)))
+      checkOvershoot(state, this.#trainers, (text) => this.#recorder.blame(text));
     this.#finished = true;
   }
 
@@ -155,165 +187,30 @@ class World {
     return (
       sweeps !== undefined &&
       this.#scheduler.now > this.#faultsEndMs &&
-      sweeps.size === this.#specs.size &&
+      sweeps.size === this.#sweeps.length &&
       this.#toResume.size === 0 &&
       [...sweeps.values()].every(({ endedAt }) => endedAt !== null) &&
-      this.#trainers.every(({ running, waiting }) => running.length === 0 && waiting === 0)
+      this.#trainers.every(({ box }) => box.running.length === 0 && box.waiting === 0)
     );
   }
 
   #standstill(): string {
     const state = this.#leader?.term?.state;
     if (state === undefined) return 'nobody leads';
-    const open = [...state.sweeps.values()].flatMap(({ sweepId, trials, status }) =>
-      [...trials.values()]
-        .filter(({ endedAt }) => endedAt === null)
-        .map(({ trialId, state: s, attempts }) => {
-          const last = attempts.at(-1);
-          return `${sweepId} (${status})/${trialId} ${s}, attempt ${attempts.length} on ${last?.trainerId ?? 'none'}`;
-        }),
-    );
-    const runs = this.#trainers.flatMap(({ setup, running, waiting }) =>
+    const open = [...state.sweeps.values()].flatMap(({ sweepId, trials, status, endedAt }) => {
+      if (endedAt !== null) return [];
+      const left = [...trials.values()].filter((trial) => trial.endedAt === null);
+      if (left.length === 0) return [`${sweepId} (${status}) has no open trial`];
+      return left.map(({ trialId, state: s, attempts }) => {
+        const last = attempts.at(-1);
+        return `${sweepId} (${status})/${trialId} ${s}, attempt ${attempts.length} on ${last?.trainerId ?? 'none'}`;
+      });
+    });
+    const runs = this.#trainers.flatMap(({ setup, box: { running, waiting } }) =>
       running.length + waiting > 0
         ? [`${setup.trainerId} runs ${running.map(({ id }) => id).join(' ')}, ${waiting} reports wait`]
         : [],
     );
     return `no end: ${[...open, ...runs].slice(0, 8).join('; ') || 'all ended, and no rest'}`;
   }
-
-  #strike(fault: Fault): void {
-    const { kind, lastsMs, target, jumpMs } = fault;
-    const coordinator = this.#coordinators[target % this.#coordinators.length]!;
-    const trainer = this.#trainers[target % this.#trainers.length]!;
-    const sweepId = [...this.#specs.keys()][target % this.#specs.size]!;
-    const lift = (undo: () => void): void => this.#scheduler.after(lastsMs, undo);
-    switch (kind) {
-      case 'coordinator_crash':
-        coordinator.kill();
-        lift(() => coordinator.start());
-        return;
-      case 'coordinator_freeze': {
-        const { process } = coordinator;
-        process?.freeze();
-        lift(() => process?.thaw());
-        return;
-      }
-      case 'lease_lost':
-        this.#nats.remove(LEADER_BUCKET, 'coordinator', null);
-        return;
-      case 'coordinator_cut_off':
-        coordinator.cutOff = true;
-        coordinator.link?.cut(true);
-        lift(() => {
-          coordinator.cutOff = false;
-          coordinator.link?.cut(false);
-        });
-        return;
-      case 'trainer_cut_off':
-        trainer.cutOff = true;
-        trainer.link?.cut(true);
-        lift(() => {
-          trainer.cutOff = false;
-          trainer.link?.cut(false);
-        });
-        return;
-      case 'calls_cut_off':
-        coordinator.unreachable.add(trainer);
-        lift(() => coordinator.unreachable.delete(trainer));
-        return;
-      case 'box_lost':
-        trainer.crash();
-        lift(() => trainer.boot());
-        return;
-      case 'service_restart':
-        trainer.killService();
-        lift(() => trainer.boot());
-        return;
-      case 'trainer_slow':
-        trainer.slowness = 12;
-        lift(() => (trainer.slowness = 1));
-        return;
-      case 'nats_restart':
-        this.#nats.stop();
-        lift(() => this.#nats.start());
-        return;
-      case 'lost_acknowledgements':
-        this.#weather('loseAnswer', 0.5, target, lift);
-        return;
-      case 'lost_requests':
-        this.#weather('loseRequest', 0.5, target, lift);
-        return;
-      case 'late':
-        this.#weather('late', 0.4, target, lift);
-        return;
-      case 'duplicates':
-        this.#nats.duplicates = 0.5;
-        lift(() => (this.#nats.duplicates = 0));
-        return;
-      case 'republish':
-        trainer.republish();
-        return;
-      case 'clock_jump':
-        coordinator.clockOffsetMs += jumpMs;
-        lift(() => (coordinator.clockOffsetMs -= jumpMs));
-        return;
-      case 'sweep_paused':
-        this.#offer({ type: 'control', sweepId, control: 'pause', at: this.#leader?.now() ?? 0 });
-        lift(() => this.#toResume.add(sweepId));
-        return;
-    }
-  }
-
-  #weather(
-    what: 'loseAnswer' | 'loseRequest' | 'late',
-    chance: number,
-    target: number,
-    lift: (undo: () => void) => void,
-  ): void {
-    const links: SimLink[] = [...this.#nats.links];
-    for (const { weather } of links) {
-      weather[what] = chance;
-      weather.publishesOnly = target % 3 > 0;
-    }
-    lift(() => {
-      for (const link of links) link.weather[what] = 0;
-    });
-  }
-}
-
-function drawSweeps(random: Random): ReadonlyMap<string, SweepSpec> {
-  const rules: readonly SweepSpec['stopping'][] = [
-    { rule: 'asha', firstRung: 1, eta: 2, window: 1, compareWithin: [], brackets: 1 },
-    { rule: 'patience', patience: 2, minDelta: 0.01, startEpoch: 1 },
-    { rule: 'none' },
-  ];
-  return new Map(
-    Array.from({ length: random.whole(1, 2) }, (_, i) => {
-      const values = Array.from({ length: random.whole(3, 14) }, (_value, x) => x);
-      const spec = sweepSpec({
-        name: `sweep${i}`,
-        maxEpochs: random.whole(2, 6),
-        sweep: [{ name: 'x', domain: { kind: 'list', values } }],
-        stopping: random.pick(rules),
-        seed: random.whole(1, 1_000),
-        maxParallel: random.chance(0.3) ? random.whole(1, 3) : null,
-      });
-      return [`sweep${i}`, spec] as const;
-    }),
-  );
-}
-
-/** A curve that rises, and now and then is no number any more. */
-function objectiveOf(seed: number, { key, parametersJson }: StartAttemptRequest, epoch: number): number {
-  const trial = randomOf(seed, `${key?.sweepId} ${parametersJson}`);
-  const best = trial.between(0.5, 0.95);
-  const divergesAt = trial.chance(0.1) ? trial.whole(1, 4) : Infinity;
-  const noise = randomOf(seed, `${key?.sweepId} ${parametersJson} ${epoch}`).between(-0.02, 0.02);
-  return epoch >= divergesAt ? NaN : best * (1 - Math.exp(-0.7 * epoch)) + noise;
-}
-
-function mishapOf(seed: number, { key }: StartAttemptRequest): AttemptEndClass | null {
-  const luck = randomOf(seed, `mishap ${key?.sweepId} ${key?.trialId} ${key?.attempt}`).next();
-  if (luck < 0.08) return AttemptEndClass.CRASHED;
-  return luck < 0.1 ? AttemptEndClass.OUT_OF_MEMORY : null;
 }

@@ -1,0 +1,132 @@
+/** What each kind of fault does to a run, and how it is lifted. */
+import { LEADER_BUCKET } from '../../proto/subjects.js';
+import type { Input } from '../../services/coordinator/core/index.js';
+import type { SimCoordinator } from './coordinator.js';
+import type { Fault } from './faults.js';
+import type { SimLink, SimNats, Weather } from './nats.js';
+import type { Scheduler } from './scheduler.js';
+import type { SimTrainer } from './trainer.js';
+
+export interface Stage {
+  readonly scheduler: Scheduler;
+  readonly nats: SimNats;
+  readonly coordinators: readonly SimCoordinator[];
+  readonly trainers: readonly SimTrainer[];
+  readonly sweepIds: readonly string[];
+  /** A person's request, made once. */
+  readonly ask: (control: Extract<Input, { type: 'control' }>['control'], sweepId: string) => void;
+  /** A person's request, made until it is taken. */
+  readonly insist: (control: 'resume', sweepId: string) => void;
+}
+
+type Lift = (undo: () => void) => void;
+
+export function strike(stage: Stage, fault: Fault): void {
+  const { nats, coordinators, trainers, sweepIds } = stage;
+  const { kind, lastsMs, target, jumpMs } = fault;
+  const coordinator = coordinators[target % coordinators.length]!;
+  const trainer = trainers[target % trainers.length]!;
+  const sweepId = sweepIds[target % sweepIds.length]!;
+  const lift: Lift = (undo) => stage.scheduler.after(lastsMs, undo);
+  switch (kind) {
+    case 'coordinator_crash':
+      coordinator.kill();
+      lift(() => coordinator.start());
+      return;
+    case 'coordinator_freeze': {
+      const { process } = coordinator;
+      process?.freeze();
+      lift(() => process?.thaw());
+      return;
+    }
+    case 'lease_lost':
+      nats.remove(LEADER_BUCKET, 'coordinator', null);
+      return;
+    case 'coordinator_cut_off':
+    case 'trainer_cut_off': {
+      const cut = kind === 'coordinator_cut_off' ? coordinator : trainer;
+      const set = (isCut: boolean): void => {
+        cut.cutOff = isCut;
+        cut.link?.cut(isCut);
+      };
+      set(true);
+      lift(() => set(false));
+      return;
+    }
+    case 'calls_cut_off':
+      coordinator.unreachable.add(trainer);
+      lift(() => coordinator.unreachable.delete(trainer));
+      return;
+    case 'box_lost':
+      trainer.crash();
+      lift(() => trainer.boot());
+      return;
+    case 'box_wiped':
+      trainer.wipe();
+      lift(() => trainer.boot());
+      return;
+    case 'service_restart':
+      trainer.killService();
+      lift(() => trainer.boot());
+      return;
+    case 'trainer_drained':
+      trainer.drain(target % 2 === 0);
+      lift(() => {
+        trainer.killService();
+        trainer.boot();
+      });
+      return;
+    case 'trainer_slow':
+      trainer.box.slowness = 12;
+      lift(() => (trainer.box.slowness = 1));
+      return;
+    case 'nats_restart':
+      nats.stop();
+      lift(() => nats.start());
+      return;
+    case 'lost_acknowledgements':
+      weather(nats, 'loseAnswer', 0.5, target, lift);
+      return;
+    case 'lost_requests':
+      weather(nats, 'loseRequest', 0.5, target, lift);
+      return;
+    case 'late':
+      weather(nats, 'late', 0.4, target, lift);
+      return;
+    case 'duplicates':
+      nats.duplicates = 0.5;
+      lift(() => (nats.duplicates = 0));
+      return;
+    case 'republish':
+      trainer.republish();
+      return;
+    case 'clock_jump':
+      coordinator.clockOffsetMs += jumpMs;
+      lift(() => (coordinator.clockOffsetMs -= jumpMs));
+      return;
+    case 'sweep_paused':
+      stage.ask('pause', sweepId);
+      lift(() => stage.insist('resume', sweepId));
+      return;
+    case 'sweep_stopped':
+      stage.ask('stop', sweepId);
+      return;
+  }
+}
+
+function weather(
+  nats: SimNats,
+  what: Exclude<keyof Weather, 'publishesOnly'>,
+  chance: number,
+  target: number,
+  lift: Lift,
+): void {
+  const links: SimLink[] = [...nats.links];
+  for (const link of links) {
+    link.weather[what] = chance;
+    link.weather.publishesOnly = target % 3 > 0;
+  }
+  lift(() => {
+    for (const link of links) link.weather[what] = 0;
+  });
+}
