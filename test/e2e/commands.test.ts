@@ -53,7 +53,7 @@ describe('a sweep', () => {
 
     const stopped = trials.find(({ state }) => state === 'stopped');
     const explained = await wattsweep('explain', stopped?.trialId ?? 't0001');
-    expect(explained.stdout).toMatch(/epoch 1, asha@1 at rung 1: (stop|continue)\. [\d.]+ is rank \d of \d/);
+    expect(explained.stdout).toMatch(/epoch 1, asha@2 at rung 1: (stop|continue)\. [\d.]+ is rank \d of \d/);
 
     const out = join(box.dir, 'out');
     const report = await wattsweep('report', sweepId, '--out', out);

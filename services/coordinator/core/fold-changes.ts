@@ -1,4 +1,5 @@
 /** The fold of what people change of a sweep after its submission, and of the positions that follow from it. */
+import { forgetContenders, noteContender } from './contenders.js';
 import type { ChangeEvent } from './events.js';
 import { addJoules } from './joules.js';
 import { observationOf, ruleOf, sweepOf, trialOf } from './lookup.js';
@@ -53,6 +54,7 @@ function reopenTrial(sweep: SweepState, trial: TrialRecord, { fromStart }: Event
   sweep.openTrials++;
   // While its last attempt still holds a slot, the trial waits for the end of it.
   if (!sweep.active.has(trial.trialId)) sweep.queue.add(trial.trialId);
+  noteContender(sweep, trial);
 }
 
 /** No rule ever saw an epoch that is not finite, so it can be trained anew and then count once. */
@@ -71,6 +73,7 @@ function extendSweep(sweep: SweepState, { spec, points }: EventOf<'sweep_extende
   const before = { points: sweep.points, maxEpochs: sweep.spec.maxEpochs };
   const moved = (index: number): number =>
     Math.floor(index / before.points) * points + (index % before.points);
+  forgetContenders(sweep);
   sweep.spec = spec;
   sweep.points = points;
   if (points !== before.points) {

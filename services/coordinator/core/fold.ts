@@ -3,6 +3,7 @@
  * that it gave when it was written. Events name things that earlier events made; a log in which they are missing is
  * broken, and that is said.
  */
+import { noteContender } from './contenders.js';
 import type { LedgerEvent } from './events.js';
 import { attemptOf, BrokenLogError, observationOf, ruleOf, sweepOf, trialOf } from './lookup.js';
 import { earnRepeats, foldChange, moveOn } from './fold-changes.js';
@@ -90,12 +91,17 @@ export function fold(state: State, event: LedgerEvent): void {
       const trial = trialOf(state, event);
       trial.state = 'queued';
       trial.notBefore = event.notBefore;
-      sweepOf(state, event.sweepId).queue.add(event.trialId);
+      const sweep = sweepOf(state, event.sweepId);
+      sweep.queue.add(event.trialId);
+      noteContender(sweep, trial);
       return;
     }
-    case 'trial_paused':
-      trialOf(state, event).state = 'paused';
+    case 'trial_paused': {
+      const trial = trialOf(state, event);
+      trial.state = 'paused';
+      noteContender(sweepOf(state, event.sweepId), trial);
       return;
+    }
     case 'trial_ended':
       endTrial(sweepOf(state, event.sweepId), trialOf(state, event), event);
       return;
@@ -105,6 +111,8 @@ export function fold(state: State, event: LedgerEvent): void {
       trial.decisions.push(event.decision);
       if (action === 'pause') trial.waitsAtRung = rung;
       else if (action === 'promote') trial.waitsAtRung = null;
+      else return;
+      noteContender(sweepOf(state, event.sweepId), trial);
       return;
     }
     case 'attempt_assigned':
@@ -172,7 +180,7 @@ function resumeSweep(sweep: SweepState): void {
 }
 
 function createTrial(sweep: SweepState, event: EventOf<'trial_created'>): void {
-  sweep.trials.set(event.trialId, {
+  const trial: TrialRecord = {
     trialId: event.trialId,
     index: event.index,
     parameters: event.parameters,
@@ -192,7 +200,9 @@ function createTrial(sweep: SweepState, event: EventOf<'trial_created'>): void {
     checkpointsFrom: 0,
     reason: '',
     code: '',
-  });
+  };
+  sweep.trials.set(event.trialId, trial);
+  noteContender(sweep, trial);
   if (sweep.earnedRepeats[0] === event.index) sweep.earnedRepeats.shift();
   else moveOn(sweep, event.index + 1);
   sweep.openTrials++;
@@ -206,6 +216,7 @@ function endTrial(sweep: SweepState, trial: TrialRecord, event: EventOf<'trial_e
   trial.code = event.code;
   sweep.queue.delete(trial.trialId);
   sweep.openTrials--;
+  noteContender(sweep, trial);
   earnRepeats(sweep, trial);
 }
 
@@ -254,8 +265,12 @@ function acceptEpoch(state: State, event: EventOf<'epoch_accepted'>): void {
   attempt.acceptedJoules = addJoules(attempt.acceptedJoules, joules);
   sweep.spentJoules = addJoules(sweep.spentJoules, joules);
   const observation = observationOf(sweep, trial);
-  if (!Number.isFinite(observation.value)) return;
+  if (!Number.isFinite(observation.value)) {
+    noteContender(sweep, trial);
+    return;
+  }
   ruleOf(sweep).absorb(sweep.rule, observation);
+  noteContender(sweep, trial, observation);
   const { value, epoch } = observation;
   const sign = signOf(sweep.spec.objective.goal);
   if (sweep.best === null || sign * value > sign * sweep.best.value)

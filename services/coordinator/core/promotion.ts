@@ -2,36 +2,26 @@
  * Trials that wait at a rung for their promotion: which of them takes a free slot, and which can no longer be promoted
  * and end. Rules without pauses have neither.
  */
+import { waitingIn } from './contenders.js';
 import type { LedgerEventType } from './events.js';
-import { hasEnded, ruleOf } from './lookup.js';
+import { ruleOf } from './lookup.js';
 import { endTrial, nextFirstRun } from './lifecycle.js';
 import type { SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
-import type { Field, Promotion, Promotions } from './stopping/index.js';
+import type { Field, Promotion, Waiting } from './stopping/index.js';
 
-function fieldOf(sweep: SweepState): Field {
-  const open = [...sweep.trials.values()].filter((trial) => trial.repeat === 1 && !hasEnded(trial));
-  return {
-    open: open.map((trial) => ({
-      trialId: trial.trialId,
-      index: trial.index,
-      parameters: trial.parameters,
-      epoch: trial.epochs.at(-1)?.epoch ?? 0,
-      waitsAt: trial.state === 'paused' ? trial.waitsAtRung : null,
-    })),
-    made: Math.min(sweep.nextIndex, sweep.points),
-    isSearchDone: nextFirstRun(sweep) === null,
-  };
-}
+const fieldOf = (sweep: SweepState): Field => ({
+  made: Math.min(sweep.nextIndex, sweep.points),
+  isSearchDone: nextFirstRun(sweep) === null,
+});
 
 /** The trial that the rule promotes next, with its decision; null for none. */
-export function nextPromotion(sweep: SweepState): Promotion | null {
-  return ruleOf(sweep).promotions?.next(sweep.rule, fieldOf(sweep)) ?? null;
-}
+export const nextPromotion = (sweep: SweepState): Promotion | null =>
+  waitingIn(sweep, ruleOf(sweep))?.next(fieldOf(sweep)) ?? null;
 
-/** Trials that wait and can no longer be promoted. */
-export const hopelessIn = (sweep: SweepState): ReturnType<Promotions['hopeless']> =>
-  ruleOf(sweep).promotions?.hopeless(sweep.rule, fieldOf(sweep)) ?? [];
+/** Trials that wait and can no longer be promoted; they are told once. */
+export const hopelessIn = (sweep: SweepState): ReturnType<Waiting['hopeless']> =>
+  waitingIn(sweep, ruleOf(sweep))?.hopeless(fieldOf(sweep)) ?? [];
 
 /** Promotes the trial that takes the next free slot; null when none may. */
 export function promote(step: Step, sweep: SweepState): TrialRecord | null {

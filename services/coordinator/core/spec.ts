@@ -55,6 +55,8 @@ export interface AshaSpec {
   readonly brackets: number;
   /** `promote`: trials pause at rungs, and the best go on. Absent: losing trials are stopped. */
   readonly mode?: 'promote';
+  /** Of the stopping form; absent in specs of before: 1, whose reports count at every rung that they passed. */
+  readonly version?: 2;
 }
 
 export interface HyperbandSpec {

@@ -169,7 +169,7 @@ function readAsha(
       'fewer brackets',
     );
   }
-  const mode = written.mode === 'promote' ? { mode: written.mode } : {};
+  const form = written.mode === 'promote' ? { mode: written.mode } : { version: 2 as const };
   return {
     rule: 'asha',
     firstRung,
@@ -177,6 +177,6 @@ function readAsha(
     window,
     compareWithin: [...new Set(compareWithin)],
     brackets,
-    ...mode,
+    ...form,
   };
 }

@@ -118,7 +118,7 @@ describe('questions', () => {
       decisions: readonly { reason: string; rule: string }[];
       history: readonly string[];
     }>((api, metadata, done) => api.explainTrial({ sweepId, trialId: 't0001' }, metadata, done));
-    expect(explained.decisions[0]?.rule).toBe('asha@1');
+    expect(explained.decisions[0]?.rule).toBe('asha@2');
     expect(explained.decisions.every(({ reason }) => reason !== '')).toBe(true);
     expect(explained.history.join('\n')).toMatch(
       /created as point .*\n.*assigned to box\/cpu\d\n.*computes on fake CPU/,

@@ -38,7 +38,7 @@ function tell(rule: StoppingRule, state: Record<string, unknown>, seen: Observat
 }
 
 function answers(values: readonly number[], eta: number, goal: Goal = 'maximize'): string {
-  const rule = asha(ashaSpec({ eta }), 1000, goal, 's');
+  const rule = asha(ashaSpec({ eta, version: 2 }), 1000, goal, 's');
   const state = rule.init();
   return values.map((value, i) => tell(rule, state, observation({ trialId: `t${i}`, value }))).join(' ');
 }
@@ -89,6 +89,21 @@ describe('asha', () => {
       [2, 2, 2, 'stop'],
       [4, 2, 2, 'stop'],
     ]);
+  });
+
+  it('since version 2 does not count a report above the first rung that stops the trial', () => {
+    const rule = asha(ashaSpec({ version: 2 }), 100, 'maximize', 's');
+    const state = rule.init();
+    for (const epoch of [1, 2, 4]) tell(rule, state, observation({ trialId: 'a', value: 9, epoch }));
+    const late = observation({ trialId: 'b', value: 4, epoch: 4, previousEpoch: 0 });
+    rule.absorb(state, late);
+    expect(rule.judge(state, late)).toMatchObject([
+      { rule: 'asha@2', rung: 1, rank: 2, n: 2, action: 'stop' },
+    ]);
+    // Nobody but `a` came to epoch 4: with `b` there, the best 1 of 3 would go on, and c is the second.
+    const next = observation({ trialId: 'c', value: 9, epoch: 4, previousEpoch: 2 });
+    rule.absorb(state, next);
+    expect(rule.judge(state, next)).toMatchObject([{ rung: 4, n: 2, action: 'continue' }]);
   });
 
   it('says rung, rank, n and threshold in the decision and in words', () => {

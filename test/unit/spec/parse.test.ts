@@ -69,7 +69,15 @@ describe('a sweep file', () => {
         ],
       ],
       search: { method: 'grid' },
-      stopping: { rule: 'asha', firstRung: 40, eta: 3, window: 3, compareWithin: [], brackets: 1 },
+      stopping: {
+        rule: 'asha',
+        firstRung: 40,
+        eta: 3,
+        window: 3,
+        compareWithin: [],
+        brackets: 1,
+        version: 2,
+      },
       repeats: 1,
       seed: 1,
       budget: { energyWh: 1000, hours: 48 },
@@ -112,15 +120,15 @@ describe('a sweep file', () => {
   });
 
   it.each([
-    ['asha', { rule: 'asha', firstRung: 10, eta: 3, window: 1, compareWithin: [], brackets: 1 }],
+    ['asha', { rule: 'asha', firstRung: 10, eta: 3, window: 1, compareWithin: [], brackets: 1, version: 2 }],
     ['none', { rule: 'none' }],
     [
       '{ rule: asha, window: 12 }',
-      { rule: 'asha', firstRung: 12, eta: 3, window: 12, compareWithin: [], brackets: 1 },
+      { rule: 'asha', firstRung: 12, eta: 3, window: 12, compareWithin: [], brackets: 1, version: 2 },
     ],
     [
       '{ rule: asha, mode: stop, first_rung: 2, eta: 4, brackets: 2 }',
-      { rule: 'asha', firstRung: 2, eta: 4, window: 1, compareWithin: [], brackets: 2 },
+      { rule: 'asha', firstRung: 2, eta: 4, window: 1, compareWithin: [], brackets: 2, version: 2 },
     ],
     ['{ rule: patience, patience: 4 }', { rule: 'patience', patience: 4, minDelta: 0, startEpoch: 1 }],
     [
@@ -142,7 +150,7 @@ describe('a sweep file', () => {
         rule: 'composite',
         rules: [
           { rule: 'median', grace: 1, minTrials: 3 },
-          { rule: 'asha', firstRung: 2, eta: 3, window: 1, compareWithin: [], brackets: 1 },
+          { rule: 'asha', firstRung: 2, eta: 3, window: 1, compareWithin: [], brackets: 1, version: 2 },
         ],
       },
     ],

@@ -3,13 +3,15 @@
  * arXiv 1810.05934, section 3 (eta: reduction factor; r: `firstRung`; s: bracket).
  *
  * Stopping form: rungs lie at `firstRung * eta^(k+s)` epochs below `maxEpochs`. Of the n values at a rung, the newcomer's included, a
- * trial goes on iff fewer than max(1, floor(n / eta)) are strictly better; ties go on. A report that skips a rung
- * counts with its own value at every rung that it passed, lowest first.
+ * trial goes on iff fewer than max(1, floor(n / eta)) are strictly better; ties go on. A report that skips rungs counts
+ * with its own value at those that it passed, lowest first: up to the first one that stops the trial (version 2, as
+ * Optuna's SuccessiveHalvingPruner does), or at all of them (version 1, in ledgers of before).
  */
 import { createHash } from 'node:crypto';
 import type { Decision } from '../events.js';
 import type { AshaSpec, Goal } from '../spec.js';
 import { halving } from './halving.js';
+import type { HalvingSpec } from './rungs.js';
 import { show, signOf, type Observation, type RuleState, type StoppingRule } from './rule.js';
 import { countBetter, insert } from './sorted.js';
 
@@ -49,8 +51,11 @@ type AshaState = Record<string, number[]>;
  * The promotion form (section 3, algorithm 2): every trial pauses at its rung; from the top rung down, the best paused
  * trial among the floor(n / eta) best of its rung goes on when a slot is free.
  */
-export function ashaPromotion(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: string): StoppingRule {
-  return halving({
+export const ashaPromotion = (spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: string): StoppingRule =>
+  halving(ashaHalving(spec, maxEpochs, goal, sweepId));
+
+export function ashaHalving(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: string): HalvingSpec {
+  return {
     id: 'asha-promote@1',
     eta: spec.eta,
     window: spec.window,
@@ -62,11 +67,32 @@ export function ashaPromotion(spec: AshaSpec, maxEpochs: number, goal: Goal, swe
       const key = `${bracket}/${JSON.stringify(group)}`;
       return { key, rungs: ashaRungs(spec, maxEpochs, bracket), positions: null };
     },
-  });
+  };
 }
 
+/** A rung that a report passed: how its value stands there, and whether the trial goes on. */
+interface Standing {
+  readonly rung: number;
+  readonly n: number;
+  readonly better: number;
+  readonly kept: number;
+  readonly threshold: number;
+  readonly goesOn: boolean;
+}
+
+function standingAt(values: readonly number[], value: number, rung: number, eta: number): Standing {
+  const n = values.length;
+  const better = countBetter(values, value);
+  const kept = Math.max(1, Math.floor(n / eta));
+  return { rung, n, better, kept, threshold: values[kept - 1] ?? NaN, goesOn: better < kept };
+}
+
+/** The stopping form, `asha@1` or `asha@2` as the spec records it. */
 export function asha(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: string): StoppingRule {
   const sign = signOf(goal);
+  const id = `asha@${spec.version ?? 1}`;
+  /** Since version 2 the trial never reaches the rungs above one that stops it. */
+  const endsAtStop = spec.version === 2;
 
   const place = (observation: Observation): { prefix: string; passed: readonly number[]; value: number } => {
     const bracket = ashaBracket(sweepId, observation.trialId, spec);
@@ -82,36 +108,39 @@ export function asha(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: str
   };
 
   return {
-    id: 'asha@1',
+    id,
     init: () => ({}),
     absorb(state: RuleState, observation) {
       if (observation.repeat > 1) return;
       const { prefix, passed, value } = place(observation);
-      for (const rung of passed) insert(((state as AshaState)[`${prefix}/${rung}`] ??= []), value);
+      for (const rung of passed) {
+        const values = ((state as AshaState)[`${prefix}/${rung}`] ??= []);
+        insert(values, value);
+        if (endsAtStop && !standingAt(values, value, rung, spec.eta).goesOn) return;
+      }
     },
     judge(state, observation) {
       if (observation.repeat > 1) return [];
       const { prefix, passed, value } = place(observation);
-      return passed.map((rung): Decision => {
-        const values = (state as AshaState)[`${prefix}/${rung}`] ?? [];
-        const n = values.length;
-        const better = countBetter(values, value);
-        const kept = Math.max(1, Math.floor(n / spec.eta));
-        const goesOn = better < kept;
-        const threshold = sign * (values[kept - 1] as number);
+      const standings = passed.map((rung) =>
+        standingAt((state as AshaState)[`${prefix}/${rung}`] ?? [], value, rung, spec.eta),
+      );
+      const stop = endsAtStop ? standings.findIndex(({ goesOn }) => !goesOn) : -1;
+      const reached = stop < 0 ? standings : standings.slice(0, stop + 1);
+      return reached.map(({ rung, n, better, kept, threshold, goesOn }): Decision => {
         const what = spec.window > 1 ? `mean of the last ${spec.window} epochs` : 'value';
         return {
-          rule: 'asha@1',
+          rule: id,
           action: goesOn ? 'continue' : 'stop',
           epoch: observation.epoch,
           rung,
           value: sign * value,
           rank: better + 1,
           n,
-          threshold,
+          threshold: sign * threshold,
           reason:
             `rung ${rung}: ${what} ${show(sign * value)} is rank ${better + 1} of ${n}; ` +
-            `the best ${kept} (to ${show(threshold)}) go on`,
+            `the best ${kept} (to ${show(sign * threshold)}) go on`,
         };
       });
     },

@@ -5,6 +5,7 @@
  */
 import type { Goal, HyperbandSpec } from '../spec.js';
 import { halving } from './halving.js';
+import type { HalvingSpec } from './rungs.js';
 import { signOf, type StoppingRule } from './rule.js';
 
 export interface HyperbandBracket {
@@ -27,10 +28,13 @@ export function hyperbandBrackets(eta: number, maxEpochs: number): readonly Hype
   });
 }
 
-export function hyperband({ eta }: HyperbandSpec, maxEpochs: number, goal: Goal): StoppingRule {
+export const hyperband = (spec: HyperbandSpec, maxEpochs: number, goal: Goal): StoppingRule =>
+  halving(hyperbandHalving(spec, maxEpochs, goal));
+
+export function hyperbandHalving({ eta }: HyperbandSpec, maxEpochs: number, goal: Goal): HalvingSpec {
   const brackets = hyperbandBrackets(eta, maxEpochs);
   const size = brackets.reduce((sum, { trials }) => sum + trials, 0);
-  return halving({
+  return {
     id: 'hyperband@1',
     eta,
     window: 1,
@@ -45,5 +49,5 @@ export function hyperband({ eta }: HyperbandSpec, maxEpochs: number, goal: Goal)
       }
       throw new RangeError(`no bracket has position ${index}`);
     },
-  });
+  };
 }

@@ -11,7 +11,7 @@ import { threshold } from './threshold.js';
 export { ashaRungs } from './asha.js';
 export { judgeLimits, type Spending } from './limits.js';
 export { judgeTarget } from './target.js';
-export type { Field, Observation, Promotion, Promotions, RuleState, StoppingRule } from './rule.js';
+export type { Contender, Field, Observation, Promotion, RuleState, StoppingRule, Waiting } from './rule.js';
 
 const none: StoppingRule = { id: 'none@1', init: () => ({}), absorb: () => undefined, judge: () => [] };
 

@@ -26,21 +26,24 @@ export interface Observation {
 /** What a rule remembers: plain JSON data that only the rule itself reads. */
 export type RuleState = Record<string, unknown>;
 
-/** A first run that has not ended. */
+/** A first run, as promotions see it. */
 export interface Contender {
   readonly trialId: string;
   /** Position in the search's order. */
   readonly index: number;
+  /** Which first run it is, in the order of their making. */
+  readonly made: number;
   readonly parameters: Parameters;
   /** Last accepted epoch; 0 before the first. */
   readonly epoch: number;
   /** Epochs of the rung at which it waits, its slot given back; null while it runs or is queued. */
   readonly waitsAt: number | null;
+  /** Whether it has not ended. */
+  readonly isOpen: boolean;
 }
 
-/** The trials among which promotions are decided. */
+/** How far the sweep's search has come. */
 export interface Field {
-  readonly open: readonly Contender[];
   /** First runs that were made so far. */
   readonly made: number;
   /** No first run will be made any more. */
@@ -52,12 +55,16 @@ export interface Promotion {
   readonly decision: Decision;
 }
 
-/** What a rule that pauses trials adds: who goes on, and who never will. */
-export interface Promotions {
+/** The trials of a sweep whose rule pauses them: who goes on, and who never will. To be told of every change. */
+export interface Waiting {
+  /** A report that the rule has absorbed; then comes {@link note}. */
+  absorbed(observation: Observation): void;
+  /** A first run that is new or has changed, in the order of their making. */
+  note(trial: Contender): void;
   /** The trial that takes the next free slot; null when none may. */
-  next(state: RuleState, field: Field): Promotion | null;
-  /** Trials that wait and can no longer be promoted. */
-  hopeless(state: RuleState, field: Field): readonly { readonly trialId: string; readonly reason: string }[];
+  next(field: Field): Promotion | null;
+  /** Trials that wait and can no longer be promoted; each is told once, and ends by it. */
+  hopeless(field: Field): readonly { readonly trialId: string; readonly reason: string }[];
 }
 
 export interface StoppingRule {
@@ -70,8 +77,8 @@ export interface StoppingRule {
    * each stands in the log, and one `stop` among them is enough.
    */
   judge(state: RuleState, observation: Observation): readonly Decision[];
-  /** Only of rules that pause trials. */
-  readonly promotions?: Promotions;
+  /** Only of rules that pause trials: an empty look-up over what the rule remembers. */
+  readonly promotions?: (state: RuleState) => Waiting;
 }
 
 /** Makes "larger is better" of both goals. */
