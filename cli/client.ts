@@ -1,22 +1,23 @@
 /**
  * The coordinator's API for commands: where it is, promises instead of callbacks, and errors as {@link WattsweepError}.
  */
-import { type Metadata, type ServiceError, credentials, status } from '@grpc/grpc-js';
+import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { ClientReadableStream, ClientUnaryCall } from '@grpc/grpc-js';
 import { type ErrorCode, WattsweepError } from '../proto/errors.js';
-import {
-  type ControlSweepResponse,
+import type {
+  ControlSweepResponse,
   CoordinatorServiceClient,
-  type ExplainTrialResponse,
-  type GetSweepResponse,
-  type ListSweepsResponse,
-  type ListTrainersResponse,
-  type ReplaySweepResponse,
-  type SubmitSweepResponse,
-  type SweepControl,
-  type WatchSweepResponse,
+  ExplainTrialResponse,
+  GetSweepResponse,
+  ListSweepsResponse,
+  ListTrainersResponse,
+  ReplaySweepResponse,
+  SubmitSweepResponse,
+  SweepControl,
+  WatchSweepResponse,
 } from '../proto/gen/wattsweep/v1/coordinator.js';
 import { attached, tokenMetadata } from '../proto/grpc.js';
+import { LeaderFinder, isServiceError } from './leader.js';
 import { DEFAULT_PORTS, type ServerOptions, dataDir } from './options.js';
 import { readUpRecord } from './up/record.js';
 import { givenToken } from './up/token.js';
@@ -24,9 +25,9 @@ import { givenToken } from './up/token.js';
 const ANSWER_WITHIN_MS = 10_000;
 /** A report of a thousand trials is a large document; a replay reads the whole ledger. */
 const REPORT_WITHIN_MS = 60_000;
-const MESSAGE_LIMIT_BYTES = 256 * 1024 * 1024;
 
 export interface Server {
+  /** `host:port`, several with commas; which of them leads is found out. */
   readonly address: string;
   readonly token: string | null;
 }
@@ -48,15 +49,12 @@ type Unary<Request, Response> = (
 ) => ClientUnaryCall;
 
 export class Coordinator {
-  readonly #server: Server;
-  readonly #client: CoordinatorServiceClient;
+  readonly #token: string | null;
+  readonly #finder: LeaderFinder;
 
-  constructor(server: Server) {
-    this.#server = server;
-    this.#client = new CoordinatorServiceClient(server.address, credentials.createInsecure(), {
-      'grpc.max_receive_message_length': MESSAGE_LIMIT_BYTES,
-      'grpc.max_send_message_length': MESSAGE_LIMIT_BYTES,
-    });
+  constructor({ address, token }: Server) {
+    this.#token = token;
+    this.#finder = new LeaderFinder(address);
   }
 
   submit(request: {
@@ -64,86 +62,93 @@ export class Coordinator {
     overrides: readonly string[];
     requestId: string;
   }): Promise<SubmitSweepResponse> {
-    return this.#call(this.#client.submitSweep.bind(this.#client), request);
+    return this.#call((client) => client.submitSweep.bind(client), request);
   }
 
   list(): Promise<ListSweepsResponse> {
-    return this.#call(this.#client.listSweeps.bind(this.#client), {});
+    return this.#call((client) => client.listSweeps.bind(client), {});
   }
 
   /** The sweep with its trials; the newest one for an empty name. */
   get(sweepId: string): Promise<GetSweepResponse> {
-    return this.#call(this.#client.getSweep.bind(this.#client), { sweepId });
+    return this.#call((client) => client.getSweep.bind(client), { sweepId });
   }
 
   control(sweepId: string, control: SweepControl): Promise<ControlSweepResponse> {
-    return this.#call(this.#client.controlSweep.bind(this.#client), { sweepId, control });
+    return this.#call((client) => client.controlSweep.bind(client), { sweepId, control });
   }
 
   explain(sweepId: string, trialId: string): Promise<ExplainTrialResponse> {
-    return this.#call(this.#client.explainTrial.bind(this.#client), { sweepId, trialId });
+    return this.#call((client) => client.explainTrial.bind(client), { sweepId, trialId });
   }
 
   replay(sweepId: string): Promise<ReplaySweepResponse> {
-    return this.#call(this.#client.replaySweep.bind(this.#client), { sweepId }, REPORT_WITHIN_MS);
+    return this.#call((client) => client.replaySweep.bind(client), { sweepId }, REPORT_WITHIN_MS);
   }
 
   async report(sweepId: string): Promise<unknown> {
-    const answer = await this.#call(this.#client.getReport.bind(this.#client), { sweepId }, REPORT_WITHIN_MS);
+    const answer = await this.#call((client) => client.getReport.bind(client), { sweepId }, REPORT_WITHIN_MS);
     return JSON.parse(answer.reportJson) as unknown;
   }
 
   trainers(): Promise<ListTrainersResponse> {
-    return this.#call(this.#client.listTrainers.bind(this.#client), {});
+    return this.#call((client) => client.listTrainers.bind(client), {});
   }
 
   /** The whole state first, then each change; ends when the sweep does, throws when the coordinator goes away. */
   async *watch(sweepId: string, signal?: AbortSignal): AsyncGenerator<WatchSweepResponse, void, undefined> {
-    const stream: ClientReadableStream<WatchSweepResponse> = this.#client.watchSweep(
-      { sweepId },
-      tokenMetadata(this.#server.token),
-    );
-    const cancel = () => stream.cancel();
-    signal?.addEventListener('abort', cancel, { once: true });
-    try {
-      for await (const message of stream) yield message as WatchSweepResponse;
-    } catch (error) {
-      if (!signal?.aborted) throw this.#translate(error);
-    } finally {
-      signal?.removeEventListener('abort', cancel);
-      stream.cancel();
+    const tries = this.#finder.begin();
+    let heard = false;
+    while (!signal?.aborted) {
+      const { client, address } = await tries.next();
+      const stream: ClientReadableStream<WatchSweepResponse> = client.watchSweep(
+        { sweepId },
+        tokenMetadata(this.#token),
+      );
+      const cancel = () => stream.cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
+      try {
+        for await (const message of stream) {
+          heard = true;
+          yield message as WatchSweepResponse;
+        }
+        return;
+      } catch (error) {
+        if (signal?.aborted) return;
+        if (heard || !(await tries.again(error))) throw fromServiceError(error, address);
+      } finally {
+        signal?.removeEventListener('abort', cancel);
+        stream.cancel();
+      }
     }
   }
 
   close(): void {
-    this.#client.close();
+    this.#finder.close();
   }
 
-  #call<Request, Response>(
-    method: Unary<Request, Response>,
+  async #call<Request, Response>(
+    method: (client: CoordinatorServiceClient) => Unary<Request, Response>,
     request: Request,
     withinMs = ANSWER_WITHIN_MS,
   ): Promise<Response> {
-    return new Promise((resolve, reject) => {
-      method(
-        request,
-        tokenMetadata(this.#server.token),
-        { deadline: Date.now() + withinMs },
-        (error, response) => {
-          if (error) reject(this.#translate(error));
-          else resolve(response);
-        },
-      );
-    });
-  }
-
-  #translate(error: unknown): WattsweepError {
-    return fromServiceError(error, this.#server.address);
+    const tries = this.#finder.begin();
+    for (;;) {
+      const { client, address } = await tries.next();
+      try {
+        return await new Promise<Response>((resolve, reject) => {
+          const options = { deadline: Date.now() + withinMs };
+          method(client)(request, tokenMetadata(this.#token), options, (error, response) => {
+            if (error) reject(error);
+            else resolve(response);
+          });
+        });
+      } catch (error) {
+        if (!(await tries.again(error))) throw fromServiceError(error, address);
+      }
+    }
   }
 }
-
-const isServiceError = (error: unknown): error is ServiceError =>
-  error instanceof Error && 'code' in error && 'details' in error;
 
 /** The code that the service attached, else what gRPC itself says of the connection. */
 export function fromServiceError(error: unknown, address: string): WattsweepError {

@@ -92,7 +92,7 @@ export const withServer = (command: Command): Command =>
   withJson(command)
     .option(
       '--server <host:port>',
-      'coordinator (default: WATTSWEEP_SERVER, else what `up` wrote, else 127.0.0.1:7722)',
+      'coordinator, or several with commas: the one that leads is found (default: WATTSWEEP_SERVER, else what `up` wrote, else 127.0.0.1:7722)',
     )
     .option('--token <token>', 'join token (default: WATTSWEEP_TOKEN)')
     .option('--data <dir>', `data folder of \`up\` (default: ${DEFAULT_DATA_DIR})`);

@@ -62,6 +62,11 @@ def resume_from():
     return os.environ.get("WATTSWEEP_RESUME_FROM") or None
 
 
+def resume_epoch():
+    """The newest epoch that was heard of, 0 for a fresh start: report those after it, also where a checkpoint is newer."""
+    return int(os.environ.get("WATTSWEEP_RESUME_EPOCH") or 0)
+
+
 def report(epoch, **metrics):
     """Reports an epoch, counted from 1, each later than the one before. Values are numbers; NaN ends the trial."""
     line = {"epoch": int(epoch), **{name: float(value) for name, value in metrics.items()}}

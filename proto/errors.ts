@@ -307,3 +307,14 @@ export class WattsweepError extends Error {
     return errorRegistry[this.code];
   }
 }
+
+/** NOT_LEADER: says which coordinator leads, so that a client can go there by itself. */
+export class NotLeaderError extends WattsweepError {
+  /** @param leaderAddress `host:port` of the leader's API; null while none is known. */
+  constructor(
+    message: string,
+    readonly leaderAddress: string | null,
+  ) {
+    super('NOT_LEADER', message);
+  }
+}

@@ -7,6 +7,7 @@
  * | `authorization` | header of every call where a join token is set | `Bearer TOKEN` |
  * | `wattsweep-code` | trailer of a failed call | the error's code in `errors.ts` |
  * | `wattsweep-advice` | trailer of a failed call | what to do, in one sentence of ASCII (gRPC allows nothing else) |
+ * | `wattsweep-leader` | trailer of NOT_LEADER | `host:port` of the coordinator that leads, where it is known |
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import {
@@ -18,11 +19,12 @@ import {
   type ServiceError,
   type StatusObject,
 } from '@grpc/grpc-js';
-import { type ErrorCode, WattsweepError, isErrorCode } from './errors.js';
+import { type ErrorCode, NotLeaderError, WattsweepError, isErrorCode } from './errors.js';
 
 const TOKEN = 'authorization';
 const CODE = 'wattsweep-code';
 const ADVICE = 'wattsweep-advice';
+const LEADER = 'wattsweep-leader';
 
 /** Probes of orchestrators carry no token, and learn nothing but whether the service is up. */
 const HEALTH_PATH = '/grpc.health.v1.Health/';
@@ -44,15 +46,23 @@ export function toStatus(error: unknown): StatusObject {
   const metadata = new Metadata();
   metadata.set(CODE, known.code);
   metadata.set(ADVICE, known.advice.replace(/[^\x20-\x7e]/g, '?'));
+  if (known instanceof NotLeaderError && known.leaderAddress !== null)
+    metadata.set(LEADER, known.leaderAddress);
   return { code: status[known.entry.status], details: clipped(known.message), metadata };
 }
 
-/** Code and advice that the other end attached; null where gRPC itself failed, or something else answered. */
-export function attached({
-  metadata,
-}: ServiceError): { readonly code: ErrorCode; readonly advice: string } | null {
-  const code = String(metadata.get(CODE)[0] ?? '');
-  return isErrorCode(code) ? { code, advice: String(metadata.get(ADVICE)[0] ?? '') } : null;
+export interface Attached {
+  readonly code: ErrorCode;
+  readonly advice: string;
+  /** `host:port` of the coordinator that leads; null where the other end did not name it. */
+  readonly leaderAddress: string | null;
+}
+
+/** What the other end attached; null where gRPC itself failed, or something else answered. */
+export function attached({ metadata }: ServiceError): Attached | null {
+  const text = (name: string): string => String(metadata.get(name)[0] ?? '');
+  const code = text(CODE);
+  return isErrorCode(code) ? { code, advice: text(ADVICE), leaderAddress: text(LEADER) || null } : null;
 }
 
 /** The headers of a call. */

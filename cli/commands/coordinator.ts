@@ -1,14 +1,23 @@
 import { type Command, Option } from 'commander';
-import { DEFAULT_DATA_DIR, DEFAULT_PORTS, dataDir, durationOption, parsePort } from '../options.js';
+import {
+  DEFAULT_DATA_DIR,
+  DEFAULT_PORTS,
+  dataDir,
+  durationOption,
+  parseCount,
+  parsePort,
+} from '../options.js';
 
 interface Options {
   readonly nats: string;
   readonly listen: string;
+  readonly advertise?: string;
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly data?: string;
   readonly token?: string;
   readonly id?: string;
+  readonly replicas: number;
   readonly leaseTtl: number;
   readonly trainerTtl: number;
   readonly lostAfter: number;
@@ -21,6 +30,10 @@ export function register(program: Command): void {
     .description('run a coordinator: decides, commands trainers, serves the API and /metrics')
     .option('--nats <url>', 'where NATS is', `nats://127.0.0.1:${DEFAULT_PORTS.nats}`)
     .option('--listen <host>', 'address to listen on; beyond loopback a token is needed', '127.0.0.1')
+    .option(
+      '--advertise <host>',
+      'host by which clients reach it (default: --listen, or this box for 0.0.0.0)',
+    )
     .option('--grpc-port <port>', '0 for any free one', parsePort, DEFAULT_PORTS.grpc)
     .option(
       '--http-port <port>',
@@ -31,6 +44,7 @@ export function register(program: Command): void {
     .option('--data <dir>', `data folder (default: ${DEFAULT_DATA_DIR})`)
     .option('--token <token>', 'join token (default: WATTSWEEP_TOKEN)')
     .option('--id <name>', 'name of this coordinator (default: the host and process)')
+    .option('--replicas <n>', 'copies of each stream: 1, or 3 on a cluster of three NATS', parseCount, 1)
     .addOption(durationOption('--lease-ttl <time>', 'a leader that is silent for so long is replaced', '10s'))
     .addOption(
       durationOption('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', '10s'),
@@ -59,9 +73,11 @@ async function run(options: Options): Promise<void> {
     token: requireToken(options.listen, options.token),
     dataDir: dataDir(options),
     listenHost: options.listen,
+    advertiseHost: options.advertise ?? null,
     grpcPort: options.grpcPort,
     httpPort: options.httpPort,
     coordinatorId: options.id ?? `${defaultName()}-${process.pid}`,
+    replicas: options.replicas,
     leaseTtlMs: options.leaseTtl,
     trainerTtlMs: options.trainerTtl,
     lostAfterMs: options.lostAfter,

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { destination, pino, type Logger } from 'pino';
-import { WattsweepError } from '../../proto/errors.js';
+import { NotLeaderError, WattsweepError } from '../../proto/errors.js';
 import { LEADER_BUCKET, TRAINERS_BUCKET } from '../../proto/subjects.js';
 import { projectRoot } from '../../setup/locate.mjs';
 import {
@@ -24,8 +24,13 @@ import { Lease } from './leadership/lease.js';
 import type { Term } from './leadership/term.js';
 import { leadInTurns } from './leadership/turns.js';
 import { JetStreamLog } from './ledger/index.js';
-import { ensureStreams, NatsLink, openBucket, type Bucket } from './nats/index.js';
-import { completeOptions, type CompleteOptions, type CoordinatorOptions } from './options.js';
+import { ensureStreams, NatsLink, openBucket, type Bucket, type NatsLinkOptions } from './nats/index.js';
+import {
+  advertisedAddress,
+  completeOptions,
+  type CompleteOptions,
+  type CoordinatorOptions,
+} from './options.js';
 import { createTelemetry, type Telemetry } from './telemetry/index.js';
 
 export interface RunningCoordinator {
@@ -117,9 +122,10 @@ class Coordinator {
     const { address: httpAddress } = this.#http;
     this.#log.info({ grpcAddress, httpAddress }, 'listening');
 
-    const link = (this.#link = await this.#reachNats());
-    await ensureStreams(link, this.#options);
-    this.#leases = await openBucket(link, LEADER_BUCKET);
+    const link = (this.#link = await this.#untilNats((options) => NatsLink.connect(options)));
+    await this.#untilNats(() => ensureStreams(link, this.#options));
+    this.#leases = await this.#untilNats(() => openBucket(link, LEADER_BUCKET));
+    const trainers = await this.#untilNats(() => openBucket(link, TRAINERS_BUCKET));
     this.#telemetry = await createTelemetry({
       link,
       getState: () => this.#term?.state ?? NO_STATE,
@@ -128,8 +134,8 @@ class Coordinator {
       version: packageVersion(),
     });
     this.#role = 'following';
-    const trainers = await openBucket(link, TRAINERS_BUCKET);
-    this.#running = this.#followAndLead(link, this.#leases, trainers, this.#telemetry, grpcAddress);
+    const advertised = advertisedAddress(this.#options, grpcAddress);
+    this.#running = this.#followAndLead(link, this.#leases, trainers, this.#telemetry, advertised);
     const done = this.#running.then(
       () => this.close(),
       async (error: unknown) => {
@@ -157,12 +163,13 @@ class Coordinator {
     this.#log.info('closed');
   }
 
-  async #reachNats(): Promise<NatsLink> {
+  /** Repeats what needs NATS until it answers: a server, or a cluster's majority, may come later or go meanwhile. */
+  async #untilNats<T>(need: (options: NatsLinkOptions) => Promise<T>): Promise<T> {
     const { natsUrl: url, token, coordinatorId } = this.#options;
     let complainedAt = -Infinity;
     for (;;) {
       try {
-        return await NatsLink.connect({ url, token, name: `wattsweep coordinator ${coordinatorId}` });
+        return await need({ url, token, name: `wattsweep coordinator ${coordinatorId}` });
       } catch (error) {
         if (!(error instanceof WattsweepError) || error.code !== 'NATS_UNREACHABLE') throw error;
         if (this.#closing.signal.aborted) throw error;
@@ -227,9 +234,9 @@ class Coordinator {
     if (this.#term !== null) return this.#term;
     const holder = this.#leases === null ? null : await Lease.holder(this.#leases);
     const other = holder === null || holder.coordinatorId === this.#options.coordinatorId ? null : holder;
-    throw new WattsweepError(
-      'NOT_LEADER',
+    throw new NotLeaderError(
       other === null ? 'no coordinator leads yet' : `${other.coordinatorId} at ${other.grpcAddress} leads`,
+      other?.grpcAddress ?? null,
     );
   }
 

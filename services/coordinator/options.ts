@@ -1,4 +1,5 @@
 /** How an operator sets a coordinator up: checked once, here. */
+import { networkInterfaces } from 'node:os';
 import { WattsweepError } from '../../proto/errors.js';
 
 export interface CoordinatorOptions {
@@ -10,6 +11,8 @@ export interface CoordinatorOptions {
   readonly dataDir?: string;
   /** @default '127.0.0.1' */
   readonly listenHost?: string;
+  /** Host under which clients reach this coordinator. @default listenHost, or the first outer address for 0.0.0.0 */
+  readonly advertiseHost?: string | null;
   /** 0 for any free one. */
   readonly grpcPort: number;
   /** 0 for any free one. */
@@ -37,8 +40,9 @@ const LOOPBACK = /^(localhost|::1|127(\.\d{1,3}){3})$/;
 
 /** @throws USAGE */
 export function completeOptions(options: CoordinatorOptions): CompleteOptions {
-  const { listenHost = '127.0.0.1', replicas = 1, dataDir: _dataDir, signal: _signal, ...rest } = options;
-  const complete = { listenHost, replicas, ...rest };
+  const { listenHost = '127.0.0.1', advertiseHost = null, replicas = 1, ...others } = options;
+  const { dataDir: _dataDir, signal: _signal, ...rest } = others;
+  const complete = { listenHost, advertiseHost, replicas, ...rest };
   const { token, coordinatorId, leaseTtlMs, trainerTtlMs, lostAfterMs } = complete;
   if (!LOOPBACK.test(listenHost) && (token === null || token === '')) {
     throw new WattsweepError('USAGE', `listening on ${listenHost} needs a join token`, {
@@ -61,3 +65,17 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
     throw new WattsweepError('USAGE', `replicas must be 1, 3 or 5, not ${replicas}`);
   return complete;
 }
+
+/** Where a client that was told so reaches this coordinator: an address of all interfaces leads nowhere. */
+export function advertisedAddress(options: CompleteOptions, listening: string): string {
+  const port = listening.slice(listening.lastIndexOf(':') + 1);
+  const { advertiseHost, listenHost } = options;
+  const host =
+    advertiseHost ?? (listenHost === '0.0.0.0' || listenHost === '::' ? outerAddress() : listenHost);
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+const outerAddress = (): string =>
+  Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '127.0.0.1';

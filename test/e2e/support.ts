@@ -97,27 +97,36 @@ export class Sandbox {
   /** Kills all that is left and removes the folder. */
   async close(): Promise<void> {
     for (let round = 0; round < 10; round += 1) {
-      const pids = this.#marked();
-      if (pids.length === 0) break;
-      for (const pid of pids) kill(pid);
+      const left = this.processes();
+      if (left.length === 0) break;
+      for (const { pid } of left) kill(pid);
       await sleep(50);
     }
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** Every process that this sandbox's processes have started, whoever its parent is by now. */
-  #marked(): number[] {
+  processes(): MarkedProcess[] {
     if (!existsSync('/proc/self/environ')) return [];
     return readdirSync('/proc').flatMap((name) => {
       if (!/^\d+$/.test(name)) return [];
       try {
-        const env = readFileSync(`/proc/${name}/environ`, 'latin1');
-        return env.includes(`WATTSWEEP_E2E=${this.#mark}`) ? [Number(name)] : [];
+        const words = (file: string) => readFileSync(`/proc/${name}/${file}`, 'latin1').split('\0');
+        const environment = words('environ');
+        if (!environment.includes(`WATTSWEEP_E2E=${this.#mark}`)) return [];
+        return [{ pid: Number(name), command: words('cmdline'), environment }];
       } catch {
         return [];
       }
     });
   }
+}
+
+export interface MarkedProcess {
+  readonly pid: number;
+  readonly command: readonly string[];
+  /** `NAME=value` each. */
+  readonly environment: readonly string[];
 }
 
 export function kill(pid: number): void {

@@ -3,7 +3,7 @@
  * fewer and larger messages, never a growing queue.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WattsweepError } from '../../../proto/errors.js';
+import { NotLeaderError, WattsweepError } from '../../../proto/errors.js';
 import type { WatchSweepResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import type { LedgerEvent, SweepState } from '../core/index.js';
 import type { Leader } from './leader.js';
@@ -77,7 +77,7 @@ export async function* watchSweep(
     while (!gone() && (changes.any || !changes.ended)) {
       if (!changes.any && !term.over) await new Promise<void>((resolve) => (wake = resolve));
       if (gone()) return;
-      if (term.over) throw new WattsweepError('NOT_LEADER', 'this coordinator stopped leading');
+      if (term.over) throw new NotLeaderError('this coordinator stopped leading', null);
       const message = render(leader, sweepId, changes);
       changes.clear();
       await leader.acknowledged();

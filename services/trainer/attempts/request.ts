@@ -66,6 +66,7 @@ export function acceptAttempt(
       WATTSWEEP_TRAINER: options.trainerId,
       WATTSWEEP_SWEEP: key.sweepId,
       WATTSWEEP_ATTEMPT: String(key.attempt),
+      WATTSWEEP_RESUME_EPOCH: resumeFrom === null ? '0' : (request.resumeFrom.split('/')[1] ?? '0'),
       WATTSWEEP_STOP_GRACE_MS: String(Math.floor(options.stopGraceMs * PROGRAM_GRACE)),
     },
     token: `WATTSWEEP_ATTEMPT_TOKEN=${token}`,
