@@ -21,13 +21,15 @@ export interface MetricDescriptor {
   /** The direction that is better. */
   readonly goal: 'maximize' | 'minimize';
   readonly unit?: string;
+  /** Measured once, with the report of `max_epochs`: no objective. */
+  readonly lastEpochOnly?: true;
 }
 
 export interface RecipeDescriptor {
   readonly name: string;
   readonly description: string;
   readonly parameters: Readonly<Record<string, ParameterDescriptor>>;
-  /** Metrics that every epoch report carries. */
+  /** Metrics that every epoch report carries, unless they say otherwise. */
   readonly metrics: readonly MetricDescriptor[];
   /**
    * Set for a recipe that computes nothing here and states the energy of its epochs itself: the method under which

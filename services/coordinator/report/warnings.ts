@@ -5,19 +5,7 @@ import { recipes } from '../../../proto/recipes.js';
 import { count, joulesText, levelText, listText } from './render/format.js';
 import { levelsOf, MODEL_SEPARATOR } from './trials.js';
 import type { Cell, ReportWarning, StoppedTrial, TrialSummary, WarningCode } from './types.js';
-
-/** On what data a recipe validates, where that matters for choosing by the result. */
-const validationRemark: ReadonlyMap<string, string> = new Map([
-  [
-    'resnet-cifar10',
-    'Validation uses CIFAR-10 test images, as the Keras example does: the best of many looks at them is biased upwards, ' +
-      'the final value and the mean of the last 5 epochs less so.',
-  ],
-]);
-
-const genericRemark =
-  'The best of many epochs and trials, chosen on the data that measured it, is biased upwards, ' +
-  'the final value and the mean of the last 5 epochs less so.';
+import { validationRemark } from './validation.js';
 
 /** What a method leaves out. */
 const scopeByMethod: ReadonlyMap<string, string> = new Map([
@@ -158,7 +146,7 @@ export function buildWarnings(
     ...when(
       trials.some((trial) => trial.best !== null),
       'chosen_on_validation_data',
-      validationRemark.get(spec.recipe) ?? genericRemark,
+      validationRemark(sweep, trials),
     ),
     ...resolutionWarning(spec, trials),
     ...when(

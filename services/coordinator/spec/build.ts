@@ -173,11 +173,11 @@ function readObjective(
 ): ObjectiveSpec | null {
   const { objective } = file;
   if (objective === undefined || recipe === null) return null;
-  const metrics = recipe.descriptor?.metrics ?? null;
+  const metrics = recipe.descriptor?.metrics.filter(({ lastEpochOnly }) => !lastEpochOnly) ?? null;
   const metric = metrics?.find(({ name }) => name === objective.metric);
   if (metrics !== null && metric === undefined) {
     const names = metrics.map(({ name }) => name);
-    const message = `the recipe ${recipe.name} reports no metric ${show(objective.metric)}`;
+    const message = `the recipe ${recipe.name} reports no metric ${show(objective.metric)} after each epoch`;
     const suggestion = nearest(objective.metric, names);
     const path = ['objective', 'metric'];
     problems.add({ code: 'SPEC_UNKNOWN_METRIC', path, message, expected: oneOf(names), suggestion });

@@ -47,6 +47,16 @@ describe('the runner trains resnet-cifar10', () => {
     expect(runner.of('checkpoint').map(({ epoch }) => epoch)).toEqual([1, 2]);
   });
 
+  it('validates on training images that it holds out, and measures the test images once', async () => {
+    const validation = { from: 'train', size: 150 };
+    const runner = await runAttempt(attemptOf({ ...small, validation }, { maxEpochs: 2 }));
+    const [first, last] = runner.of('epoch').map(({ metrics }) => metrics);
+    expect(first).not.toHaveProperty('test_accuracy');
+    expect(last!['test_accuracy']! * 100).toBeCloseTo(Math.round(last!['test_accuracy']! * 100), 6);
+    expect(last!['val_accuracy']! * 150).toBeCloseTo(Math.round(last!['val_accuracy']! * 150), 6);
+    expect(last!['test_cross_entropy']).not.toBe(last!['val_cross_entropy']);
+  });
+
   it('stopped in the middle of an epoch and resumed, equals the uninterrupted run bit for bit', async () => {
     const parameters = { ...small, batch_size: 16 };
     const whole = attemptOf(parameters, { checkpointDir: checkpoints() });

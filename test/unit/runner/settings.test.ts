@@ -23,7 +23,8 @@ describe('the parameters of resnet-cifar10', () => {
       augment: { shift: 0.1, flip: true },
       bnMomentum: 0.99,
       trainImages: 50_000,
-      validationImages: 10_000,
+      heldOut: null,
+      testImages: 10_000,
       precision: 'float32',
     });
   });
@@ -40,7 +41,28 @@ describe('the parameters of resnet-cifar10', () => {
     expect(parseSettings(given, 1).optimizer).toMatchObject({ epsilon: 1e-5, weightDecay: 0.1 });
   });
 
+  it('holds training images out where they validate', () => {
+    expect(parseSettings({ validation: { from: 'train' } }, 1)).toMatchObject({
+      trainImages: 45_000,
+      heldOut: 5_000,
+      testImages: 10_000,
+    });
+    const few = { validation: { from: 'train', size: 100 }, train_images: 1_000 };
+    expect(parseSettings(few, 1)).toMatchObject({ trainImages: 1_000, heldOut: 100 });
+  });
+
   it.each([
+    [{ validation: { from: 'trian' } }, 'validation: from is "trian"; give test or train'],
+    [
+      { validation: { from: 'train', sise: 1 } },
+      `no key 'sise'; known are from and size; did you mean 'size'?`,
+    ],
+    [{ validation: { from: 'train', size: 0 } }, 'size is 0; give images from 1 to 49999'],
+    [{ validation: { from: 'test', size: 9 } }, 'size goes with from: train'],
+    [
+      { validation: { from: 'train' }, train_images: 45_001 },
+      'train_images: 45001 are more than the 45000 that validation leaves of 50000',
+    ],
     [{ batch_size: 0 }, 'batch_size: 0 is below 1'],
     [{ batch_size: 1.5 }, 'batch_size: 1.5 is no integer'],
     [{ depth: 57 }, 'depth: 57 is not 9n+2; near are 56 and 65'],

@@ -285,6 +285,11 @@ describe('whole files', () => {
       ['SPEC_UNKNOWN_METRIC', 3, 22, 'reports no metric', 'val_accuracy'],
     ],
     [
+      'a metric that only the last epoch has',
+      'name: s\nrecipe: resnet-cifar10\nobjective: { metric: test_accuracy }\nmax_epochs: 1',
+      ['SPEC_UNKNOWN_METRIC', 3, 22, 'reports no metric "test_accuracy" after each epoch'],
+    ],
+    [
       'recipe command without one',
       'name: s\nrecipe: command\nobjective: { metric: m, goal: minimize }\nmax_epochs: 1',
       ['SPEC_MISSING_KEY', 2, 9, 'has no `command`'],

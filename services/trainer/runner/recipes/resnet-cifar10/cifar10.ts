@@ -19,6 +19,9 @@ export interface Images {
   readonly labels: Uint8Array<SharedArrayBuffer>;
 }
 
+/** Images of the official training set. */
+export const TRAINING_IMAGES = 50_000;
+
 const TRAIN_FILES = [1, 2, 3, 4, 5].map((part) => `data_batch_${part}.bin`);
 
 /** The first `count` training images. @throws WattsweepError DATASET_INVALID */

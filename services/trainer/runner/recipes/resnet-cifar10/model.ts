@@ -46,8 +46,10 @@ export class Model {
     for (const size of sizes(settings.trainImages, settings.batchSize)) {
       signatures[`train_${size}`] = trainSignature(tf, architecture, settings, size);
     }
-    for (const size of sizes(settings.validationImages, EVALUATION_BATCH)) {
-      signatures[`evaluate_${size}`] = evaluateSignature(tf, architecture, size);
+    for (const images of [settings.testImages, settings.heldOut ?? settings.testImages]) {
+      for (const size of sizes(images, EVALUATION_BATCH)) {
+        signatures[`evaluate_${size}`] ??= evaluateSignature(tf, architecture, size);
+      }
     }
     const variables = variablesOf(architecture, settings);
     this.#program = compile(tf, { variables, signatures, precision: settings.precision });

@@ -143,11 +143,18 @@ export const resnetCifar10: RecipeDescriptor = {
     },
     validation_images: {
       type: 'integer',
-      description: 'Validate on the first so many of the 10,000 test images.',
+      description:
+        'Validate on the first so many of the 10,000 test images (or test on them: see validation).',
       default: 10_000,
       min: 1,
       max: 10_000,
       unit: 'images',
+    },
+    validation: {
+      type: 'object',
+      description:
+        'What validates: {from: test}, the test images, as the Keras example does, or {from: train, size: 5000}, the last training images, which then do not train; the test images are measured once, after the last epoch.',
+      default: { from: 'test' },
     },
     precision: {
       type: 'string',
@@ -185,6 +192,19 @@ export const resnetCifar10: RecipeDescriptor = {
       description: 'l2 * sum(w^2) over the convolution kernels at the end of the epoch.',
       goal: 'minimize',
       unit: 'nats',
+    },
+    {
+      name: 'test_accuracy',
+      description: 'Share of test images classified correctly, where other images validate.',
+      goal: 'maximize',
+      lastEpochOnly: true,
+    },
+    {
+      name: 'test_cross_entropy',
+      description: 'Mean cross-entropy on the test images, where other images validate.',
+      goal: 'minimize',
+      unit: 'nats',
+      lastEpochOnly: true,
     },
     { name: 'learning_rate', description: "The rate used in the epoch's last step.", goal: 'minimize' },
   ],

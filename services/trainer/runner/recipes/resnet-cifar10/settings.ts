@@ -1,9 +1,10 @@
 /** An attempt's parameters, checked and complete. */
 import type { Parameters } from '../../../protocol/runner.js';
 import type { Precision } from '../../graph/precision.js';
-import { completeParameters, refuse } from '../validate.js';
+import { completeParameters, refuse, suggestion } from '../validate.js';
 import { isDepth } from './architecture.js';
 import type { AugmentSettings } from './augment.js';
+import { TRAINING_IMAGES } from './cifar10.js';
 import type { OptimizerSettings } from './optimizers.js';
 import { resnetCifar10 } from './recipe.js';
 import { parseSchedule } from './schedule-settings.js';
@@ -22,7 +23,9 @@ export interface Settings {
   readonly augment: AugmentSettings;
   readonly bnMomentum: number;
   readonly trainImages: number;
-  readonly validationImages: number;
+  /** Last so many training images, which validate instead of the test images; null for none. */
+  readonly heldOut: number | null;
+  readonly testImages: number;
   readonly precision: Precision;
 }
 
@@ -71,10 +74,43 @@ export function parseSettings(given: Parameters, maxEpochs: number): Settings {
     l2: number('l2'),
     augment: { shift: number('shift'), flip: all['flip'] as boolean },
     bnMomentum: number('bn_momentum'),
-    trainImages: number('train_images'),
-    validationImages: number('validation_images'),
+    ...parseImages(given, all),
     precision: all['precision'] as Precision,
   };
+}
+
+const HELD_OUT = 5_000;
+
+function parseImages(
+  given: Parameters,
+  all: Parameters,
+): Pick<Settings, 'trainImages' | 'heldOut' | 'testImages'> {
+  const testImages = all['validation_images'] as number;
+  const validation = all['validation'] as Parameters;
+  const keys = ['from', 'size'];
+  const unknown = Object.keys(validation).find((key) => !keys.includes(key));
+  if (unknown !== undefined) {
+    refuse('validation', `no key '${unknown}'; known are ${keys.join(' and ')}${suggestion(unknown, keys)}`);
+  }
+  const { from, size = HELD_OUT } = validation;
+  if (from === 'test') {
+    if (validation['size'] !== undefined)
+      refuse('validation', 'size goes with from: train; validation_images counts test images');
+    return { trainImages: all['train_images'] as number, heldOut: null, testImages };
+  }
+  if (from !== 'train') refuse('validation', `from is ${JSON.stringify(from)}; give test or train`);
+  if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size >= TRAINING_IMAGES) {
+    refuse('validation', `size is ${JSON.stringify(size)}; give images from 1 to ${TRAINING_IMAGES - 1}`);
+  }
+  const left = TRAINING_IMAGES - size;
+  const trainImages = (given['train_images'] as number | undefined) ?? left;
+  if (trainImages > left) {
+    refuse(
+      'train_images',
+      `${trainImages} are more than the ${left} that validation leaves of ${TRAINING_IMAGES}`,
+    );
+  }
+  return { trainImages, heldOut: size, testImages };
 }
 
 const nearDepths = (depth: number): [number, number] => {

@@ -8,7 +8,9 @@ import { completed } from '../recipe.js';
 import type { Architecture } from './architecture.js';
 import { resnetV2, stepsPerEpoch } from './architecture.js';
 import type { Images } from './cifar10.js';
-import { meanImage, readTest, readTraining } from './cifar10.js';
+import { meanImage } from './cifar10.js';
+import type { Data } from './data.js';
+import { readData } from './data.js';
 import { Feeder } from './feeder.js';
 import { l2Penalty } from './initializers.js';
 import type { Tally } from './model.js';
@@ -31,8 +33,7 @@ export const runResnetCifar10: RunRecipe = async (attempt, context) => {
   const settings = parseSettings(attempt.parameters, attempt.maxEpochs);
   const architecture = resnetV2(settings.depth);
   const folder = cifar10Folder();
-  const training = readTraining(folder, settings.trainImages);
-  const validation = readTest(folder, settings.validationImages);
+  const data = readData(folder, settings);
   setThreads(attempt.device.threads);
   const engine = openEngine(attempt.device);
   if (attempt.device.kind === 'gpu' && engine.device.kind !== 'gpu') {
@@ -43,7 +44,7 @@ export const runResnetCifar10: RunRecipe = async (attempt, context) => {
   }
   const model = new Model(engine, architecture, settings);
   try {
-    const run = new TrainingRun(attempt, context, settings, architecture, model, training, validation);
+    const run = new TrainingRun(attempt, context, settings, architecture, model, data);
     run.restore();
     context.report({
       type: 'started',
@@ -82,11 +83,10 @@ class TrainingRun {
     private readonly settings: Settings,
     private readonly architecture: Architecture,
     private readonly model: Model,
-    private readonly training: Images,
-    private readonly validation: Images,
+    private readonly data: Data,
   ) {
     this.stepsPerEpoch = stepsPerEpoch(settings.trainImages, settings.batchSize);
-    this.#mean = meanImage(training);
+    this.#mean = meanImage(data.training);
     const { optimizer } = settings;
     this.#schedule = {
       ...settings,
@@ -124,7 +124,7 @@ class TrainingRun {
     const { attempt, settings } = this;
     if (this.epoch >= attempt.maxEpochs) return completed;
     const feeder = await Feeder.open({
-      images: this.training,
+      images: this.data.training,
       mean: this.#mean,
       augment: settings.augment,
       batchSize: settings.batchSize,
@@ -186,15 +186,16 @@ class TrainingRun {
     lr: number,
   ): Promise<AttemptEnd | null> {
     const evaluationBegin = monotonicMs();
-    const evaluated = await this.model.evaluate(this.validation, this.#mean, async () => {
-      await this.context.breathe();
-      return this.context.stopRequested() !== 'cancel';
-    });
+    const evaluated = await this.#evaluate(this.data.validation);
     if (evaluated === null) return this.#stopIfAsked();
     const evaluationWindow = { beginMonotonicMs: evaluationBegin, endMonotonicMs: monotonicMs() };
     const valCrossEntropy = evaluated.crossEntropySum / evaluated.images;
     if (!Number.isFinite(valCrossEntropy))
       return this.#diverged(`validation cross-entropy is ${valCrossEntropy}`);
+    const { test } = this.data;
+    const tested =
+      test === null || this.epoch + 1 < this.attempt.maxEpochs ? undefined : await this.#evaluate(test);
+    if (tested === null) return this.#stopIfAsked();
     const vectors = this.model.read();
     const tally = this.#tally;
     this.epoch++;
@@ -206,6 +207,12 @@ class TrainingRun {
       metrics: {
         val_accuracy: evaluated.correct / evaluated.images,
         val_cross_entropy: valCrossEntropy,
+        ...(tested === undefined
+          ? {}
+          : {
+              test_accuracy: tested.correct / tested.images,
+              test_cross_entropy: tested.crossEntropySum / tested.images,
+            }),
         train_accuracy: tally.correct / tally.images,
         train_cross_entropy: tally.crossEntropySum / tally.images,
         l2_penalty: l2Penalty(
@@ -224,6 +231,14 @@ class TrainingRun {
     });
     this.#checkpoint(vectors);
     return null;
+  }
+
+  /** @returns null when the attempt is cancelled meanwhile. */
+  #evaluate(images: Images): Promise<Tally | null> {
+    return this.model.evaluate(images, this.#mean, async () => {
+      await this.context.breathe();
+      return this.context.stopRequested() !== 'cancel';
+    });
   }
 
   #reportStep(crossEntropy: number, lr: number): void {
