@@ -287,7 +287,7 @@ describe('whole files', () => {
     [
       'a metric that only the last epoch has',
       'name: s\nrecipe: resnet-cifar10\nobjective: { metric: test_accuracy }\nmax_epochs: 1',
-      ['SPEC_UNKNOWN_METRIC', 3, 22, 'reports no metric "test_accuracy" after each epoch'],
+      ['SPEC_UNKNOWN_METRIC', 3, 22, 'reports no metric "test_accuracy" after each epoch', 'val_accuracy'],
     ],
     [
       'recipe command without one',
