@@ -9,6 +9,7 @@ export const FAULT_KINDS = [
   'trainer_cut_off',
   'calls_cut_off',
   'box_lost',
+  'box_gone',
   'box_wiped',
   'service_restart',
   'trainer_drained',
@@ -22,6 +23,11 @@ export const FAULT_KINDS = [
   'clock_jump',
   'sweep_paused',
   'sweep_stopped',
+  'sweep_rerun',
+  'sweep_extended',
+  'limits_changed',
+  'sweep_labelled',
+  'sweep_deleted',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -37,7 +43,12 @@ export interface Fault {
 }
 
 /** None of these keeps a word from arriving. */
-export const HARMLESS: ReadonlySet<FaultKind> = new Set(['duplicates', 'republish', 'sweep_paused']);
+export const HARMLESS: ReadonlySet<FaultKind> = new Set([
+  'duplicates',
+  'republish',
+  'sweep_paused',
+  'sweep_labelled',
+]);
 
 const FIRST_AT_MS = 500;
 const LAST_AT_MS = 60_000;
@@ -47,7 +58,7 @@ const TOGETHER_MS = 400;
 export function drawFaults(seed: number): Fault[] {
   const random = randomOf(seed, 'faults');
   const faults: Fault[] = [];
-  for (let i = random.whole(0, 9); i > 0; i -= 1) {
+  for (let i = random.whole(0, 10); i > 0; i -= 1) {
     const before = faults.at(-1);
     const at =
       before !== undefined && random.chance(0.35)
@@ -55,7 +66,8 @@ export function drawFaults(seed: number): Fault[] {
         : random.between(FIRST_AT_MS, LAST_AT_MS);
     let kind = random.pick(FAULT_KINDS);
     // A sweep that is stopped has no more to show.
-    if (kind === 'sweep_stopped' && random.chance(0.7)) kind = 'sweep_paused';
+    if (kind === 'sweep_stopped' && random.chance(0.5)) kind = 'sweep_paused';
+    if (kind === 'sweep_deleted' && random.chance(0.7)) kind = 'sweep_rerun';
     faults.push({
       kind,
       at: Math.round(at),

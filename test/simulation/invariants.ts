@@ -27,21 +27,24 @@ export function checkRest(state: State, recorder: Recorder, trainers: readonly S
   const { events } = recorder;
   const blame = (text: string): void => recorder.blame(text);
   if (!isFoldOf(state, events)) blame('the fold of the ledger is not the state');
-  for (const sweep of state.sweeps.values()) checkSweep(sweep, blame);
+  const stopped = new Set(
+    events.flatMap((event) => (event.type === 'sweep_stopping' ? [event.sweepId] : [])),
+  );
+  for (const sweep of state.sweeps.values()) checkSweep(sweep, stopped.has(sweep.sweepId), blame);
   for (const { info, holders } of state.trainers.values())
     if (holders.size > 0) blame(`slots of ${info.trainerId} are held by nobody's attempts`);
-  for (const { box, setup } of trainers) {
-    for (const { id } of box.running) blame(`${setup.trainerId} still runs ${id}`);
+  for (const { box, setup, isGone } of trainers) {
+    for (const { id } of isGone ? [] : box.running) blame(`${setup.trainerId} still runs ${id}`);
     for (const attempt of box.attempts.values()) checkReports(state, attempt, blame);
   }
   checkDecisions(state, events, blame);
 }
 
-function checkSweep(sweep: SweepState, blame: Blame): void {
+function checkSweep(sweep: SweepState, wasStopped: boolean, blame: Blame): void {
   const { sweepId, spec, points, exhaustedAt, status, trials } = sweep;
   for (const trial of trials.values()) {
     if (!hasEnded(trial)) blame(`${sweepId}/${trial.trialId} never ended`);
-    else checkEnd(sweep, trial, blame);
+    else checkEnd(sweep, wasStopped, trial, blame);
   }
   if (sweep.active.size + sweep.queue.size + sweep.openTrials > 0)
     blame(`${sweepId} ended with trials active, waiting or open`);
@@ -56,16 +59,21 @@ function checkSweep(sweep: SweepState, blame: Blame): void {
 }
 
 /** Each end has a cause that stands in the ledger. */
-function checkEnd({ sweepId, spec, status }: SweepState, trial: TrialRecord, blame: Blame): void {
+function checkEnd(
+  { sweepId, spec }: SweepState,
+  wasStopped: boolean,
+  trial: TrialRecord,
+  blame: Blame,
+): void {
   const last = trial.epochs.at(-1);
   const has = (action: string): boolean => trial.decisions.some((decision) => decision.action === action);
   const value = last?.metrics[spec.objective.metric] ?? NaN;
   const isSound = {
     succeeded: has('succeed') || (last?.epoch ?? 0) >= spec.maxEpochs,
-    stopped: has('stop') || trial.waitsAtRung !== null || status === 'stopped',
+    stopped: has('stop') || trial.waitsAtRung !== null || wasStopped,
     diverged: has('diverge') && !Number.isFinite(value),
     failed: trial.attempts.at(-1)?.end !== null && trial.code !== '',
-    cancelled: status === 'stopped',
+    cancelled: wasStopped,
     queued: false,
     starting: false,
     running: false,
@@ -91,6 +99,7 @@ function checkEnergy({ sweepId, trials, spentJoules }: SweepState, blame: Blame)
 
 /** An attempt that told its end itself was live until then: all that it reported before is in the ledger. */
 function checkReports(state: State, { id, key, spool }: SimAttempt, blame: Blame): void {
+  if (state.deleted.has(key.sweepId)) return;
   const trial = state.sweeps.get(key.sweepId)?.trials.get(key.trialId);
   const recorded = trial?.attempts[key.attempt - 1];
   if (trial === undefined || recorded === undefined) {
@@ -122,8 +131,8 @@ export function checkOvershoot(state: State, trainers: readonly SimTrainer[], bl
       sum + (setup.slots * (setup.watts ?? 0) * (1.4 * setup.epochMs + LONGEST_STOP_MS)) / 1_000,
     0,
   );
-  for (const { sweepId, spec, spentJoules } of state.sweeps.values()) {
-    const { energyWh } = spec.budget;
+  for (const { sweepId, limits, spentJoules } of state.sweeps.values()) {
+    const { energyWh } = limits;
     if (energyWh !== null && (spentJoules ?? 0) > energyWh * 3_600 + slack)
       blame(
         `${sweepId} spent ${String(spentJoules)} J of ${energyWh * 3_600} J; one epoch a slot is ${slack} J`,

@@ -35,6 +35,7 @@ export class LedgerWatch {
     for (const event of events) {
       this.#judge(event);
       fold(this.state, event);
+      if (event.type === 'trial_reopened') this.#forgetDropped(event);
       this.events.push(event);
       after();
     }
@@ -82,9 +83,9 @@ export class LedgerWatch {
     if (trainer.holders.has(slotId)) this.blame(`${what} takes a slot of ${trainerId} that is held`);
     if (!trainer.info.slots.some((slot) => slot.slotId === slotId))
       this.blame(`${what} takes a slot that ${trainerId} does not have`);
-    if (sweep.active.size >= (sweep.spec.maxParallel ?? Infinity))
+    if (sweep.active.size >= (sweep.limits.maxParallel ?? Infinity))
       this.blame(`${what} is more than max_parallel allows`);
-    const { energyWh } = sweep.spec.budget;
+    const { energyWh } = sweep.limits;
     if (energyWh !== null && (sweep.spentJoules ?? 0) >= energyWh * WH)
       this.blame(`${what} assigned when the energy budget was spent`);
     this.assigned.set(what, trainerId);
@@ -104,6 +105,12 @@ export class LedgerWatch {
     this.#lastEpoch.set(key, record.epoch);
   }
 
+  /** A last epoch that was not finite may be trained anew. */
+  #forgetDropped({ sweepId, trialId }: EventOf<'trial_reopened'>): void {
+    const epochs = this.state.sweeps.get(sweepId)?.trials.get(trialId)?.epochs;
+    this.#lastEpoch.set(`${sweepId}/${trialId}`, epochs?.at(-1)?.epoch ?? 0);
+  }
+
   #acts(event: Text & { readonly type: string }): void {
     const attempts = this.state.sweeps.get(event.sweepId)?.trials.get(event.trialId)?.attempts ?? [];
     const current = attempts.at(-1);
@@ -120,7 +127,8 @@ export class LedgerWatch {
       if (live > 1) this.blame(`${sweepId}/${trial.trialId} has ${live} live attempts`);
       if (active.has(trial.trialId) !== (live === 1))
         this.blame(`${sweepId}/${trial.trialId} has ${live} live attempts; active: ${live !== 1}`);
-      if (queue.has(trial.trialId) !== (trial.state === 'queued'))
+      // One that was let run again while its last attempt still ends waits for that end first.
+      if (queue.has(trial.trialId) !== (trial.state === 'queued' && live === 0))
         this.blame(
           `${sweepId}/${trial.trialId} is ${trial.state} and ${queue.has(trial.trialId) ? '' : 'not '}queued`,
         );

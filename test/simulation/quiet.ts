@@ -49,6 +49,18 @@ const PLAIN: ReadonlySet<LedgerEvent['type']> = new Set([
   'search_exhausted',
   'trial_ended',
   'trial_paused',
+  'sweep_reopened',
+  'trial_reopened',
+  'sweep_extended',
+  'limits_changed',
+]);
+
+/** Behind one of these more than reports moves a sweep. */
+const MOVES: ReadonlySet<LedgerEvent['type']> = new Set([
+  'sweep_stopping',
+  'sweep_reopened',
+  'trial_reopened',
+  'sweep_extended',
 ]);
 
 /** The fold without attempts, boxes and moments: a trial begins once and its accepted epochs arrive. */
@@ -126,7 +138,12 @@ function checkAllAtOnce(state: State, events: readonly LedgerEvent[], blame: Bla
   const quiet = initialState();
   const at = 1;
   const settings = { retries: { crashed: 0, lost: 0, preempted: 0 } };
-  const sweeps = [...state.sweeps.values()].filter(movesByReportsAlone);
+  const moved = new Set(
+    events.flatMap((event) => (MOVES.has(event.type) && 'sweepId' in event ? [event.sweepId] : [])),
+  );
+  const sweeps = [...state.sweeps.values()].filter(
+    (sweep) => movesByReportsAlone(sweep) && !moved.has(sweep.sweepId),
+  );
   const trials = sweeps.reduce((sum, { points, spec }) => sum + points * spec.repeats, 0);
   decide(quiet, { type: 'lead', ledgerId: 'quiet', coordinatorId: 'quiet', settings, at });
   decide(quiet, { type: 'trainer_seen', trainer: trainer('all', trials), at });

@@ -4,6 +4,7 @@ import type { Input } from '../../services/coordinator/core/index.js';
 import type { SimCoordinator } from './coordinator.js';
 import type { Fault } from './faults.js';
 import type { SimLink, SimNats, Weather } from './nats.js';
+import type { ChangeKind } from './people.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimTrainer } from './trainer.js';
 
@@ -15,9 +16,12 @@ export interface Stage {
   readonly sweepIds: readonly string[];
   /** A person's request, made once. */
   readonly ask: (control: Extract<Input, { type: 'control' }>['control'], sweepId: string) => void;
+  readonly change: (kind: ChangeKind, sweepId: string, number: number) => void;
   /** A person's request, made until it is taken. */
   readonly insist: (control: 'resume', sweepId: string) => void;
 }
+
+const FOR_EVER_MS = 30_000;
 
 type Lift = (undo: () => void) => void;
 
@@ -61,6 +65,10 @@ export function strike(stage: Stage, fault: Fault): void {
       trainer.crash();
       lift(() => trainer.boot());
       return;
+    case 'box_gone':
+      // Somebody must be left to do the work.
+      if (trainer !== trainers[0]) trainer.vanish();
+      return;
     case 'box_wiped':
       trainer.wipe();
       lift(() => trainer.boot());
@@ -71,6 +79,8 @@ export function strike(stage: Stage, fault: Fault): void {
       return;
     case 'trainer_drained':
       trainer.drain(target % 2 === 0);
+      // Its operator may well leave it so; but somebody must be left to do the work.
+      if (lastsMs > FOR_EVER_MS && trainer !== trainers[0]) return;
       lift(() => {
         trainer.killService();
         trainer.boot();
@@ -110,6 +120,13 @@ export function strike(stage: Stage, fault: Fault): void {
       return;
     case 'sweep_stopped':
       stage.ask('stop', sweepId);
+      return;
+    case 'sweep_rerun':
+    case 'sweep_extended':
+    case 'limits_changed':
+    case 'sweep_labelled':
+    case 'sweep_deleted':
+      stage.change(kind, sweepId, fault.at);
       return;
   }
 }

@@ -42,6 +42,7 @@ export class SimTrainer {
   #link: SimLink | null = null;
   #instance = 0;
   #draining = false;
+  #isGone = false;
   #queue: { readonly attempt: SimAttempt; readonly line: number }[] = [];
   #publishing = false;
   #republished = 0;
@@ -75,8 +76,12 @@ export class SimTrainer {
     return this.#link;
   }
 
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
   startService(): void {
-    if (this.#service !== null) return;
+    if (this.#service !== null || this.#isGone) return;
     const { box } = this;
     this.#service = new Process(this.nats.scheduler);
     this.#instance += 1;
@@ -112,8 +117,15 @@ export class SimTrainer {
     this.box.crash();
   }
 
+  /** Crashes, and nobody ever sees it again. */
+  vanish(): void {
+    this.crash();
+    this.#isGone = true;
+  }
+
   /** And comes back, or only its service does. */
   boot(): void {
+    if (this.#isGone) return;
     this.box.boot();
     this.startService();
   }

@@ -11,6 +11,7 @@ import { LEASE_TTL_MS, LOST_AFTER_MS, SimCoordinator, TRAINER_TTL_MS } from './c
 import { drawFaults, HARMLESS, type Fault } from './faults.js';
 import { checkOvershoot, checkRest, isFoldOf } from './invariants.js';
 import { SimNats } from './nats.js';
+import { changeOf } from './people.js';
 import { randomOf, type Random } from './random.js';
 import { Recorder } from './recorder.js';
 import { Scheduler } from './scheduler.js';
@@ -138,6 +139,11 @@ class World {
       sweepIds: this.#sweeps.map(({ sweepId }) => sweepId),
       ask: (control, sweepId) =>
         this.#offer({ type: 'control', sweepId, control, at: this.#leader?.now() ?? 0 }),
+      change: (kind, sweepId, number) => {
+        const sweep = this.#leader?.term?.state.sweeps.get(sweepId);
+        const input = sweep === undefined ? null : changeOf(kind, sweep, number, this.#leader?.now() ?? 0);
+        if (input !== null) this.#offer(input);
+      },
       insist: (_control, sweepId) => void this.#toResume.add(sweepId),
     };
   }
@@ -183,14 +189,14 @@ class World {
   }
 
   #isQuiet(): boolean {
-    const sweeps = this.#leader?.term?.state.sweeps;
+    const { sweeps, deleted } = this.#leader?.term?.state ?? {};
     return (
       sweeps !== undefined &&
       this.#scheduler.now > this.#faultsEndMs &&
-      sweeps.size === this.#sweeps.length &&
+      sweeps.size + (deleted?.size ?? 0) === this.#sweeps.length &&
       this.#toResume.size === 0 &&
       [...sweeps.values()].every(({ endedAt }) => endedAt !== null) &&
-      this.#trainers.every(({ box }) => box.running.length === 0 && box.waiting === 0)
+      this.#trainers.every(({ box, isGone }) => isGone || (box.running.length === 0 && box.waiting === 0))
     );
   }
 
