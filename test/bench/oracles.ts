@@ -45,7 +45,9 @@ function answersOf(rule: StoppingRule, reports: readonly Report[]): Answer[] {
     if (stopped.has(trialId)) return null;
     const previousEpoch = last.get(trialId) ?? 0;
     const recent = (): number[] => [value];
-    const seen = { trialId, index: 0, parameters: {}, repeat: 1, epoch, previousEpoch, value, recent };
+    const history = () => [{ epoch, value, joules: null, seconds: null }];
+    const place = { trialId, index: 0, parameters: {}, repeat: 1, epoch, previousEpoch };
+    const seen = { ...place, value, recent, history };
     last.set(trialId, epoch);
     rule.absorb(state, seen);
     const stops = rule.judge(state, seen).some(({ action }) => action === 'stop');

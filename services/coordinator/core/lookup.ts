@@ -1,5 +1,6 @@
 /** Finding what an event or an input names in the state, and what a stopping rule sees of a trial. Changes nothing. */
 import type { AttemptRef, TrialRef } from './events.js';
+import { addJoules } from './joules.js';
 import type { SweepSpec } from './spec.js';
 import type { AttemptState, State, SweepState, TrialRecord } from './state.js';
 import { stoppingRule, type Observation, type StoppingRule } from './stopping/index.js';
@@ -71,5 +72,12 @@ export function observationOf(
     value: record.metrics[metric] ?? NaN,
     recent: (count) =>
       epochs.slice(Math.max(0, position + 1 - count), position + 1).map((one) => one.metrics[metric] ?? NaN),
+    history: (count) =>
+      epochs.slice(Math.max(0, position + 1 - count), position + 1).map((one) => ({
+        epoch: one.epoch,
+        value: one.metrics[metric] ?? NaN,
+        joules: addJoules(one.train.joules, one.evaluation.joules),
+        seconds: one.trainSeconds === null ? null : one.trainSeconds + (one.evaluationSeconds ?? 0),
+      })),
   };
 }

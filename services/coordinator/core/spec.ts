@@ -57,6 +57,21 @@ export interface AshaSpec {
   readonly mode?: 'promote';
   /** Of the stopping form; absent in specs of before: 1, whose reports count at every rung that they passed. */
   readonly version?: 2;
+  /** Costs that trials are ranked by beside the objective, by non-dominated sorting; absent: by the objective alone. */
+  readonly pareto?: readonly CostAxis[];
+}
+
+/** What a trial has used when it comes to a rung. */
+export type CostAxis = 'joules' | 'seconds';
+
+export interface EnergyToTargetSpec {
+  readonly rule: 'energy_to_target';
+  /** Epochs of whose gains the largest is taken to last. @default 5 */
+  readonly window: number;
+  /** Gains are taken to be so many times as large as the curves say, >= 1. @default 2 */
+  readonly optimism: number;
+  /** No epoch before this one is judged, 1-based. @default 1 */
+  readonly fromEpoch: number;
 }
 
 export interface HyperbandSpec {
@@ -89,7 +104,7 @@ export interface MedianSpec {
 }
 
 /** Rules that may act together. */
-export type SingleRuleSpec = AshaSpec | PatienceSpec | ThresholdSpec | MedianSpec;
+export type SingleRuleSpec = AshaSpec | PatienceSpec | ThresholdSpec | MedianSpec | EnergyToTargetSpec;
 
 export interface CompositeSpec {
   readonly rule: 'composite';

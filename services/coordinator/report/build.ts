@@ -20,7 +20,7 @@ function stoppingText(rule: StoppingSpec): string {
       const within =
         rule.compareWithin.length > 0 ? `, compared within ${rule.compareWithin.join(', ')}` : '';
       const window = rule.window > 1 ? `, mean of ${rule.window} epochs` : '';
-      return `asha${rule.mode === 'promote' ? ', promotion' : ''}: first rung ${rule.firstRung}, eta ${rule.eta}${window}${within}`;
+      return `asha${rule.mode === 'promote' ? ', promotion' : ''}${rule.pareto === undefined ? '' : ` by non-dominated sorting with ${rule.pareto.join(', ')}`}: first rung ${rule.firstRung}, eta ${rule.eta}${window}${within}`;
     }
     case 'patience':
       return `patience: ${count(rule.patience, 'epoch')} without a gain of ${rule.minDelta}, from epoch ${rule.startEpoch}`;
@@ -28,6 +28,8 @@ function stoppingText(rule: StoppingSpec): string {
       return `threshold: ${rule.bound} from epoch ${rule.fromEpoch}`;
     case 'median':
       return `median: of at least ${count(rule.minTrials, 'other trial')}, after ${count(rule.grace, 'epoch')}`;
+    case 'energy_to_target':
+      return `energy to target: gains of ${count(rule.window, 'epoch')} times ${rule.optimism}, from epoch ${rule.fromEpoch}`;
     case 'hyperband':
       return `hyperband: eta ${rule.eta}`;
     case 'composite':

@@ -73,6 +73,7 @@ export function buildSpec(
   const stopping = readStopping(file.stopping, {
     maxEpochs: file.max_epochs ?? null,
     parameters: names,
+    hasTarget: content['objective'] === undefined || objective === null || objective.target !== null,
     problems,
   });
   const size = search.method === 'grid' ? sizeOf(sweep, cases) : 'trials' in search ? search.trials : 1;

@@ -122,6 +122,7 @@ function expected(spec: SweepSpec, points: number): Expected {
     case 'patience':
     case 'threshold':
     case 'median':
+    case 'energy_to_target':
     case 'composite':
     case 'hyperband':
       return {

@@ -30,34 +30,9 @@ export function valueAt(content: unknown, path: Path): unknown {
   return value;
 }
 
-/** What later versions bring: told apart from mistakes. */
-const later: readonly {
-  readonly path: readonly string[];
-  readonly values: readonly string[];
-  readonly now: string;
-}[] = [
-  {
-    path: ['stopping'],
-    values: ['energy'],
-    now: 'asha, median, patience, threshold, hyperband or none',
-  },
-  {
-    path: ['stopping', 'rule'],
-    values: ['energy'],
-    now: 'asha, median, patience, threshold, hyperband, composite or none',
-  },
-];
-
 /** Checks the shape; reports every problem; returns the parts without one. */
 export function checkShape(content: Content, problems: Problems): PartialSweepFile {
   let sound = content;
-  for (const { path, values, now } of later) {
-    const value = valueAt(sound, path);
-    if (typeof value !== 'string' || !values.includes(value)) continue;
-    const message = `\`${value}\` is not available in this version`;
-    problems.add({ code: 'SPEC_VALUE', path, message, expected: now });
-    sound = without(sound, path[0] ?? '');
-  }
   const first = sweepFileSchema.safeParse(sound);
   if (first.success) return first.data;
   for (const issue of first.error.issues) report(issue, sound, problems);

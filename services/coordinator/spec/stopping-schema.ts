@@ -25,6 +25,11 @@ export const ashaSchema = z
       .max(10)
       .default(1)
       .describe('Brackets s = 0, 1, ...; bracket s starts at first_rung * eta^s.'),
+    pareto: z
+      .array(z.enum(['joules', 'seconds']))
+      .min(1)
+      .optional()
+      .describe('Rank by these costs, too, by non-dominated sorting; only with mode: stop.'),
   })
   .describe('Asynchronous successive halving (Li et al., arXiv 1810.05934). Counts epochs.');
 
@@ -66,7 +71,29 @@ export const hyperbandSchema = z
   })
   .describe('Hyperband (Li et al., arXiv 1603.06560): brackets of rounds, up to max_epochs.');
 
-const singleRules = [ashaSchema, patienceSchema, thresholdSchema, medianSchema] as const;
+export const energyToTargetSchema = z
+  .strictObject({
+    rule: z.literal('energy_to_target'),
+    window: z.int().min(1).default(5).describe('Epochs of whose gains the largest is taken to last.'),
+    optimism: z
+      .number()
+      .min(1)
+      .max(1000)
+      .default(2)
+      .describe('Gains are taken to be so many times as large as the curves say.'),
+    from_epoch: z.int().min(1).default(1).describe('First epoch that is judged.'),
+  })
+  .describe(
+    'Stop a trial that cannot reach the target with fewer joules than the best one did, even by an optimistic bound.',
+  );
+
+const singleRules = [
+  ashaSchema,
+  patienceSchema,
+  thresholdSchema,
+  medianSchema,
+  energyToTargetSchema,
+] as const;
 
 export const compositeSchema = z
   .strictObject({
@@ -84,7 +111,7 @@ export const noRuleSchema = z
   .describe('Every trial runs to max_epochs.');
 
 export const stoppingSchema = z.union([
-  z.enum(['asha', 'patience', 'threshold', 'median', 'hyperband', 'none']),
+  z.enum(['asha', 'patience', 'threshold', 'median', 'energy_to_target', 'hyperband', 'none']),
   z.discriminatedUnion('rule', [...singleRules, hyperbandSchema, compositeSchema, noRuleSchema]),
 ]);
 
@@ -103,6 +130,7 @@ export const ruleShapes: Readonly<Record<string, object>> = {
   patience: patienceSchema.shape,
   threshold: thresholdSchema.shape,
   median: medianSchema.shape,
+  energy_to_target: energyToTargetSchema.shape,
   hyperband: hyperbandSchema.shape,
   composite: compositeSchema.shape,
   none: noRuleSchema.shape,

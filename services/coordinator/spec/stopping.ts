@@ -14,6 +14,8 @@ interface Surroundings {
   readonly maxEpochs: number | null;
   /** Names that the sweep sets. */
   readonly parameters: ReadonlySet<string>;
+  /** Whether the objective has a target. */
+  readonly hasTarget: boolean;
   readonly problems: Problems;
 }
 
@@ -33,6 +35,12 @@ export function readStopping(
       );
     case 'median':
       return readRule({ rule: 'median', grace: 1, min_trials: 3 }, ['stopping'], surroundings);
+    case 'energy_to_target':
+      return readRule(
+        { rule: 'energy_to_target', window: 5, optimism: 2, from_epoch: 1 },
+        ['stopping'],
+        surroundings,
+      );
     case 'hyperband':
       return readHyperband(3, surroundings);
     case 'patience':
@@ -115,6 +123,17 @@ function readRule(written: WrittenSingle, at: Path, surroundings: Surroundings):
       }
       return { rule: 'median', grace, minTrials };
     }
+    case 'energy_to_target': {
+      const { window, optimism, from_epoch: fromEpoch } = written;
+      checkReachable([...at, 'from_epoch'], fromEpoch, surroundings);
+      checkReachable([...at, 'window'], window, surroundings);
+      if (!surroundings.hasTarget) {
+        const message = 'the rule needs a level of the objective that trials are to reach';
+        const path = [...at, 'rule'];
+        problems.add({ code: 'SPEC_STOPPING', path, message, expected: '`target` under `objective`' });
+      }
+      return { rule: 'energy_to_target', window, optimism, fromEpoch };
+    }
   }
 }
 
@@ -169,6 +188,9 @@ function readAsha(
       'fewer brackets',
     );
   }
+  if (written.pareto !== undefined && written.mode === 'promote')
+    fault('pareto', 'promotion ranks by the objective alone', 'mode: stop');
+  const pareto = written.pareto === undefined ? {} : { pareto: [...new Set(written.pareto)] };
   const form = written.mode === 'promote' ? { mode: written.mode } : { version: 2 as const };
   return {
     rule: 'asha',
@@ -178,5 +200,6 @@ function readAsha(
     compareWithin: [...new Set(compareWithin)],
     brackets,
     ...form,
+    ...pareto,
   };
 }

@@ -54,6 +54,12 @@ function firstLook(rule: StoppingSpec, at: Path): Look | null {
       return { epochs: rule.fromEpoch, what: 'the threshold', path: [...at, 'from_epoch'] };
     case 'median':
       return { epochs: rule.grace + 1, what: 'the median rule', path: [...at, 'grace'] };
+    case 'energy_to_target':
+      return {
+        epochs: Math.max(rule.fromEpoch, rule.window + 1),
+        what: 'the energy rule',
+        path: [...at, 'from_epoch'],
+      };
     case 'patience':
     case 'hyperband':
     case 'composite':

@@ -25,6 +25,7 @@ const observation = (over: Partial<Observation> & { value: number }): Observatio
   epoch: 1,
   previousEpoch: (over.epoch ?? 1) - 1,
   recent: () => [over.value],
+  history: () => [{ epoch: over.epoch ?? 1, value: over.value, joules: null, seconds: null }],
   ...over,
 });
 

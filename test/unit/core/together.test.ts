@@ -35,6 +35,7 @@ function tell(judge: ReturnType<typeof median>, reports: readonly Report[]): (re
       previousEpoch: last.get(trialId) ?? 0,
       value,
       recent: () => [value],
+      history: () => [{ epoch, value, joules: null, seconds: null }],
     };
     last.set(trialId, epoch);
     judge.absorb(state, seen);

@@ -131,7 +131,12 @@ describe('lines that cannot follow a sound head', () => {
       ['SPEC_VALUE', 7, 35, 'breaks the constraint `l2 < 1`'],
     ],
     ['search: { method: grid, trials: 60 }', ['SPEC_UNKNOWN_KEY', 5, 25, 'no key `trials`']],
-    ['stopping: energy', ['SPEC_VALUE', 5, 11, 'not available in this version']],
+    ['stopping: energy', ['SPEC_VALUE', 5, 11, 'energy_to_target', 'energy_to_target']],
+    ['stopping: energy_to_target', ['SPEC_STOPPING', 5, 11, 'needs a level of the objective']],
+    [
+      'stopping: { rule: asha, first_rung: 2, mode: promote, pareto: [joules] }',
+      ['SPEC_STOPPING', 5, 63, 'promotion ranks by the objective alone'],
+    ],
     ['stopping: { rule: hyperband, eta: 10 }', ['SPEC_STOPPING', 5, 11, 'no round to stop at']],
     [
       'stopping: { rule: composite, rules: [{ rule: asha, first_rung: 1, mode: promote }] }',
@@ -139,14 +144,14 @@ describe('lines that cannot follow a sound head', () => {
     ],
     [
       'stopping: { rule: energy }',
-      ['SPEC_VALUE', 5, 19, 'asha, median, patience, threshold, hyperband, composite or none'],
+      ['SPEC_VALUE', 5, 19, 'energy_to_target, hyperband, composite, none', 'energy_to_target'],
     ],
     ['stopping: { rule: median, grace: 10 }', ['SPEC_STOPPING', 5, 34, 'behind max_epochs 9']],
     ['stopping: { rule: median, min_trials: 0 }', ['SPEC_VALUE', 5, 39, 'at least 1']],
     ['stopping: { rule: composite, rules: [] }', ['SPEC_VALUE', 5, 37, 'the list is empty']],
     [
       'stopping: composite',
-      ['SPEC_VALUE', 5, 11, 'one of asha, patience, threshold, median, hyperband, none'],
+      ['SPEC_VALUE', 5, 11, 'one of asha, patience, threshold, median, energy_to_target, hyperband, none'],
     ],
     [
       'stopping: { rule: composite, rules: [{ rule: median }, { rule: threshold, bound: 1, from_epoch: 10 }] }',

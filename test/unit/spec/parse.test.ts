@@ -120,6 +120,19 @@ describe('a sweep file', () => {
   });
 
   it.each([
+    [
+      '{ rule: asha, pareto: [joules] }',
+      {
+        rule: 'asha',
+        firstRung: 10,
+        eta: 3,
+        window: 1,
+        compareWithin: [],
+        brackets: 1,
+        version: 2,
+        pareto: ['joules'],
+      },
+    ],
     ['asha', { rule: 'asha', firstRung: 10, eta: 3, window: 1, compareWithin: [], brackets: 1, version: 2 }],
     ['none', { rule: 'none' }],
     [

@@ -87,6 +87,35 @@ function standingAt(values: readonly number[], value: number, rung: number, eta:
   return { rung, n, better, kept, threshold: values[kept - 1] ?? NaN, goesOn: better < kept };
 }
 
+export interface AshaPlace {
+  /** Bracket and group of the trial. */
+  readonly prefix: string;
+  /** Rungs that the report passed, ascending. */
+  readonly passed: readonly number[];
+  /** Larger is better. */
+  readonly value: number;
+}
+
+/** Where a report counts, and with what. */
+export function ashaPlace(
+  spec: AshaSpec,
+  maxEpochs: number,
+  sign: 1 | -1,
+  sweepId: string,
+  observation: Observation,
+): AshaPlace {
+  const bracket = ashaBracket(sweepId, observation.trialId, spec);
+  const group = spec.compareWithin.map((name) => observation.parameters[name] ?? null);
+  const window = observation.recent(spec.window);
+  return {
+    prefix: `${bracket}/${JSON.stringify(group)}`,
+    passed: ashaRungs(spec, maxEpochs, bracket).filter(
+      (rung) => observation.previousEpoch < rung && rung <= observation.epoch,
+    ),
+    value: (sign * window.reduce((sum, value) => sum + value, 0)) / window.length,
+  };
+}
+
 /** The stopping form, `asha@1` or `asha@2` as the spec records it. */
 export function asha(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: string): StoppingRule {
   const sign = signOf(goal);
@@ -94,18 +123,8 @@ export function asha(spec: AshaSpec, maxEpochs: number, goal: Goal, sweepId: str
   /** Since version 2 the trial never reaches the rungs above one that stops it. */
   const endsAtStop = spec.version === 2;
 
-  const place = (observation: Observation): { prefix: string; passed: readonly number[]; value: number } => {
-    const bracket = ashaBracket(sweepId, observation.trialId, spec);
-    const group = spec.compareWithin.map((name) => observation.parameters[name] ?? null);
-    const window = observation.recent(spec.window);
-    return {
-      prefix: `${bracket}/${JSON.stringify(group)}`,
-      passed: ashaRungs(spec, maxEpochs, bracket).filter(
-        (rung) => observation.previousEpoch < rung && rung <= observation.epoch,
-      ),
-      value: (sign * window.reduce((sum, value) => sum + value, 0)) / window.length,
-    };
-  };
+  const place = (observation: Observation): AshaPlace =>
+    ashaPlace(spec, maxEpochs, sign, sweepId, observation);
 
   return {
     id,

@@ -2,8 +2,10 @@
 import type { SingleRuleSpec, SweepSpec } from '../spec.js';
 import { asha, ashaPromotion } from './asha.js';
 import { composite } from './composite.js';
+import { energyToTarget } from './energy.js';
 import { hyperband } from './hyperband.js';
 import { median } from './median.js';
+import { ashaPareto } from './pareto.js';
 import { patience } from './patience.js';
 import type { StoppingRule } from './rule.js';
 import { threshold } from './threshold.js';
@@ -31,14 +33,17 @@ function singleRule(
 ): StoppingRule {
   switch (rule.rule) {
     case 'asha':
-      return rule.mode === 'promote'
-        ? ashaPromotion(rule, maxEpochs, objective.goal, sweepId)
-        : asha(rule, maxEpochs, objective.goal, sweepId);
+      if (rule.mode === 'promote') return ashaPromotion(rule, maxEpochs, objective.goal, sweepId);
+      return rule.pareto === undefined
+        ? asha(rule, maxEpochs, objective.goal, sweepId)
+        : ashaPareto(rule, rule.pareto, maxEpochs, objective.goal, sweepId);
     case 'patience':
       return patience(rule, objective.goal);
     case 'threshold':
       return threshold(rule, objective.goal);
     case 'median':
       return median(rule, objective.goal);
+    case 'energy_to_target':
+      return energyToTarget(rule, objective, maxEpochs);
   }
 }

@@ -21,6 +21,16 @@ export interface Observation {
   readonly value: number;
   /** The objective of the last `count` reports, oldest first, this one included. */
   readonly recent: (count: number) => readonly number[];
+  /** The last `count` reports with their costs, oldest first, this one included. */
+  readonly history: (count: number) => readonly Point[];
+}
+
+/** A report with what its epochs cost; null where it was not read. */
+export interface Point {
+  readonly epoch: number;
+  readonly value: number;
+  readonly joules: number | null;
+  readonly seconds: number | null;
 }
 
 /** What a rule remembers: plain JSON data that only the rule itself reads. */
