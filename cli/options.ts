@@ -25,6 +25,17 @@ export function parseDuration(text: string): number {
 export const durationOption = (flags: string, description: string, otherwise: string): Option =>
   new Option(flags, description).argParser(parseDuration).default(parseDuration(otherwise), otherwise);
 
+const WARM_DEFAULT = '60s';
+
+/** How long a runner waits for the slot's next attempt, in milliseconds; `off` is 0. */
+export const warmOption = (): Option =>
+  new Option(
+    '--warm <time>',
+    "how long a process that has ended its attempt is kept for the slot's next one, or off",
+  )
+    .argParser((text) => (text === 'off' ? 0 : parseDuration(text)))
+    .default(parseDuration(WARM_DEFAULT), WARM_DEFAULT);
+
 export function parseCount(text: string): number {
   const n = Number(text);
   if (!/^\d+$/.test(text) || n < 1) throw new InvalidArgumentError('Must be a whole number from 1.');

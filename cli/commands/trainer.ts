@@ -8,6 +8,7 @@ import {
   durationOption,
   parsePositive,
   repeatedOption,
+  warmOption,
 } from '../options.js';
 import { logLevel } from './coordinator.js';
 
@@ -26,6 +27,7 @@ interface Options {
   readonly trainerTtl: number;
   readonly lostAfter: number;
   readonly stopGrace: number;
+  readonly warm: number;
   readonly logLevel: string;
 }
 
@@ -69,6 +71,7 @@ export function register(program: Command): void {
       durationOption('--lost-after <time>', 'an attempt without its service gives up after so long', '90s'),
     )
     .addOption(durationOption('--stop-grace <time>', 'from asking an attempt to end to killing it', '30s'))
+    .addOption(warmOption())
     .addOption(logLevel())
     .addHelpText(
       'after',
@@ -99,6 +102,7 @@ async function run(options: Options): Promise<void> {
     trainerTtlMs: options.trainerTtl,
     lostAfterMs: options.lostAfter,
     stopGraceMs: options.stopGrace,
+    warmIdleMs: options.warm,
     logLevel: options.logLevel,
   });
   sayReady({ trainerId: running.trainerId, grpc: running.grpcAddress });

@@ -7,6 +7,7 @@ import {
   parsePort,
   parsePositive,
   repeatedOption,
+  warmOption,
   withJson,
   withSet,
 } from '../options.js';
@@ -40,6 +41,7 @@ export function register(program: Command): void {
       durationOption('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', '10s'),
     )
     .addOption(durationOption('--stop-grace <time>', 'from asking an attempt to end to killing it', '30s'))
+    .addOption(warmOption())
     .addOption(
       new Option('--restart <policy>', 'what to do when a service dies')
         .choices(['always', 'never'])

@@ -12,6 +12,7 @@ export interface UpFlags {
   readonly lostAfter: number;
   readonly trainerTtl: number;
   readonly stopGrace: number;
+  readonly warm: number;
   readonly restart: 'always' | 'never';
   readonly keep?: boolean;
   readonly reportDir: string;

@@ -25,6 +25,8 @@ export interface UpOptions {
   readonly trainerTtlMs: number;
   readonly lostAfterMs: number;
   readonly stopGraceMs: number;
+  /** 0: off. */
+  readonly warmIdleMs: number;
   readonly restart: RestartPolicy;
   readonly logLevel: string;
 }
@@ -127,6 +129,7 @@ export function trainerService(
             ...['--trainer-ttl', duration(options.trainerTtlMs)],
             ...['--lost-after', duration(options.lostAfterMs)],
             ...['--stop-grace', duration(options.stopGraceMs)],
+            ...['--warm', options.warmIdleMs === 0 ? 'off' : duration(options.warmIdleMs)],
             ...['--log-level', options.logLevel],
           ],
           env: environment(options),

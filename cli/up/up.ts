@@ -58,6 +58,7 @@ function completeOptions(folder: string, flags: UpFlags): UpOptions {
     trainerTtlMs: flags.trainerTtl,
     lostAfterMs: flags.lostAfter,
     stopGraceMs: flags.stopGrace,
+    warmIdleMs: flags.warm,
     restart: flags.restart,
     logLevel: flags.logLevel,
   };

@@ -5,8 +5,8 @@
  *   fence.json                      highest term seen of each ledger
  *   slots/<slot>/                   slot.json (how to reach the slot's supervisor), its socket and its log
  *   attempts/<ledger>/<sweep>/<trial>/<n>/
- *     attempt.json                  what was accepted; on the disk before StartAttempt is answered
- *     run.json                      the runner's pid and start, by the supervisor
+ *     attempt.json                  what was accepted; written before StartAttempt is answered
+ *     run.json                      the runner that has it and when it got it, by the supervisor
  *     spool.jsonl                   what the runner said, a record a line; the line's number names the fact
  *     published.json                last spool line that NATS has acknowledged
  *     exit.json                     how the process ended; its presence means that the attempt is over

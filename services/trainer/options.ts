@@ -34,6 +34,11 @@ export interface TrainerOptions {
   readonly lostAfterMs?: number;
   /** Time that a runner has to checkpoint and exit before it is killed. @default 30000 */
   readonly stopGraceMs?: number;
+  /**
+   * How long a runner that has ended its attempt in order waits for the slot's next one, which then needs no start; 0:
+   * every attempt has a runner of its own. While it waits it holds its memory, on the device too. @default 60000
+   */
+  readonly warmIdleMs?: number;
   /** Labels for placement. @default {} */
   readonly labels?: Readonly<Record<string, string>>;
   /** CPU threads of an attempt. @default the cores, shared among the CPU slots (or GPUs) */
@@ -61,6 +66,7 @@ const DEFAULTS = {
   trainerTtlMs: 10_000,
   lostAfterMs: 90_000,
   stopGraceMs: 30_000,
+  warmIdleMs: 60_000,
   meterPeriodMs: 200,
 } as const;
 
@@ -93,6 +99,7 @@ const schema = z.strictObject({
   trainerTtlMs: durationMs(100).default(DEFAULTS.trainerTtlMs),
   lostAfterMs: durationMs(100).default(DEFAULTS.lostAfterMs),
   stopGraceMs: durationMs(0).default(DEFAULTS.stopGraceMs),
+  warmIdleMs: durationMs(0).default(DEFAULTS.warmIdleMs),
   labels: z.record(z.string(), z.string()).default({}),
   threadsPerSlot: z.number().int().min(1).nullable().default(null),
   part: z

@@ -41,7 +41,8 @@ export async function replay(engine: Engine, name: string, rates: readonly numbe
     training.pixels,
     (pixel, i) => Math.fround(pixel / 255) - (mean[i % PIXELS] ?? 0),
   );
-  const model = new Model(engine, architecture, settings);
+  const program = Model.compile(engine, architecture, settings);
+  const model = new Model(program, settings);
   try {
     const start = Model.initial(architecture, settings, 0);
     model.write({ ...start, parameters: inputs.initialWeights(architecture) });
@@ -84,6 +85,6 @@ export async function replay(engine: Engine, name: string, rates: readonly numbe
     }
     return { steps, evaluation, weights };
   } finally {
-    model.dispose();
+    program.dispose();
   }
 }

@@ -10,6 +10,9 @@
  *   refuse              refuses its parameters
  *   garbage             says things that are no lines of the protocol
  *   linger              stays alive after its last word
+ *   stay                waits for another attempt after it, and says so
+ *   die_idle            as stay, but dies a moment later, while it waits
+ *   die_at_once         exits before its first word, unless the process is fresh
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync, writeSync } from 'node:fs';
@@ -27,13 +30,20 @@ const now = () => Number(process.hrtime.bigint()) / 1e6;
 let stop = null;
 let ended = false;
 
-async function run(attempt) {
+let served = 0;
+
+async function run({ attempt, environment }) {
   const p = { epochs: attempt.maxEpochs, epochMs: 20, ...attempt.parameters };
-  writeFileSync('spec.json', JSON.stringify({ attempt, environment: process.env }));
+  if (p.die_at_once && served > 0) process.exit(4);
+  ended = false;
+  stop = null;
+  process.chdir(attempt.workDir);
+  writeFileSync('spec.json', JSON.stringify({ attempt, environment: { ...process.env, ...environment } }));
   if (p.fork) {
     const child = spawn(process.execPath, ['-e', "process.on('SIGTERM',()=>{});setInterval(()=>{},1e3)"], {
       detached: true,
       stdio: 'ignore',
+      env: { ...process.env, ...environment },
     });
     child.unref();
     writeFileSync('forked.pid', String(child.pid));
@@ -111,10 +121,13 @@ input.on('line', (line) => {
   const command = JSON.parse(line);
   if (command.type === 'stop') stop = command.mode;
   else
-    void run(command.attempt).then((end) => {
+    void run(command).then((end) => {
+      const { linger, stay, die_idle } = command.attempt.parameters;
+      served += 1;
       ended = true;
-      say({ type: 'end', ...end });
-      if (!command.attempt.parameters.linger) process.exit(0);
+      say({ type: 'end', ...end, stays: stay || die_idle ? true : undefined });
+      if (die_idle) setTimeout(() => process.exit(0), 20);
+      else if (!linger && !stay) process.exit(0);
     });
 });
 input.on('close', () => {

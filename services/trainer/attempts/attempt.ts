@@ -15,6 +15,9 @@ interface PublishedRecord {
   readonly complete: boolean;
 }
 
+/** Short, because what a killed service has not noted is published again. */
+const NOTE_AFTER_MS = 20;
+
 export class Attempt {
   readonly id: string;
   readonly key: AttemptKey;
@@ -24,6 +27,9 @@ export class Attempt {
   epoch = 0;
   /** Last spool line that NATS has acknowledged; 0 for none. */
   acknowledgedLine: number;
+  #run: RunRecord | null = null;
+  #noting: NodeJS.Timeout | null = null;
+  #isNoted = true;
 
   constructor(
     readonly dir: string,
@@ -61,16 +67,37 @@ export class Attempt {
     return existsSync(this.files.run) || existsSync(this.files.spool);
   }
 
+  /** Kept once it is known: the facts of an attempt are of its last runner. */
   get run(): RunRecord | null {
-    return (readJsonSync(this.files.run) as RunRecord | undefined) ?? null;
+    this.#run ??= (readJsonSync(this.files.run) as RunRecord | undefined) ?? null;
+    return this.#run;
   }
 
-  /** Remembers that everything up to this spool line is in NATS. A lost memory makes duplicates, which are harmless. */
+  /**
+   * Remembers that everything up to this spool line is in NATS: the end at once, the rest a moment later, together. A lost
+   * memory makes duplicates, which are harmless.
+   */
   acknowledge(line: number, complete: boolean): void {
     if (line <= this.acknowledgedLine) return;
     this.acknowledgedLine = line;
     this.published = complete;
-    const record: PublishedRecord = { acknowledgedLine: line, epoch: this.epoch, complete };
-    writeJsonSync(this.files.published, record);
+    this.#isNoted = false;
+    if (complete) this.noteAcknowledged();
+    else this.#noting ??= setTimeout(() => this.noteAcknowledged(), NOTE_AFTER_MS).unref();
+  }
+
+  /** Writes what has been acknowledged, unless that stands there already. */
+  noteAcknowledged(): void {
+    if (this.#noting !== null) clearTimeout(this.#noting);
+    this.#noting = null;
+    if (this.#isNoted) return;
+    const { acknowledgedLine, epoch, published: complete } = this;
+    const record: PublishedRecord = { acknowledgedLine, epoch, complete };
+    try {
+      writeJsonSync(this.files.published, record);
+      this.#isNoted = true;
+    } catch {
+      // A full disk: the facts are published once more after a restart, which is harmless.
+    }
   }
 }

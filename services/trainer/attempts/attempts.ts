@@ -18,7 +18,7 @@ import type { AttemptKey, StopMode } from '../protocol/runner.js';
 import type { Slot } from '../slots/slot.js';
 import type { Attempt } from './attempt.js';
 import { AttemptFollower } from './follower.js';
-import { attemptId } from './record.js';
+import { attemptId, type AcceptedAttempt } from './record.js';
 import { joinSlots } from '../slots/inventory.js';
 import { acceptAttempt, checkedKey, type AcceptOptions } from './request.js';
 import { findCheckpoint } from './resume.js';
@@ -38,14 +38,14 @@ export interface AttemptsOptions extends AcceptOptions {
 const REMEMBERED = 500;
 const POLL_MS = 20;
 const DISK_RETRY_MS = 500;
+/** A shorter attempt is run again sooner than the disk is waited for. */
+const DURABLE_AFTER_MS = 10_000;
 
 export class Attempts {
   readonly #store: AttemptStore;
   readonly #attempts = new Map<string, Attempt>();
   readonly #followers = new Map<string, AttemptFollower>();
   readonly #byDir = new Map<string, Attempt>();
-  /** Starts whose attempts are being written to the disk, by attempt. */
-  readonly #starting = new Map<string, Promise<void>>();
   #slots: readonly Slot[] = [];
   #closed = false;
 
@@ -164,21 +164,14 @@ export class Attempts {
    * Accepts an attempt and starts it. Returns false when the box has it already. Throws what the request or the state of
    * the box forbids: PARAMETER_REFUSED, RECIPE_NOT_OFFERED, SLOT_NOT_FOUND, SLOT_BUSY, DRAINING, BOX_UNFIT.
    */
-  async start(request: StartAttemptRequest, ledgerId: string, draining: boolean): Promise<boolean> {
+  start(request: StartAttemptRequest, ledgerId: string, draining: boolean): boolean {
     const key = checkedKey(request.key);
     const id = attemptId(ledgerId, key);
-    const underWay = this.#starting.get(id);
-    if (underWay !== undefined) {
-      await underWay;
-      return false;
-    }
     if (this.#attempts.has(id) || this.#store.load(this.options.layout.attemptDir(ledgerId, key)) !== null)
       return false;
     if (draining) throw new WattsweepError('DRAINING', 'This trainer takes no new attempts.');
     const slots = [request.slotId, ...request.furtherSlotIds].map((slotId) => this.#freeSlot(slotId));
-    const accepting = this.#accept(request, ledgerId, key, slots);
-    this.#starting.set(id, accepting);
-    await accepting.finally(() => this.#starting.delete(id));
+    this.#accept(request, ledgerId, key, slots);
     return true;
   }
 
@@ -186,55 +179,53 @@ export class Attempts {
     const slot = this.#slots.find(({ info }) => info.slotId === slotId);
     if (slot?.offered !== true)
       throw new WattsweepError('SLOT_NOT_FOUND', `This trainer has no slot '${slotId}'.`);
-    if (slot.holder !== null || slot.reserved)
-      throw new WattsweepError('SLOT_BUSY', `Slot ${slotId} runs ${slot.holder?.name ?? 'another attempt'}.`);
+    if (slot.holder !== null)
+      throw new WattsweepError('SLOT_BUSY', `Slot ${slotId} runs ${slot.holder.name}.`);
     return slot;
   }
 
   /** Writes the attempt to the disk and launches it under the supervisor of the first slot. */
-  async #accept(
+  #accept(
     request: StartAttemptRequest,
     ledgerId: string,
     key: AttemptKey,
-    slots: readonly Slot[],
-  ): Promise<void> {
-    const [slot, ...further] = slots;
+    [slot, ...further]: readonly Slot[],
+  ): void {
     if (slot === undefined) throw new WattsweepError('REQUEST_INVALID', 'The command names no slot.');
-    for (const one of slots) one.reserved = true;
+    const resume = findCheckpoint(this.options.layout, ledgerId, key, request.recipe, request.resumeFrom);
+    const joined = joinSlots(
+      slot.info,
+      further.map(({ info }) => info),
+    );
+    const attempt = this.#create(acceptAttempt(request, ledgerId, joined, resume.path, this.options));
+    this.#add(attempt);
+    this.#hold(slot, attempt);
+    this.options.log.info(
+      { attempt: attempt.name, slot: slot.info.slotId, resume: resume.reason },
+      'attempt accepted',
+    );
+    this.#launch(slot, attempt);
+    setTimeout(() => {
+      if (attempt.over || this.#closed) return;
+      this.#store
+        .makeDurable(attempt)
+        .catch((error: unknown) => this.options.log.warn({ attempt: attempt.name, err: error }, 'no sync'));
+    }, DURABLE_AFTER_MS).unref();
+  }
+
+  #create(accepted: AcceptedAttempt): Attempt {
     try {
-      const resume = await findCheckpoint(
-        this.options.layout,
-        ledgerId,
-        key,
-        request.recipe,
-        request.resumeFrom,
-      );
-      const joined = joinSlots(
-        slot.info,
-        further.map(({ info }) => info),
-      );
-      const accepted = acceptAttempt(request, ledgerId, joined, resume.path, this.options);
-      const attempt = await this.#store.create(accepted).catch((error: unknown) => {
-        throw new WattsweepError(
-          'BOX_UNFIT',
-          `The attempt cannot be written to the disk: ${String(error)}.`,
-          { cause: error },
-        );
+      return this.#store.create(accepted);
+    } catch (error) {
+      throw new WattsweepError('BOX_UNFIT', `The attempt cannot be written to the disk: ${String(error)}.`, {
+        cause: error,
       });
-      this.#add(attempt);
-      this.#hold(slot, attempt);
-      this.options.log.info(
-        { attempt: attempt.name, slot: slot.info.slotId, resume: resume.reason },
-        'attempt accepted',
-      );
-      this.#launch(slot, attempt);
-    } finally {
-      for (const one of slots) one.reserved = false;
     }
   }
 
   #launch(slot: Slot, attempt: Attempt): void {
-    slot.start(attempt).catch(async (error: unknown) => {
+    const further = this.#slots.filter((other) => other !== slot && other.holder === attempt);
+    slot.start(attempt, further).catch(async (error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       await this.#endOrphan(attempt, { class: 'crashed', code: 'ATTEMPT_CRASHED', message: reason });
     });
@@ -248,8 +239,6 @@ export class Attempts {
     reason: string,
   ): Promise<boolean> {
     const id = attemptId(ledgerId, checkedKey(wireKey));
-    // One that is just being accepted is stopped, not unknown.
-    await this.#starting.get(id)?.catch(() => undefined);
     const attempt = this.#attempts.get(id);
     if (attempt === undefined || attempt.over) return false;
     this.options.log.info({ attempt: attempt.name, mode, reason }, 'attempt is asked to stop');
@@ -264,7 +253,6 @@ export class Attempts {
 
   /** Asks every running attempt to checkpoint and end; their ends are told as the box's doing. */
   async preemptAll(): Promise<void> {
-    await Promise.allSettled(this.#starting.values());
     await Promise.all(this.running.map((attempt) => this.#stop(attempt, 'pause', 'preempted')));
   }
 
@@ -316,8 +304,10 @@ export class Attempts {
 
   /** Ends an attempt that nobody watches: kills what is left of it and writes its end, unless that stands there already. */
   async #endOrphan(attempt: Attempt, end: Parameters<AttemptStore['writeEnd']>[1]): Promise<void> {
-    // After another boot, or long after, the group's number may be somebody else's: the token never is.
-    await killTree({ group: 0, token: attempt.accepted.token });
+    // After another boot, or long after, the group's number may be somebody else's: the tokens never are.
+    const runnerToken = attempt.run?.token;
+    const tokens = [attempt.accepted.token, ...(runnerToken === undefined ? [] : [runnerToken])];
+    await killTree({ group: 0, tokens });
     const follower = this.#followers.get(attempt.id);
     await follower?.notify();
     // Two may have found it orphaned: the first one's end stands. A full disk is waited for.
@@ -333,8 +323,9 @@ export class Attempts {
     await follower?.notify();
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true;
-    await Promise.all([...this.#followers.values()].map((follower) => follower.close()));
+    for (const follower of this.#followers.values()) follower.close();
+    for (const attempt of this.#attempts.values()) attempt.noteAcknowledged();
   }
 }

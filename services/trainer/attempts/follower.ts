@@ -2,6 +2,7 @@
  * Follows an attempt's spool from its first line to its end: keeps the attempt's state, gives new facts to the
  * publisher and steps to telemetry. Facts that NATS has acknowledged before are read again, but not given.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Report, StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { AttemptPhase } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { bootId } from '../host/process.js';
@@ -48,8 +49,13 @@ export class AttemptFollower {
         .catch(() => undefined)
         .then(async () => {
           this.#pending = false;
-          for (const record of await this.#reader.read()) this.#take(record);
-          if (this.attempt.over) await this.close();
+          for (const record of this.#reader.read()) this.#take(record);
+          // A long spool is read in pieces: others have a turn between them.
+          while (this.#reader.hasMore && !this.#closed) {
+            await setImmediate();
+            for (const record of this.#reader.read()) this.#take(record);
+          }
+          if (this.attempt.over) this.close();
         });
     }
     return this.#reading;
@@ -118,8 +124,8 @@ export class AttemptFollower {
     });
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true;
-    await this.#reader.close();
+    this.#reader.close();
   }
 }

@@ -17,25 +17,34 @@ export interface AcceptedAttempt {
   readonly bootId: string;
   /** Program and arguments of the runner. */
   readonly runnerCommand: readonly string[];
-  /** Environment of the runner beside the inherited one; null takes a variable away. */
+  /**
+   * Environment of the runner beside the inherited one; null takes a variable away. A runner takes another attempt only
+   * when this is the same for both.
+   */
   readonly environment: Readonly<Record<string, string | null>>;
-  /** `NAME=value` in the environment of every process of the attempt. */
+  /** What processes that the runner starts for this attempt see beside it. */
+  readonly attemptEnvironment: Readonly<Record<string, string>>;
+  /** `NAME=value` in the environment of every process that the runner starts for the attempt. */
   readonly token: string;
+  /** How long the runner may wait for the slot's next attempt afterwards, in milliseconds; 0: it goes. */
+  readonly warmIdleMs: number;
   readonly spec: AttemptSpec;
 }
 
-/** run.json */
+/** run.json: the runner that has the attempt, which may have had others before, and when it was given to it. */
 export interface RunRecord {
   readonly pid: number;
   readonly startTicks: number;
   readonly bootId: string;
+  /** `NAME=value` in the environment of the runner and of all that it starts. */
+  readonly token: string;
   readonly startedAtUnixMs: number;
   readonly startedMonotonicMs: number;
 }
 
 /** exit.json */
 export interface ExitRecord {
-  /** Exit code of the runner; null when a signal ended it, or when nobody saw its end. */
+  /** Exit code of the runner; null when a signal ended it, when nobody saw its end, or when it lives on for the next. */
   readonly code: number | null;
   readonly signal: string | null;
   readonly class: AttemptEndClass;
@@ -56,15 +65,26 @@ const LINE_TYPES: ReadonlySet<unknown> = new Set(['started', 'step', 'epoch', 'c
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+type LooseLine = Record<string, unknown> & { type: RunnerLine['type'] };
+
+const isLine = (value: unknown): value is LooseLine => isObject(value) && LINE_TYPES.has(value.type);
+
 /** The line as an object with a known `type`, or null. Its other fields are checked by who reads the spool. */
-export function parseRunnerLine(
-  text: string,
-): (Record<string, unknown> & { type: RunnerLine['type'] }) | null {
+export function parseRunnerLine(text: string): LooseLine | null {
   try {
     const value: unknown = JSON.parse(text);
-    return isObject(value) && LINE_TYPES.has(value.type)
-      ? (value as Record<string, unknown> & { type: RunnerLine['type'] })
-      : null;
+    return isLine(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A line of the spool, or null when it is none. */
+export function parseSpoolLine(text: string): SpoolRecord | null {
+  try {
+    const { atUnixMs, monotonicMs, line } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof atUnixMs !== 'number' || typeof monotonicMs !== 'number' || !isLine(line)) return null;
+    return { atUnixMs, monotonicMs, line: line as unknown as RunnerLine };
   } catch {
     return null;
   }

@@ -23,6 +23,7 @@ export interface AcceptOptions {
   readonly allowCommands: readonly string[];
   readonly runnerCommand: readonly string[];
   readonly stopGraceMs: number;
+  readonly warmIdleMs: number;
 }
 
 /** Part of the grace that a program of the command recipe gets, so that its runner can still say how it ended. */
@@ -64,11 +65,14 @@ export function acceptAttempt(
     environment: {
       ...slotEnvironment(slot),
       WATTSWEEP_TRAINER: options.trainerId,
+      WATTSWEEP_STOP_GRACE_MS: String(Math.floor(options.stopGraceMs * PROGRAM_GRACE)),
+    },
+    attemptEnvironment: {
       WATTSWEEP_SWEEP: key.sweepId,
       WATTSWEEP_ATTEMPT: String(key.attempt),
       WATTSWEEP_RESUME_EPOCH: resumeFrom === null ? '0' : (request.resumeFrom.split('/')[1] ?? '0'),
-      WATTSWEEP_STOP_GRACE_MS: String(Math.floor(options.stopGraceMs * PROGRAM_GRACE)),
     },
+    warmIdleMs: options.warmIdleMs,
     token: `WATTSWEEP_ATTEMPT_TOKEN=${token}`,
     spec: {
       key,

@@ -16,19 +16,19 @@ export interface ResumePoint {
  * `wanted` is `ATTEMPT/EPOCH`: the newest epoch that the ledger has. A newer checkpoint is not taken, because the epochs
  * between would be missing from the ledger for good.
  */
-export async function findCheckpoint(
+export function findCheckpoint(
   layout: TrainerLayout,
   ledgerId: string,
   key: AttemptKey,
   recipe: string,
   wanted: string,
-): Promise<ResumePoint> {
+): ResumePoint {
   if (wanted === '') return { path: null, reason: 'a fresh start' };
   const epoch = Number(/^\d+\/(\d+)$/.exec(wanted)?.[1] ?? NaN);
   const folder = layout.checkpointDir(ledgerId, key);
   if (!existsSync(folder) || readdirSync(folder).length === 0)
     return { path: null, reason: `no checkpoint of ${wanted} on this box: from the first epoch` };
-  const written = await checkpointsOf(layout, ledgerId, key);
+  const written = checkpointsOf(layout, ledgerId, key);
   // A program of the command recipe keeps its own order in the folder and does not say what it wrote.
   if (recipe === 'command') return { path: folder, reason: 'the checkpoint folder of the trial' };
   const usable = [...written]
@@ -44,19 +44,21 @@ export async function findCheckpoint(
 }
 
 /** Checkpoints that earlier attempts reported, with their epochs. */
-async function checkpointsOf(
+function checkpointsOf(
   layout: TrainerLayout,
   ledgerId: string,
   key: AttemptKey,
-): Promise<ReadonlyMap<string, number>> {
+): ReadonlyMap<string, number> {
   const written = new Map<string, number>();
   const trialDir = dirname(layout.attemptDir(ledgerId, key));
   const attempts = existsSync(trialDir) ? readdirSync(trialDir) : [];
   for (const attempt of attempts.filter((name) => Number(name) < key.attempt)) {
     const reader = new SpoolReader(attemptFiles(join(trialDir, attempt)).spool);
-    for (const { record } of await reader.read())
-      if (record?.line.type === 'checkpoint') written.set(record.line.path, record.line.epoch);
-    await reader.close();
+    do
+      for (const { record } of reader.read())
+        if (record?.line.type === 'checkpoint') written.set(record.line.path, record.line.epoch);
+    while (reader.hasMore);
+    reader.close();
   }
   return written;
 }

@@ -1,7 +1,6 @@
 /** Reads a growing spool: each call gives the whole lines that came since the last one, with their numbers. */
-import { open, type FileHandle } from 'node:fs/promises';
-import { parseRunnerLine, type SpoolRecord } from './record.js';
-import type { RunnerLine } from '../protocol/runner.js';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { parseSpoolLine, type SpoolRecord } from './record.js';
 
 export interface NumberedRecord {
   /** Position in the spool, 1-based. */
@@ -11,62 +10,70 @@ export interface NumberedRecord {
 }
 
 const CHUNK_BYTES = 256 * 1024;
+/** One for all readers: a reading is over before the next begins. */
+const shared = Buffer.allocUnsafe(CHUNK_BYTES);
 
 export class SpoolReader {
-  #file: FileHandle | null = null;
+  #fd: number | null = null;
   /** Where the first line begins that has not been read whole: a half one may be cut off, and another take its place. */
   #offset = 0;
   #number = 0;
+  #hasMore = false;
 
   constructor(private readonly path: string) {}
 
-  /** The lines that are new; empty when there is no spool yet. */
-  async read(): Promise<readonly NumberedRecord[]> {
-    if (this.#file === null) {
-      try {
-        this.#file = await open(this.path, 'r');
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-        throw error;
-      }
-    }
+  /** The last reading did not come to the spool's end. */
+  get hasMore(): boolean {
+    return this.#hasMore;
+  }
+
+  /**
+   * Lines that are new, some 256 KiB of them at most; empty when there are none, or no spool yet. They were written on
+   * this host a moment ago: reading them does not wait for a disk.
+   *
+   * @throws Error of the file system
+   */
+  read(): readonly NumberedRecord[] {
+    const fd = this.#open();
+    if (fd === null) return [];
     const records: NumberedRecord[] = [];
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    let bytes: Buffer = Buffer.alloc(0);
+    let chunk = shared;
     for (;;) {
-      let bytesRead: number;
-      try {
-        ({ bytesRead } = await this.#file.read(chunk, 0, CHUNK_BYTES, this.#offset + bytes.length));
-      } catch (error) {
-        await this.close();
-        // What was read before it is not lost; the next call meets the error again, if it lasts.
-        if (records.length > 0) return records;
-        throw error;
-      }
-      if (bytesRead === 0) return records;
-      bytes = Buffer.concat([bytes, chunk.subarray(0, bytesRead)]);
-      for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10)) {
+      const bytes = chunk.subarray(0, this.#fill(fd, chunk));
+      let at = 0;
+      for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, at)) {
         this.#number += 1;
-        records.push({ number: this.#number, record: parseRecord(bytes.toString('utf8', 0, at)) });
-        bytes = bytes.subarray(at + 1);
-        this.#offset += at + 1;
+        records.push({ number: this.#number, record: parseSpoolLine(bytes.toString('utf8', at, end)) });
+        at = end + 1;
       }
+      this.#offset += at;
+      this.#hasMore = bytes.length === chunk.length;
+      if (records.length > 0 || !this.#hasMore) return records;
+      // A line longer than the chunk.
+      chunk = Buffer.allocUnsafe(2 * chunk.length);
     }
   }
 
-  async close(): Promise<void> {
-    await this.#file?.close();
-    this.#file = null;
+  #open(): number | null {
+    try {
+      this.#fd ??= openSync(this.path, 'r');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    return this.#fd;
   }
-}
 
-function parseRecord(text: string): SpoolRecord | null {
-  try {
-    const { atUnixMs, monotonicMs, line } = JSON.parse(text) as Record<string, unknown>;
-    if (typeof atUnixMs !== 'number' || typeof monotonicMs !== 'number') return null;
-    const parsed = parseRunnerLine(JSON.stringify(line));
-    return parsed === null ? null : { atUnixMs, monotonicMs, line: parsed as unknown as RunnerLine };
-  } catch {
-    return null;
+  #fill(fd: number, chunk: Buffer): number {
+    try {
+      return readSync(fd, chunk, 0, chunk.length, this.#offset);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
   }
 }

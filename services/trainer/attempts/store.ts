@@ -1,9 +1,8 @@
 /** Attempts on the disk: written before they are acknowledged, found again after a restart, ended by hand when nobody else can. */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, truncateSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monotonicMs } from '../host/clock.js';
-import { readJsonSync, writeJsonDurably, writeJsonSync } from '../host/files.js';
+import { readJsonSync, syncToDisk, writeJsonSync } from '../host/files.js';
 import { attemptFiles, type TrainerLayout } from '../layout.js';
 import { encodeLine, type RunnerLine } from '../protocol/runner.js';
 import { Attempt } from './attempt.js';
@@ -14,12 +13,20 @@ type EndLine = Extract<RunnerLine, { type: 'end' }>;
 export class AttemptStore {
   constructor(private readonly layout: TrainerLayout) {}
 
-  /** The attempt is on the disk when the promise resolves. */
-  async create(accepted: AcceptedAttempt): Promise<Attempt> {
+  /**
+   * Writes the attempt: it is known from now on, whichever process is killed. A loss of power may still take it, and with
+   * it all that ran here; see {@link makeDurable}.
+   */
+  create(accepted: AcceptedAttempt): Attempt {
     const dir = this.layout.attemptDir(accepted.ledgerId, accepted.spec.key);
-    await mkdir(dir, { recursive: true });
-    await writeJsonDurably(attemptFiles(dir).attempt, accepted);
+    mkdirSync(dir, { recursive: true });
+    writeJsonSync(attemptFiles(dir).attempt, accepted);
     return new Attempt(dir, accepted);
+  }
+
+  /** Waits for the disk: an attempt that lasts is to be known after a loss of power, too. */
+  async makeDurable(attempt: Attempt): Promise<void> {
+    for (const path of [attempt.files.attempt, attempt.dir]) await syncToDisk(path);
   }
 
   /** The attempt in a folder, or null when none was accepted there. */

@@ -14,11 +14,16 @@ export async function writeJsonDurably(path: string, value: unknown, mode = 0o64
     await file.close();
   }
   await rename(temporary, path);
-  const folder = await open(dirname(path), 'r');
+  await syncToDisk(dirname(path));
+}
+
+/** Resolves when the file, or a folder's list of names, is on the disk. Errors: those of the file system. */
+export async function syncToDisk(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
-    await folder.sync();
+    await file.sync();
   } finally {
-    await folder.close();
+    await file.close();
   }
 }
 

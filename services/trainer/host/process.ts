@@ -14,13 +14,18 @@ export interface ProcessIdentity {
   readonly startTicks: number;
 }
 
+let bootIdRead: string | null = null;
+
 /** Changes with each boot; empty where it cannot be read. */
 export function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return '';
+  if (bootIdRead === null) {
+    try {
+      bootIdRead = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    } catch {
+      bootIdRead = '';
+    }
   }
+  return bootIdRead;
 }
 
 /** State letter and start time from /proc, or null when there is no such process (or no /proc). */
@@ -54,34 +59,57 @@ export function isAlive(identity: ProcessIdentity): boolean {
 export interface ProcessTree {
   /** Process group of the runner; 0 when it is not known (any more). */
   readonly group: number;
-  /** `NAME=value` that stands in the environment of every member. */
-  readonly token: string;
+  /** `NAME=value`, one of which stands in the environment of every member. */
+  readonly tokens: readonly string[];
+  /** Pid of a member that is left alone. */
+  readonly except?: number;
 }
 
-/** Pids of the tree's members that live, zombies left out. */
-export function membersOf(tree: ProcessTree): number[] {
-  let pids: string[];
+/** The newest pid (of a process or a thread); null where the system does not say. */
+export function lastPid(): number | null {
   try {
-    pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    const pid = Number(readFileSync('/proc/loadavg', 'utf8').trim().split(' ')[4]);
+    return Number.isSafeInteger(pid) && pid > 0 ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a pid was given out after `since` and up to `until`: they rise, and begin anew at the system's highest. */
+const isBetween = (pid: number, since: number, until: number): boolean =>
+  since <= until ? pid > since && pid <= until : pid > since || pid <= until;
+
+/**
+ * Pids of the tree's members that live, zombies left out.
+ *
+ * @param since What {@link lastPid} was before the first member began, not long ago: only younger processes are looked
+ * at, and none where nothing has been started since. Null: all are.
+ */
+export function membersOf(tree: ProcessTree, since: number | null = null): number[] {
+  const until = since === null ? null : lastPid();
+  if (since !== null && since === until) return [];
+  let pids: number[];
+  try {
+    pids = readdirSync('/proc').map(Number).filter(Number.isSafeInteger);
   } catch {
     return tree.group > 0 && groupLives(tree.group) ? [-tree.group] : [];
   }
-  const members: number[] = [];
-  for (const name of pids) {
-    const pid = Number(name);
-    if (pid === process.pid) continue;
-    try {
-      const text = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      if (fields[0] === 'Z') continue;
-      const inGroup = tree.group > 0 && Number(fields[2]) === tree.group;
-      if (inGroup || readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(tree.token))
-        members.push(pid);
-    } catch {
-      // Gone meanwhile, or another user's: not ours.
-    }
+  if (since !== null && until !== null) pids = pids.filter((pid) => isBetween(pid, since, until));
+  return pids.filter((pid) => pid !== process.pid && pid !== tree.except && isMember(pid, tree));
+}
+
+function isMember(pid: number, tree: ProcessTree): boolean {
+  try {
+    const text = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z') return false;
+    if (tree.group > 0 && Number(fields[2]) === tree.group) return true;
+    const environment = readFileSync(`/proc/${String(pid)}/environ`, 'latin1').split('\0');
+    return tree.tokens.some((token) => environment.includes(token));
+  } catch {
+    // Gone meanwhile, or another user's: not ours.
+    return false;
   }
-  return members;
 }
 
 function groupLives(group: number): boolean {
@@ -93,9 +121,9 @@ function groupLives(group: number): boolean {
   }
 }
 
-/** Sends `signal` to every member. Returns how many there were. */
-export function signalTree(tree: ProcessTree, signal: NodeJS.Signals): number {
-  const members = membersOf(tree);
+/** Sends `signal` to every member, see {@link membersOf}. Returns how many there were. */
+export function signalTree(tree: ProcessTree, signal: NodeJS.Signals, since: number | null = null): number {
+  const members = membersOf(tree, since);
   for (const pid of members) {
     try {
       process.kill(pid, signal);

@@ -23,7 +23,7 @@ export interface PublisherOptions {
   readonly log: Logger;
 }
 
-const MAX_REPORTS = 200;
+const MAX_REPORTS = 500;
 /** The server takes messages up to 1 MiB by default. */
 const MAX_BYTES = 256 * 1024;
 const FIRST_RETRY_MS = 100;
@@ -49,8 +49,7 @@ export class ReportPublisher {
     // Facts of the same moment travel together.
     await Promise.resolve();
     while (this.#queue.length > 0 && !this.isClosed()) {
-      const batch = this.#nextBatch();
-      const data = ReportBatch.encode({ trainerId, reports: batch.map(({ report }) => report) }).finish();
+      const { batch, data } = this.#nextBatch(trainerId);
       const messageId = messageIdOf(batch.map(({ id }) => id));
       for (let retryMs = FIRST_RETRY_MS; !this.isClosed(); retryMs = Math.min(MAX_RETRY_MS, 2 * retryMs)) {
         try {
@@ -83,15 +82,12 @@ export class ReportPublisher {
     }
   }
 
-  #nextBatch(): readonly Outgoing[] {
-    let bytes = 0;
-    const batch: Outgoing[] = [];
-    for (const outgoing of this.#queue.slice(0, MAX_REPORTS)) {
-      bytes += ReportBatch.encode({ trainerId: '', reports: [outgoing.report] }).finish().length;
-      if (batch.length > 0 && bytes > MAX_BYTES) break;
-      batch.push(outgoing);
+  #nextBatch(trainerId: string): { readonly batch: readonly Outgoing[]; readonly data: Uint8Array } {
+    for (let size = MAX_REPORTS; ; size = Math.ceil(size / 2)) {
+      const batch = this.#queue.slice(0, size);
+      const data = ReportBatch.encode({ trainerId, reports: batch.map(({ report }) => report) }).finish();
+      if (data.length <= MAX_BYTES || size === 1) return { batch, data };
     }
-    return batch;
   }
 
   /** Facts that NATS has not acknowledged. */

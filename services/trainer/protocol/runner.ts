@@ -62,7 +62,12 @@ export type StopMode = 'stop' | 'pause' | 'cancel';
 
 /** Supervisor to runner. End of input means that the supervisor is gone: the runner checkpoints and exits. */
 export type RunnerCommand =
-  | { readonly type: 'run'; readonly attempt: AttemptSpec }
+  | {
+      readonly type: 'run';
+      readonly attempt: AttemptSpec;
+      /** For every process that the runner starts for this attempt, and for none of another: the token, sweep, number. */
+      readonly environment: Readonly<Record<string, string>>;
+    }
   | { readonly type: 'stop'; readonly mode: StopMode };
 
 /** A half-open stretch of time on the host's monotonic clock, in milliseconds. */
@@ -119,6 +124,11 @@ export type RunnerLine =
       /** An error code of the registry (`proto/errors.ts`), or empty when nothing went wrong. */
       readonly code: string;
       readonly message: string;
+      /**
+       * The runner has put away everything of this attempt and waits for the next `run`. Without it, it exits by itself or
+       * when its input ends.
+       */
+      readonly stays?: boolean;
     };
 
 const NON_FINITE: ReadonlyMap<string, number> = new Map([

@@ -14,8 +14,8 @@ export class FactWriter {
   }
 
   /** @returns false when nobody reads any more. */
-  write(line: RunnerLine): boolean {
-    const bytes = Buffer.from(`${encodeLine(line)}\n`);
+  write(...lines: readonly RunnerLine[]): boolean {
+    const bytes = Buffer.from(lines.map((line) => `${encodeLine(line)}\n`).join(''));
     let written = 0;
     while (written < bytes.length && !this.#gone) {
       try {

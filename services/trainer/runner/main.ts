@@ -1,12 +1,13 @@
 /**
  * The runner: a child process that trains attempts, one after another, for a slot's supervisor. Commands arrive on
- * standard input, facts leave on file descriptor 3 (`../protocol/runner.ts`); it ends when its input ends.
+ * standard input, facts leave on file descriptor 3 (`../protocol/runner.ts`); it ends when its input ends. What one
+ * attempt leaves here the next one must not meet: where that is not sure, it does not say that it stays.
  */
 import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { type ErrorCode, WattsweepError } from '../../../proto/errors.js';
 import { boxFaultIn, isOutOfMemory } from '../protocol/last-words.js';
-import type { AttemptSpec, RunnerCommand } from '../protocol/runner.js';
+import type { RunnerCommand } from '../protocol/runner.js';
 import { FactWriter } from './facts.js';
 import { runCommand } from './recipes/command/command.js';
 import type { AttemptContext, AttemptEnd, RunRecipe, StopRequest } from './recipes/recipe.js';
@@ -19,19 +20,28 @@ const recipes: ReadonlyMap<string, RunRecipe> = new Map([
   ['command', runCommand],
 ]);
 
+type RunCommand = Extract<RunnerCommand, { type: 'run' }>;
+
+/** A process that holds more than this many times what it held after its first attempt, and so much more, is replaced. */
+const MEMORY_GROWTH = 2;
+const MEMORY_ALLOWANCE_BYTES = 512 * 1024 * 1024;
+
 /** Runs attempts in the order of their commands; a stop meets the attempt that is running. */
 class Runner {
   readonly #facts = new FactWriter(3);
-  readonly #waiting: AttemptSpec[] = [];
+  readonly #waiting: RunCommand[] = [];
   #stop: ((request: StopRequest) => void) | null = null;
   #threads: number | null = null;
   #inputEnded = false;
   #busy = false;
+  #isSpoilt = false;
+  /** After the first attempt, in bytes. */
+  #firstMemory: number | null = null;
 
   accept(command: RunnerCommand): void {
     switch (command.type) {
       case 'run':
-        this.#waiting.push(command.attempt);
+        this.#waiting.push(command);
         void this.#work();
         break;
       case 'stop':
@@ -51,15 +61,22 @@ class Runner {
   async #work(): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
-    for (let attempt = this.#waiting.shift(); attempt !== undefined; attempt = this.#waiting.shift()) {
-      const end = await this.#run(attempt);
-      this.#facts.write({ type: 'end', ...end });
+    for (let command = this.#waiting.shift(); command !== undefined; command = this.#waiting.shift()) {
+      const end = await this.#run(command);
+      this.#facts.write({ type: 'end', ...end, stays: this.#isFit() });
     }
     this.#busy = false;
     if (this.#inputEnded) process.exit(0);
   }
 
-  async #run(attempt: AttemptSpec): Promise<AttemptEnd> {
+  #isFit(): boolean {
+    const memory = process.memoryUsage.rss();
+    this.#firstMemory ??= memory;
+    const hasGrown = memory > MEMORY_GROWTH * this.#firstMemory + MEMORY_ALLOWANCE_BYTES;
+    return !this.#isSpoilt && !this.#inputEnded && !hasGrown;
+  }
+
+  async #run({ attempt, environment }: RunCommand): Promise<AttemptEnd> {
     const recipe = recipes.get(attempt.recipe);
     if (recipe === undefined) {
       return {
@@ -78,7 +95,7 @@ class Runner {
     }
     this.#threads = threads;
     try {
-      return await recipe(attempt, this.#context());
+      return await recipe(attempt, this.#context(environment));
     } catch (error) {
       return endOf(error);
     } finally {
@@ -86,7 +103,7 @@ class Runner {
     }
   }
 
-  #context(): AttemptContext {
+  #context(environment: RunCommand['environment']): AttemptContext {
     let requested: StopRequest | null = null;
     let tell: (request: StopRequest) => void = () => undefined;
     const stopped = new Promise<StopRequest>((resolve) => (tell = resolve));
@@ -96,8 +113,13 @@ class Runner {
     };
     this.#stop = request;
     return {
-      report: (line) => {
-        if (!this.#facts.write(line)) request('eof');
+      environment,
+      spoil: (reason) => {
+        this.#isSpoilt = true;
+        console.error(`no other attempt runs in this process: ${reason}`);
+      },
+      report: (...lines) => {
+        if (!this.#facts.write(...lines)) request('eof');
       },
       stopRequested: () => requested,
       stopped,

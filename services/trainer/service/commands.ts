@@ -33,7 +33,7 @@ export function trainerService(context: CommandContext): TrainerServiceServer {
     describe: unary(log, () => Promise.resolve({ record: context.record() })),
     startAttempt: unary(log, async (request) => {
       const ledgerId = await fence.admit(request.fence);
-      return { created: await attempts.start(request, ledgerId, context.isDraining()) };
+      return { created: attempts.start(request, ledgerId, context.isDraining()) };
     }),
     stopAttempt: unary(log, async (request) => {
       const commander = await fence.admit(request.fence);

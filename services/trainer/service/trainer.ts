@@ -97,6 +97,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       allowCommands: options.allowCommands,
       runnerCommand: options.runnerCommand,
       stopGraceMs: options.stopGraceMs,
+      warmIdleMs: options.warmIdleMs,
       lostAfterMs: options.lostAfterMs,
       meter,
       statedDevices,

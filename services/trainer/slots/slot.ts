@@ -1,4 +1,5 @@
 /** A slot at work: its supervisor, started when first needed, and the attempt that holds it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attempt } from '../attempts/attempt.js';
 import type { StopMode } from '../protocol/runner.js';
 import type { SupervisorMessage } from '../supervisor/messages.js';
@@ -14,15 +15,17 @@ export interface SlotEvents {
   readonly onGone: (slot: Slot) => void;
 }
 
+/** A supervisor that says nothing for so long is not waited for. */
+const COOL_MS = 5_000;
+
 export class Slot {
   /** The attempt that holds the slot; set before it is started, cleared when its end is known. */
   holder: Attempt | null = null;
-  /** An attempt is being written to the disk for this slot. */
-  reserved = false;
   #link: SupervisorLink | null = null;
   /** Commands reach the supervisor in the order in which they were given. */
   #commands: Promise<void> = Promise.resolve();
   #closed = false;
+  #onCooled: () => void = () => undefined;
 
   constructor(
     readonly info: SlotInfo,
@@ -38,9 +41,14 @@ export class Slot {
     return this.#link?.heldAtStart ?? null;
   }
 
-  /** Throws when no supervisor can be started. */
-  start(attempt: Attempt): Promise<void> {
+  /**
+   * Throws when no supervisor can be started.
+   *
+   * @param further Slots whose devices the attempt holds, too.
+   */
+  start(attempt: Attempt, further: readonly Slot[] = []): Promise<void> {
     return this.#enqueue(async () => {
+      await Promise.all(further.map((slot) => slot.#cool()));
       this.#link ??= await SupervisorLink.open(this.options, this.#linkEvents());
       if (!this.isClosed()) this.#link.send({ type: 'start', attemptDir: attempt.dir });
     });
@@ -53,6 +61,14 @@ export class Slot {
     });
   }
 
+  /** Resolves when no process of an earlier attempt waits here: an attempt of another slot holds this one, too. */
+  async #cool(): Promise<void> {
+    if (this.#link === null) return;
+    const cooled = new Promise<void>((resolve) => (this.#onCooled = resolve));
+    this.#link.send({ type: 'cool' });
+    await Promise.race([cooled, sleep(COOL_MS, undefined, { ref: false })]);
+  }
+
   #enqueue(command: () => Promise<void>): Promise<void> {
     const done = this.#commands.then(command);
     this.#commands = done.catch(() => undefined);
@@ -62,7 +78,8 @@ export class Slot {
   #linkEvents(): LinkEvents {
     return {
       onMessage: (message: SupervisorMessage) => {
-        if (message.type === 'refused') this.events.onRefused(message.attemptDir, message.reason);
+        if (message.type === 'cooled') this.#onCooled();
+        else if (message.type === 'refused') this.events.onRefused(message.attemptDir, message.reason);
         else if (message.attemptDir !== null) this.events.onNews(message.attemptDir);
         else if (this.holder !== null) this.#missed(this.holder);
       },

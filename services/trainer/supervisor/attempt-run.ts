@@ -1,22 +1,23 @@
 /**
- * One attempt under its supervisor: starts the runner in a process group of its own, owns its pipes, writes spool, log
- * and exit record, and ends the whole tree when it must.
+ * One attempt under its supervisor: gives it to a runner, writes spool, log and exit record, and ends the whole tree
+ * when it must.
  *
- * The `end` line is written last, when every process is gone: who reads it may take the slot as free.
+ * The `end` line is written last, when every process of the attempt is gone but for a runner that stays for the next one:
+ * who reads it may take the slot as free.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AcceptedAttempt, ExitRecord, RunRecord } from '../attempts/record.js';
 import { parseRunnerLine } from '../attempts/record.js';
 import { monotonicMs } from '../host/clock.js';
 import { writeJsonSync } from '../host/files.js';
-import { LineSplitter } from '../host/lines.js';
-import { bootId, identify, killTree, signalTree, type ProcessTree } from '../host/process.js';
+import { bootId, killTree, lastPid, signalTree, type ProcessTree } from '../host/process.js';
 import { attemptFiles } from '../layout.js';
-import { encodeLine, type AttemptEndClass, type RunnerLine, type StopMode } from '../protocol/runner.js';
+import type { AttemptEndClass, RunnerLine, StopMode } from '../protocol/runner.js';
+import { encodeLine } from '../protocol/runner.js';
 import { classifyExit, oomKills } from './exit-class.js';
 import { OutputLog } from './output-log.js';
+import type { RunnerKeeper } from './runner-keeper.js';
+import type { RunnerProcess } from './runner-process.js';
 import { SpoolWriter } from './spool-writer.js';
 
 type EndLine = Extract<RunnerLine, { type: 'end' }>;
@@ -24,16 +25,22 @@ interface Heard {
   readonly atUnixMs: number;
   readonly monotonicMs: number;
 }
+/** How a runner's work for the attempt was over. */
+interface Outcome {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** The runner, when it may take another attempt. */
+  readonly kept: RunnerProcess | null;
+}
 
-const MAX_LINE_BYTES = 1024 * 1024;
 /** Time between SIGTERM and SIGKILL, and between a runner's last word and its exit. */
 const TERM_MS = 1_000;
 const EXIT_MS = 5_000;
-/** How long pipes may stay open after the runner's exit: a grandchild can hold them for ever. */
-const DRAIN_MS = 300;
 const RETRY_MS = 500;
-/** A program that prints more than this a second is slowed down, so that it does not take the supervisor's core. */
-const OUTPUT_BYTES_PER_SECOND = 8 * 1024 * 1024;
+/** After these ends the runner is as good as new; after any other it is replaced. */
+const ORDERLY: ReadonlySet<AttemptEndClass> = new Set(['completed', 'stopped', 'diverged', 'refused']);
+/** Longer attempts are worth a wait for the disk at their end, and may have seen the pids go round. */
+const SHORT_MS = 10_000;
 
 const now = (): Heard => ({ atUnixMs: Date.now(), monotonicMs: monotonicMs() });
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
@@ -42,13 +49,17 @@ export class AttemptRun {
   readonly #spool: SpoolWriter;
   readonly #output: OutputLog;
   readonly #oomKillsBefore = oomKills();
+  readonly #lastPidBefore = lastPid();
+  readonly #beganMs = monotonicMs();
   readonly #timers = new Set<NodeJS.Timeout>();
-  #child: ChildProcess | null = null;
+  #runner: RunnerProcess | null = null;
   #tree: ProcessTree;
+  #hasSpoken = false;
   #end: { readonly line: EndLine; readonly heard: Heard } | null = null;
   #stop: { readonly mode: StopMode; readonly endAs: 'stopped' | 'preempted' } | null = null;
   #killed = false;
   #gone = false;
+  #onKept: () => void = () => undefined;
 
   /** Resolves when the attempt is over: processes gone, spool and exit record written. */
   readonly ended: Promise<void>;
@@ -56,12 +67,13 @@ export class AttemptRun {
   constructor(
     readonly dir: string,
     private readonly accepted: AcceptedAttempt,
+    private readonly keeper: RunnerKeeper,
     private readonly onSpooled: () => void,
   ) {
     const files = attemptFiles(dir);
     this.#spool = new SpoolWriter(files.spool);
     this.#output = new OutputLog(files.output);
-    this.#tree = { group: 0, token: accepted.token };
+    this.#tree = { group: 0, tokens: [accepted.token] };
     this.ended = this.#run();
   }
 
@@ -69,7 +81,7 @@ export class AttemptRun {
   stop(mode: StopMode, endAs: 'stopped' | 'preempted', graceMs: number): void {
     if (this.#stop !== null || this.#gone) return;
     this.#stop = { mode, endAs };
-    this.#command(encodeLine({ type: 'stop', mode }));
+    this.#runner?.send({ type: 'stop', mode });
     this.#after(graceMs, () => this.#force());
   }
 
@@ -87,19 +99,12 @@ export class AttemptRun {
     this.#timers.add(timer);
   }
 
-  #command(line: string): void {
-    const input = this.#child?.stdin;
-    if (input?.writable === true) input.write(`${line}\n`);
-  }
-
   async #run(): Promise<void> {
-    const files = attemptFiles(this.dir);
-    const exit = await this.#runChild(files.run);
+    const { kept, ...exit } = await this.#serve();
     this.#gone = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    const leftovers = signalTree(this.#tree, 'SIGKILL');
-    const stuck = leftovers > 0 ? await killTree(this.#tree) : 0;
-    if (stuck > 0) this.#note(`${String(stuck)} processes of this attempt could not be killed`);
+    const isShort = monotonicMs() - this.#beganMs < SHORT_MS;
+    const leftovers = await this.#killLeftovers(kept, isShort ? this.#lastPidBefore : null);
 
     const said = this.#end;
     const line: EndLine =
@@ -113,134 +118,110 @@ export class AttemptRun {
       });
     const heard = said?.heard ?? now();
     this.#output.close();
-    const record: ExitRecord = {
-      code: exit.code,
-      signal: exit.signal,
-      class: line.class,
-      endedAtUnixMs: heard.atUnixMs,
-      leftovers,
-    };
-    this.#spool.append(encodeLine(line), heard);
-    await this.#spool.close();
-    await persist(files.exit, record);
+    const record: ExitRecord = { ...exit, class: line.class, endedAtUnixMs: heard.atUnixMs, leftovers };
+    this.#spool.append([encodeLine(line)], heard);
+    await this.#spool.close(!isShort);
+    await persist(attemptFiles(this.dir).exit, record);
+    if (kept !== null) this.keeper.keep(kept, this.accepted);
   }
 
-  /** Resolves when the runner has exited and its pipes are drained. */
-  #runChild(runFile: string): Promise<{ code: number | null; signal: string | null }> {
-    return new Promise((resolve) => {
-      const [program = '', ...args] = this.accepted.runnerCommand;
-      const child = spawn(program, args, {
-        cwd: this.accepted.spec.workDir,
-        env: runnerEnvironment(this.accepted),
-        detached: true,
-        stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-      });
-      this.#child = child;
-      child.once('error', (error) => {
-        // Not started at all; after a start, `exit` tells.
-        if (child.pid !== undefined) return;
-        this.#end = {
-          line: {
-            type: 'end',
-            class: 'crashed',
-            code: 'ATTEMPT_CRASHED',
-            message: `The runner could not be started: ${error.message}.`,
-          },
-          heard: now(),
-        };
-        resolve({ code: null, signal: null });
-      });
-      if (child.pid === undefined) return;
-      const identity = identify(child.pid);
-      this.#tree = { ...this.#tree, group: child.pid };
-      const startedAt = now();
-      const run: RunRecord = {
-        ...identity,
-        bootId: bootId(),
-        startedAtUnixMs: startedAt.atUnixMs,
-        startedMonotonicMs: startedAt.monotonicMs,
+  /** Ends what the attempt has left behind. @param since Pid after which its processes began; null: unknown. */
+  async #killLeftovers(kept: RunnerProcess | null, since: number | null): Promise<number> {
+    const except = kept?.identity?.pid;
+    const tree = except === undefined ? this.#tree : { ...this.#tree, except };
+    const leftovers = signalTree(tree, 'SIGKILL', since);
+    const stuck = leftovers > 0 ? await killTree(tree) : 0;
+    if (stuck > 0) this.#note(`${String(stuck)} processes of this attempt could not be killed`);
+    return leftovers;
+  }
+
+  async #serve(): Promise<Outcome> {
+    const { runner, isWarm } = await this.keeper.take(this.accepted);
+    const outcome = await this.#serveOn(runner);
+    const diedIdle = isWarm && outcome.kept === null && !this.#hasSpoken && this.#stop === null;
+    if (!diedIdle) return outcome;
+    // It died while it waited, or of what earlier attempts had left in it: a fresh one tells.
+    await killTree(this.#tree);
+    return this.#serveOn((await this.keeper.take(this.accepted)).runner);
+  }
+
+  /** Resolves when the runner has exited and its pipes are drained, or when it has ended the attempt and stays. */
+  async #serveOn(runner: RunnerProcess): Promise<Outcome> {
+    const { spec, attemptEnvironment, token } = this.accepted;
+    const { identity } = runner;
+    if (identity === null) {
+      const message = `The runner could not be started: ${(await runner.exited).startError?.message ?? ''}.`;
+      this.#end = {
+        line: { type: 'end', class: 'crashed', code: 'ATTEMPT_CRASHED', message },
+        heard: now(),
       };
-      try {
-        writeJsonSync(runFile, run);
-      } catch (error) {
-        // A full disk: the attempt goes on, only the energy of the whole of it will be missing.
-        this.#note(`run.json could not be written: ${String(error)}`);
-      }
-
-      const facts = child.stdio[3] as Readable;
-      const closed = Promise.all([
-        this.#pump(facts, new LineSplitter((line) => this.#take(line), MAX_LINE_BYTES)),
-        this.#keep(child.stdout),
-        this.#keep(child.stderr),
-      ]);
-      // EPIPE: the runner has gone; its exit tells.
-      child.stdin.on('error', () => undefined);
-      this.#command(encodeLine({ type: 'run', attempt: this.accepted.spec }));
-
-      child.once('exit', (code, signal) => {
-        const done = (): void => {
-          // Whoever holds a pipe still must not write into files that are closed.
-          for (const stream of child.stdio) stream?.destroy();
-          resolve({ code, signal });
-        };
-        // A turn of the loop after the time: what lies in the pipes is read first, however late the timer is.
-        const timer = setTimeout(() => setImmediate(done), DRAIN_MS);
-        void closed.then(() => {
-          clearTimeout(timer);
-          done();
-        });
-      });
+      return { code: null, signal: null, kept: null };
+    }
+    this.#runner = runner;
+    this.#tree = { group: identity.pid, tokens: [token, runner.token] };
+    const startedAt = now();
+    const run: RunRecord = {
+      ...identity,
+      bootId: bootId(),
+      token: runner.token,
+      startedAtUnixMs: startedAt.atUnixMs,
+      startedMonotonicMs: startedAt.monotonicMs,
+    };
+    try {
+      writeJsonSync(attemptFiles(this.dir).run, run);
+    } catch (error) {
+      // A full disk: the attempt goes on, only the energy of the whole of it will be missing.
+      this.#note(`run.json could not be written: ${String(error)}`);
+    }
+    const kept = new Promise<null>((resolve) => (this.#onKept = () => resolve(null)));
+    runner.listen({
+      onLines: (lines) => this.#hear(lines),
+      onOutput: (chunk) => this.#output.write(chunk),
     });
+    const [name = '', value = ''] = token.split('=');
+    runner.send({ type: 'run', attempt: spec, environment: { ...attemptEnvironment, [name]: value } });
+    // Asked while the runner before this one was on its way out.
+    if (this.#stop !== null) runner.send({ type: 'stop', mode: this.#stop.mode });
+    const exit = await Promise.race([kept, runner.exited]);
+    if (exit === null) await runner.settled();
+    runner.listen(null);
+    const { code = null, signal = null } = exit ?? {};
+    return { code, signal, kept: exit === null ? runner : null };
   }
 
-  #pump(stream: Readable, splitter: LineSplitter): Promise<void> {
-    stream.on('data', (chunk: Buffer) => splitter.push(chunk));
-    return streamEnd(stream);
+  #hear(lines: readonly string[]): void {
+    this.#hasSpoken = true;
+    const facts = lines.filter((json) => this.#isFact(json));
+    if (facts.length === 0) return;
+    this.#spool.append(facts);
+    this.onSpooled();
   }
 
-  #keep(stream: Readable): Promise<void> {
-    let budget = OUTPUT_BYTES_PER_SECOND;
-    let since = performance.now();
-    stream.on('data', (chunk: Buffer) => {
-      this.#output.write(chunk);
-      const elapsed = performance.now() - since;
-      if (elapsed >= 1_000) {
-        budget = OUTPUT_BYTES_PER_SECOND;
-        since += elapsed;
-      }
-      budget -= chunk.length;
-      if (budget > 0) return;
-      stream.pause();
-      this.#after(Math.max(1, 1_000 - elapsed), () => stream.resume());
-    });
-    return streamEnd(stream);
-  }
-
-  #take(json: string): void {
+  /** Whether the line goes into the spool; the last word is kept until everything is over. */
+  #isFact(json: string): boolean {
     const line = parseRunnerLine(json);
     if (line === null) {
       this.#note(`not a line of the protocol: ${json.slice(0, 200)}`);
-      return;
+      return false;
     }
     // After its last word a runner has nothing more to say.
-    if (this.#end !== null) return;
-    if (line.type === 'end') {
-      const said: EndLine = {
-        type: 'end',
-        class: text(line.class) as AttemptEndClass,
-        code: text(line.code),
-        message: text(line.message),
-      };
-      const asked = said.class === 'stopped' && this.#stop !== null ? this.#stop.endAs : said.class;
-      this.#end = { line: { ...said, class: asked }, heard: now() };
-      // Without more input the runner exits. A later supervisor may give it the slot's next attempt instead.
-      this.#child?.stdin?.end();
+    if (this.#end !== null) return false;
+    if (line.type !== 'end') return line.type !== 'step' || this.#spool.hasRoom();
+    const end: EndLine = {
+      type: 'end',
+      class: text(line.class) as AttemptEndClass,
+      code: text(line.code),
+      message: text(line.message),
+    };
+    const asked = end.class === 'stopped' && this.#stop !== null ? this.#stop.endAs : end.class;
+    this.#end = { line: { ...end, class: asked }, heard: now() };
+    const isWanted = this.accepted.warmIdleMs > 0 && !this.#killed && ORDERLY.has(end.class);
+    if (line.stays === true && isWanted) this.#onKept();
+    else {
+      this.#runner?.endInput();
       this.#after(EXIT_MS, () => this.#force());
-      return;
     }
-    if (line.type === 'step' && !this.#spool.hasRoom()) return;
-    this.#spool.append(json);
-    this.onSpooled();
+    return false;
   }
 
   #note(message: string): void {
@@ -258,23 +239,4 @@ async function persist(path: string, value: unknown): Promise<void> {
       await sleep(RETRY_MS);
     }
   }
-}
-
-function streamEnd(stream: Readable): Promise<void> {
-  return new Promise((resolve) => {
-    stream.once('close', () => resolve());
-    // A broken pipe ends like a closed one.
-    stream.on('error', () => undefined);
-  });
-}
-
-/** The supervisor's environment without what a program must not see, and with what the slot gives. */
-function runnerEnvironment(accepted: AcceptedAttempt): NodeJS.ProcessEnv {
-  const environment: NodeJS.ProcessEnv = { ...process.env };
-  for (const [name, value] of Object.entries(accepted.environment))
-    if (value === null) Reflect.deleteProperty(environment, name);
-    else environment[name] = value;
-  const [name = '', value] = accepted.token.split('=');
-  environment[name] = value;
-  return environment;
 }

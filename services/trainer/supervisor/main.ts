@@ -15,11 +15,13 @@ import { LineSplitter } from '../host/lines.js';
 import { bootId, identify } from '../host/process.js';
 import { attemptFiles, slotFiles } from '../layout.js';
 import { AttemptRun } from './attempt-run.js';
+import { RunnerKeeper } from './runner-keeper.js';
 import type { ServiceMessage, SlotFile, SupervisorMessage } from './messages.js';
 
 const MAX_MESSAGE_BYTES = 64 * 1024;
 /** Until a service has said its own. */
 const FIRST_LOST_AFTER_MS = 30_000;
+const SPOOLED_INTERVAL_MS = 10;
 
 class Supervisor {
   #service: Socket | null = null;
@@ -28,11 +30,16 @@ class Supervisor {
   #lostAfterMs = FIRST_LOST_AFTER_MS;
   #stopGraceMs = 10_000;
   #leaving = false;
+  #spooledTimer: NodeJS.Timeout | null = null;
+  #hasMoreSpooled = false;
+  readonly #keeper: RunnerKeeper;
 
   constructor(
     private readonly slot: SlotFile,
     private readonly slotFile: string,
-  ) {}
+  ) {
+    this.#keeper = new RunnerKeeper(dirname(slotFile));
+  }
 
   listen(): void {
     rmSync(this.slot.socketPath, { force: true });
@@ -65,12 +72,15 @@ class Supervisor {
   leave(): void {
     if (this.#leaving) return;
     this.#leaving = true;
-    if (this.#run === null) this.#exit();
+    if (this.#run === null) void this.#exit();
     else this.#run.stop('pause', 'preempted', this.#stopGraceMs);
   }
 
-  #exit(): never {
+  /** Nobody is greeted any more, and the runner that waits goes first. */
+  async #exit(): Promise<never> {
+    this.#leaving = true;
     rmSync(this.slot.socketPath, { force: true });
+    await this.#keeper.close();
     // The socket has a folder of its own where the slot's path is too long for one.
     const folder = dirname(this.slot.socketPath);
     if (folder !== dirname(this.slotFile)) rmSync(folder, { recursive: true, force: true });
@@ -125,8 +135,11 @@ class Supervisor {
         if (this.#run?.dir === message.attemptDir)
           this.#run.stop(message.mode, message.endAs, this.#stopGraceMs);
         break;
+      case 'cool':
+        void this.#keeper.close().then(() => this.#say({ type: 'cooled' }));
+        break;
       case 'retire':
-        if (this.#run === null) this.#exit();
+        if (this.#run === null) void this.#exit();
     }
   }
 
@@ -152,7 +165,7 @@ class Supervisor {
     try {
       mkdirSync(accepted.spec.workDir, { recursive: true });
       mkdirSync(accepted.spec.checkpointDir, { recursive: true });
-      run = new AttemptRun(attemptDir, accepted, () => this.#say({ type: 'spooled', attemptDir }));
+      run = new AttemptRun(attemptDir, accepted, this.#keeper, () => this.#tellSpooled(attemptDir));
     } catch (error) {
       this.#say({ type: 'refused', attemptDir, reason: String(error) });
       return;
@@ -161,9 +174,27 @@ class Supervisor {
     this.#say({ type: 'state', pid: process.pid, attemptDir });
     void run.ended.then(() => {
       this.#run = null;
+      if (this.#spooledTimer !== null) clearTimeout(this.#spooledTimer);
+      this.#spooledTimer = null;
+      this.#hasMoreSpooled = false;
       this.#say({ type: 'ended', attemptDir });
-      if (this.#leaving) this.#exit();
+      if (this.#leaving) void this.#exit();
     });
+  }
+
+  /** At once, and then not more often than the service needs to know: it reads all that is there. */
+  #tellSpooled(attemptDir: string): void {
+    if (this.#spooledTimer !== null) {
+      this.#hasMoreSpooled = true;
+      return;
+    }
+    this.#say({ type: 'spooled', attemptDir });
+    this.#spooledTimer = setTimeout(() => {
+      this.#spooledTimer = null;
+      if (!this.#hasMoreSpooled) return;
+      this.#hasMoreSpooled = false;
+      this.#tellSpooled(attemptDir);
+    }, SPOOLED_INTERVAL_MS);
   }
 
   #say(message: SupervisorMessage): void {

@@ -34,6 +34,8 @@ export type ServiceMessage =
       /** How the end is told when the runner obeys: the coordinator asked (`stopped`) or the box (`preempted`). */
       readonly endAs: 'stopped' | 'preempted';
     }
+  /** Let the runner that waits go: its device is wanted by another slot's attempt. Answered by `cooled`. */
+  | { readonly type: 'cool' }
   /** Exit, unless an attempt runs. */
   | { readonly type: 'retire' };
 
@@ -41,6 +43,8 @@ export type SupervisorMessage =
   /** Answer to `hello`, and after each change: the attempt that holds the slot, or null. */
   | { readonly type: 'state'; readonly pid: number; readonly attemptDir: string | null }
   | { readonly type: 'refused'; readonly attemptDir: string; readonly reason: string }
+  /** No runner waits any more. */
+  | { readonly type: 'cooled' }
   /** The spool has grown. */
   | { readonly type: 'spooled'; readonly attemptDir: string }
   /** Over: every process is gone, exit.json and the spool's last line are written, the slot is free. */

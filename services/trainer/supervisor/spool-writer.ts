@@ -20,9 +20,10 @@ export class SpoolWriter {
     this.#fd = openSync(path, 'a');
   }
 
-  /** Writes a line that is JSON already, with the time at which it was heard (now, unless told otherwise). */
-  append(lineJson: string, heard = { atUnixMs: Date.now(), monotonicMs: monotonicMs() }): void {
-    this.#pending.push(Buffer.from(spoolLine(heard.atUnixMs, heard.monotonicMs, lineJson)));
+  /** Writes lines that are JSON already, with the time at which they were heard (now, unless told otherwise). */
+  append(linesJson: readonly string[], heard = { atUnixMs: Date.now(), monotonicMs: monotonicMs() }): void {
+    const lines = linesJson.map((line) => spoolLine(heard.atUnixMs, heard.monotonicMs, line));
+    this.#pending.push(Buffer.from(lines.join('')));
     this.#tryFlush();
   }
 
@@ -45,10 +46,10 @@ export class SpoolWriter {
     }
   }
 
-  /** Resolves when every line is on the disk, however long that takes. */
-  async close(): Promise<void> {
+  /** Resolves when every line is written, however long that takes; `durable`: and would survive a power loss. */
+  async close(durable: boolean): Promise<void> {
     while (!this.#tryFlush()) await sleep(RETRY_MS);
-    fsyncSync(this.#fd);
+    if (durable) fsyncSync(this.#fd);
     closeSync(this.#fd);
   }
 }

@@ -59,6 +59,10 @@ export class RunnerProcess {
     this.#child.stdin?.write(`${encodeLine(command)}\n`);
   }
 
+  run(attempt: AttemptSpec, environment: Readonly<Record<string, string>> = {}): void {
+    this.send({ type: 'run', attempt, environment });
+  }
+
   endInput(): void {
     this.#child.stdin?.end();
   }
@@ -92,7 +96,7 @@ export async function runAttempt(
   attempt: AttemptSpec,
 ): Promise<RunnerProcess & { readonly end: Line<'end'> }> {
   const runner = new RunnerProcess();
-  runner.send({ type: 'run', attempt });
+  runner.run(attempt);
   const end = await runner.line('end');
   runner.endInput();
   await runner.exited;

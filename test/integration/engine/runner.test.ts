@@ -63,14 +63,14 @@ describe('the runner trains resnet-cifar10', () => {
     const uninterrupted = await runAttempt(whole);
     const first = attemptOf(parameters, { checkpointDir: checkpoints() });
     const runner = new RunnerProcess();
-    runner.send({ type: 'run', attempt: first });
+    runner.run(first);
     await runner.line('step');
     runner.send({ type: 'stop', mode: 'pause' });
     expect(await runner.line('end')).toMatchObject({ class: 'stopped', code: '' });
     const { epoch, path } = await runner.line('checkpoint');
     expect(epoch).toBe(0);
     // The same process takes the next attempt: resume it there.
-    runner.send({ type: 'run', attempt: { ...first, resumeFrom: path } });
+    runner.run({ ...first, resumeFrom: path });
     expect(await runner.line('end', 2)).toMatchObject({ class: 'completed' });
     runner.endInput();
     await runner.exited;
@@ -78,6 +78,28 @@ describe('the runner trains resnet-cifar10', () => {
       uninterrupted.of('epoch').map(({ metrics }) => metrics),
     );
     expect(stateIn(first.checkpointDir).equals(stateIn(whole.checkpointDir))).toBe(true);
+  });
+
+  it('trains attempt after attempt in one process, each as if it were alone, and stays', async () => {
+    const runner = new RunnerProcess();
+    const settings = { ...small, train_images: 64 };
+    const attempts = [
+      settings,
+      // The same program with other numbers, then another program.
+      { ...settings, lr_peak: 0.01, beta_1: 0.5 },
+      { ...settings, optimizer: 'sgd', lr_peak: 0.01 },
+      settings,
+    ].map((parameters) => attemptOf(parameters, { maxEpochs: 1 }));
+    for (const attempt of attempts) runner.run(attempt);
+    for (const index of attempts.keys())
+      expect(await runner.line('end', index + 1)).toMatchObject({ class: 'completed', stays: true });
+    runner.endInput();
+    await runner.exited;
+    const states = attempts.map(({ checkpointDir }) => stateIn(checkpointDir));
+    expect(states[3]!.equals(states[0]!)).toBe(true);
+    expect(states[1]!.equals(states[0]!)).toBe(false);
+    const epochs = runner.of('epoch').map(({ metrics }) => metrics);
+    expect(epochs[3]).toEqual(epochs[0]);
   });
 
   it('ends as diverged at once, with the step and the last finite values, and keeps no checkpoint of it', async () => {
@@ -123,7 +145,7 @@ describe('the runner trains resnet-cifar10', () => {
   it('checkpoints and exits when its input ends', async () => {
     const attempt = attemptOf({ ...small, train_images: 2000 }, { maxEpochs: 50 });
     const runner = new RunnerProcess();
-    runner.send({ type: 'run', attempt });
+    runner.run(attempt);
     await runner.line('step');
     runner.endInput();
     expect(await runner.exited).toEqual([0, null]);
@@ -149,7 +171,7 @@ it('refuses parameters, recipes and checkpoints with a code and a sentence, and 
     [attemptOf({}, { recipe: 'resnet-cifar11' }), 'RECIPE_NOT_OFFERED', /no recipe 'resnet-cifar11'/],
     [attemptOf(small, { resumeFrom: damaged }), 'CHECKPOINT_INVALID', /damaged/],
   ] as const;
-  for (const [attempt] of cases) runner.send({ type: 'run', attempt });
+  for (const [attempt] of cases) runner.run(attempt);
   for (const [index, [, code, message]] of cases.entries()) {
     const end = await runner.line('end', index + 1);
     expect(end).toMatchObject({ class: 'refused', code });
@@ -221,7 +243,7 @@ describe('the runner runs any program', () => {
   it('asks it to stop with SIGTERM', async () => {
     const runner = new RunnerProcess();
     const source = `process.on('SIGTERM', () => process.exit(0)); console.log('{"epoch":1,"a":1}'); setInterval(() => {}, 1e3);`;
-    runner.send({ type: 'run', attempt: program(source) });
+    runner.run(program(source));
     await runner.line('epoch');
     runner.send({ type: 'stop', mode: 'stop' });
     expect(await runner.line('end')).toMatchObject({ class: 'stopped' });

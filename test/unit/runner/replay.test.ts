@@ -40,9 +40,12 @@ async function run(
     ...more,
   };
   const end = await runReplay(attempt, {
-    report: (line) => {
-      lines.push(line);
-      if (line.type !== 'epoch' || line.epoch !== stopAfterEpoch?.epoch) return;
+    environment: {},
+    spoil: () => undefined,
+    report: (...told) => {
+      lines.push(...told);
+      const hasCome = told.some((line) => line.type === 'epoch' && line.epoch === stopAfterEpoch?.epoch);
+      if (stopAfterEpoch === null || !hasCome) return;
       requested = stopAfterEpoch.as;
       tell(requested);
     },

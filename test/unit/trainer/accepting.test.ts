@@ -58,6 +58,7 @@ beforeEach(async () => {
     allowCommands: [],
     runnerCommand: ['none'],
     stopGraceMs: 1_000,
+    warmIdleMs: 0,
     lostAfterMs: 1_000,
     meter,
     statedDevices: new StatedDevices(),
@@ -70,48 +71,40 @@ beforeEach(async () => {
     info,
     offered: true,
     holder: null,
-    reserved: false,
     start: () => Promise.resolve(void told.push('start')),
     stop: (_attempt: unknown, mode: string) => Promise.resolve(void told.push(mode)),
   } as unknown as Slot;
   await attempts.recover([slot], new Map());
 });
 afterEach(async () => {
-  await attempts.close();
+  attempts.close();
   meter.close();
   await rm(dataDir, { recursive: true, force: true });
 });
 
-describe('a start under way', () => {
-  it('is repeated: the answer waits until the attempt is on the disk', async () => {
-    const first = attempts.start(request(), LEDGER, false);
-    const second = attempts.start(request(), LEDGER, false).then((created) => {
-      expect(existsSync(files().attempt)).toBe(true);
-      return created;
-    });
-    expect(await Promise.all([first, second])).toEqual([true, false]);
+describe('a start', () => {
+  it('is repeated: the attempt is written before the first answer, and begins once', () => {
+    expect(attempts.start(request(), LEDGER, false)).toBe(true);
+    expect(existsSync(files().attempt)).toBe(true);
+    expect(attempts.start(request(), LEDGER, false)).toBe(false);
     expect(told).toEqual(['start']);
   });
 
-  it('is repeated and refused: nobody is told that the attempt runs', async () => {
-    const refused = request({ parametersJson: '[]' });
-    const both = [attempts.start(refused, LEDGER, false), attempts.start(refused, LEDGER, false)];
-    for (const answer of await Promise.allSettled(both))
-      expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'PARAMETER_REFUSED' } });
-    expect(await attempts.start(request(), LEDGER, false)).toBe(true);
+  it('is refused: nobody is told that the attempt runs', () => {
+    expect(() => attempts.start(request({ parametersJson: '[]' }), LEDGER, false)).toThrow('no JSON object');
+    expect(slot.holder).toBeNull();
+    expect(attempts.start(request(), LEDGER, false)).toBe(true);
   });
 
-  it('is stopped', async () => {
-    const started = attempts.start(request(), LEDGER, false);
+  it('is stopped at once', async () => {
+    attempts.start(request(), LEDGER, false);
     expect(await attempts.stop(key, LEDGER, 'cancel', 'test')).toBe(true);
-    await started;
     expect(told).toEqual(['start', 'cancel']);
   });
 
-  it('is drained', async () => {
-    const started = attempts.start(request(), LEDGER, false);
+  it('is drained at once', async () => {
+    attempts.start(request(), LEDGER, false);
     await attempts.preemptAll();
-    await started;
     expect(told).toEqual(['start', 'pause']);
   });
 });
@@ -128,7 +121,6 @@ describe('an attempt on several slots', () => {
       info: { ...info, slotId: `gpu${String(index)}` },
       offered: true,
       holder: null,
-      reserved: false,
       start: events('start'),
       stop: events('stop'),
     } as unknown as Slot;
@@ -138,7 +130,7 @@ describe('an attempt on several slots', () => {
   it('has the devices of all, runs under the first, and frees all when it ends', async () => {
     const slots = [gpu(0), gpu(1), gpu(2)];
     await attempts.recover(slots, new Map());
-    expect(await attempts.start(both, LEDGER, false)).toBe(true);
+    expect(attempts.start(both, LEDGER, false)).toBe(true);
     expect(told).toEqual(['gpu1 start']);
     expect(slots.map(({ holder }) => holder?.name ?? null)).toEqual(['sweep/t1#1', 'sweep/t1#1', null]);
     const { environment, metered, spec } = attempts.list()[0]!.accepted;
@@ -146,7 +138,7 @@ describe('an attempt on several slots', () => {
     expect(metered.map(({ id }) => id)).toEqual(['GPU-1', 'GPU-0']);
     expect(spec.device).toMatchObject({ uuids: ['GPU-1', 'GPU-0'], threads: 4 });
     const other = request({ key: { ...key, trialId: 't2' }, slotId: 'gpu2', furtherSlotIds: ['gpu0'] });
-    await expect(attempts.start(other, LEDGER, false)).rejects.toMatchObject({ code: 'SLOT_BUSY' });
+    expect(() => attempts.start(other, LEDGER, false)).toThrow('Slot gpu0 runs');
     await attempts.supervisorGone(slots[0]!);
     expect(slots[0]!.holder).not.toBeNull();
     await attempts.stop(key, LEDGER, 'stop', 'test');
@@ -157,19 +149,19 @@ describe('an attempt on several slots', () => {
 
   it('holds all of them again after a restart of the service', async () => {
     await attempts.recover([gpu(0), gpu(1)], new Map());
-    await attempts.start(both, LEDGER, false);
+    attempts.start(both, LEDGER, false);
     const { dir } = attempts.list()[0]!;
     const next = new Attempts(attempts['options']);
     const slots = [gpu(0), gpu(1)];
     await next.recover(slots, new Map([[slots[1]!, dir]]));
     expect(slots.map(({ holder }) => holder?.name)).toEqual(['sweep/t1#1', 'sweep/t1#1']);
-    await next.close();
+    next.close();
   });
 });
 
 describe('an attempt that nobody watches', () => {
   it('has one end, though two find it, and half a line before it', async () => {
-    await attempts.start(request(), LEDGER, false);
+    attempts.start(request(), LEDGER, false);
     await appendFile(files().spool, '{"atUnixMs":1,"monotonicMs":1,"line":{"type":"step","epoch":1,"st');
     attempts.news(slot.holder!.dir);
     await Promise.all([attempts.supervisorGone(slot), attempts.refused(slot.holder!.dir, 'busy')]);
@@ -184,7 +176,7 @@ describe('an attempt that nobody watches', () => {
 
 describe('a spool that cannot be read', () => {
   it('is read again: the end comes through', async () => {
-    await attempts.start(request(), LEDGER, false);
+    attempts.start(request(), LEDGER, false);
     // A folder in its place gives EISDIR.
     await mkdir(files().spool);
     attempts.news(slot.holder!.dir);

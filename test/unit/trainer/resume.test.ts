@@ -27,22 +27,21 @@ describe('the checkpoint that an attempt goes on from', () => {
     writeFileSync(spool, `${JSON.stringify({ atUnixMs: 1, monotonicMs: 1, line })}\n`, { flag: 'a' });
     return path;
   }
-  const find = async (recipe: string, wanted: string) =>
-    (await findCheckpoint(layout, 'l', key(2), recipe, wanted)).path;
+  const find = (recipe: string, wanted: string) => findCheckpoint(layout, 'l', key(2), recipe, wanted).path;
 
-  it('is the newest that does not lie ahead of the ledger', async () => {
+  it('is the newest that does not lie ahead of the ledger', () => {
     const first = checkpoint('epoch-1', { epoch: 1 });
     checkpoint('epoch-2', { epoch: 2 });
-    expect(await find('resnet-cifar10', '1/1')).toBe(first);
+    expect(find('resnet-cifar10', '1/1')).toBe(first);
   });
 
-  it('is none when the process was killed before its first one was complete: the trial begins anew', async () => {
+  it('is none when the process was killed before its first one was complete: the trial begins anew', () => {
     checkpoint('.epoch-0001-step-00000016.unfinished', null);
-    expect(await find('resnet-cifar10', '1/1')).toBeNull();
+    expect(find('resnet-cifar10', '1/1')).toBeNull();
   });
 
-  it('is the whole folder for a program, which keeps its own order there', async () => {
+  it('is the whole folder for a program, which keeps its own order there', () => {
     const path = checkpoint('mine', null);
-    expect(await find('command', '1/1')).toBe(dirname(path));
+    expect(find('command', '1/1')).toBe(dirname(path));
   });
 });

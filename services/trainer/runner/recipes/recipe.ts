@@ -12,14 +12,18 @@ export interface AttemptEnd {
 export type StopRequest = StopMode | 'eof';
 
 export interface AttemptContext {
-  /** Sends a fact to the supervisor. Never throws: a supervisor that is gone is seen as an `eof` request. */
-  report(line: Exclude<RunnerLine, { type: 'end' }>): void;
+  /** Sends facts to the supervisor. Never throws: a supervisor that is gone is seen as an `eof` request. */
+  report(...lines: readonly Exclude<RunnerLine, { type: 'end' }>[]): void;
   /** The request to stop that has arrived, or null. */
   stopRequested(): StopRequest | null;
   /** Resolves when a stop is requested. */
   readonly stopped: Promise<StopRequest>;
   /** Lets the event loop run, so that commands are read. */
   breathe(): Promise<void>;
+  /** For every process that the recipe starts for this attempt. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Something of this attempt could not be put away: no other one may run in this process. Says why in the log. */
+  spoil(reason: string): void;
 }
 
 export type RunRecipe = (attempt: AttemptSpec, context: AttemptContext) => Promise<AttemptEnd>;

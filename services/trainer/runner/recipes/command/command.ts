@@ -9,7 +9,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { LineSplitter } from '../../../host/lines.js';
 import { boxFaultIn, isOutOfMemory } from '../../../protocol/last-words.js';
-import type { AttemptSpec } from '../../../protocol/runner.js';
+import type { AttemptSpec, RunnerLine } from '../../../protocol/runner.js';
 import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
 import { completed } from '../recipe.js';
 import { parseReport } from './report.js';
@@ -28,14 +28,17 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   }
   const child = spawn(program, args, {
     cwd: attempt.workDir,
-    env: { ...process.env, ...environment(attempt) },
+    env: { ...process.env, ...environment(attempt), ...context.environment },
     // A group of its own, so that a stop reaches what the program started, and not the runner.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const reports = new Reports(context);
   const lines = new LineSplitter((line) => reports.take(line), MAX_LINE_BYTES);
-  child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
+  child.stdout.on('data', (chunk: Buffer) => {
+    lines.push(chunk);
+    reports.flush();
+  });
   const complaints = new Tail();
   child.stderr.on('data', (chunk: Buffer) => {
     process.stderr.write(chunk);
@@ -45,9 +48,12 @@ export const runCommand: RunRecipe = async (attempt, context) => {
     child.on('error', resolve);
     child.on('exit', (code, signal) => {
       const ended = (): void => resolve({ code, signal });
-      child.on('close', ended);
       // What the program leaves behind may hold its output open for ever.
-      setTimeout(ended, DRAIN_MS);
+      const timer = setTimeout(ended, DRAIN_MS);
+      child.on('close', () => {
+        clearTimeout(timer);
+        ended();
+      });
     });
   });
   const kill = (signal: NodeJS.Signals): void => {
@@ -76,6 +82,7 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   clearTimeout(killer);
   // A last line may lack its end.
   lines.push(Buffer.from('\n'));
+  reports.flush();
   reports.ignored += lines.dropped;
   kill('SIGKILL');
   child.stdout.destroy();
@@ -126,6 +133,8 @@ class Tail {
 
 const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
+type EpochLine = Extract<RunnerLine, { type: 'epoch' }>;
+
 /**
  * Turns the program's lines into facts; epochs must rise. An epoch lasts from the report before it (the first: from the
  * program's start) to its own: what a program does in between, evaluation and checkpoints too, is what it costs.
@@ -137,6 +146,7 @@ class Reports {
   ignored = 0;
   #epoch = 0;
   #beginMs = monotonicMs();
+  #taken: EpochLine[] = [];
   readonly #context: AttemptContext;
 
   constructor(context: AttemptContext) {
@@ -155,7 +165,7 @@ class Reports {
       this.#epoch = report.epoch;
       const window = { beginMonotonicMs: this.#beginMs, endMonotonicMs: monotonicMs() };
       this.#beginMs = window.endMonotonicMs;
-      this.#context.report({
+      this.#taken.push({
         type: 'epoch',
         epoch: report.epoch,
         step: report.step,
@@ -168,6 +178,12 @@ class Reports {
         evaluationWindow: null,
       });
     }
+  }
+
+  /** Reports what has been taken. */
+  flush(): void {
+    if (this.#taken.length > 0) this.#context.report(...this.#taken);
+    this.#taken = [];
   }
 }
 

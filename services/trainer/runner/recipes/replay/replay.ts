@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { completed, type AttemptContext, type RunRecipe } from '../recipe.js';
 import { completeParameters } from '../validate.js';
 import { replay } from './recipe.js';
-import { findRecording, loadTrace, type Wanted } from './trace.js';
+import { findRecording, loadTrace, type Recording, type Wanted } from './trace.js';
 
 /** A model of its own: what was measured elsewhere is never averaged with what this box measures. */
 export const REPLAYED_DEVICE = 'Tesla V100 (replayed)';
@@ -20,7 +20,7 @@ export const runReplay: RunRecipe = async (attempt, context) => {
   const { speed, ...wanted } = completeParameters(replay, attempt.parameters) as unknown as Wanted & {
     readonly speed: number;
   };
-  const { run, secondsPerEpoch, watts, targetEpoch } = findRecording(loadTrace(), wanted, attempt.repeat);
+  const { run, secondsPerEpoch, watts, targetEpoch } = recordingOf(wanted, attempt.repeat);
   const resumedEpoch = attempt.resumeFrom === null ? 0 : readEpoch(attempt.resumeFrom);
   context.report({
     type: 'started',
@@ -58,6 +58,17 @@ export const runReplay: RunRecipe = async (attempt, context) => {
   }
   return completed;
 };
+
+/** Searching the trace takes longer than a short replay: what has been found is kept for the next attempt. */
+const found = new Map<string, Recording>();
+const MAX_FOUND = 1_000;
+
+function recordingOf(wanted: Wanted, repeat: number): Recording {
+  const key = JSON.stringify([wanted, repeat]);
+  const recording = found.get(key) ?? findRecording(loadTrace(), wanted, repeat);
+  if (found.size < MAX_FOUND) found.set(key, recording);
+  return recording;
+}
 
 /** Waits for a moment of `performance.now()`, or for a request to stop. */
 async function until(atMs: number, context: AttemptContext): Promise<void> {

@@ -7,7 +7,7 @@ import type { Architecture } from './architecture.js';
 import type { Images } from './cifar10.js';
 import { PIXELS } from './cifar10.js';
 import { initialParameters, initialStatistics } from './initializers.js';
-import { momentumOf, stepScalars } from './optimizers.js';
+import { momentumOf, slotsOf, stepScalars } from './optimizers.js';
 import type { Rates } from './schedule.js';
 import type { Settings } from './settings.js';
 import { evaluateSignature, scalarFeeds, trainSignature, variablesOf } from './steps.js';
@@ -37,9 +37,14 @@ export class Model {
   readonly #program: Program;
   readonly #settings: Settings;
 
-  /** Traces and loads the signatures that this attempt needs; the variables have no values yet. */
-  constructor(engine: Engine, architecture: Architecture, settings: Settings) {
-    const { tf } = engine;
+  /** @param program Of {@link compile}, for settings with the same {@link programKey}; its variables have no values yet. */
+  constructor(program: Program, settings: Settings) {
+    this.#program = program;
+    this.#settings = settings;
+  }
+
+  /** Traces and loads the signatures that an attempt with these settings needs. */
+  static compile({ tf }: Engine, architecture: Architecture, settings: Settings): Program {
     const sizes = (images: number, batch: number): Set<number> =>
       new Set([Math.min(batch, images), images % batch || Math.min(batch, images)]);
     const signatures: Record<string, Signature> = {};
@@ -52,8 +57,24 @@ export class Model {
       }
     }
     const variables = variablesOf(architecture, settings);
-    this.#program = compile(tf, { variables, signatures, precision: settings.precision });
-    this.#settings = settings;
+    return compile(tf, { variables, signatures, precision: settings.precision });
+  }
+
+  /**
+   * Equal for settings that make the same program: all but what is fed to it, or never reaches it. Of weight decay and
+   * momentum only whether there are any stands in it.
+   */
+  static programKey(settings: Settings): string {
+    const { optimizer } = settings;
+    return JSON.stringify({
+      ...settings,
+      ...{ lrPeak: null, schedule: null, weightDecaySchedule: null, augment: null },
+      optimizer: {
+        ...optimizer,
+        ...{ beta1: null, epsilon: null, momentum: slotsOf(optimizer) },
+        weightDecay: optimizer.weightDecay !== 0,
+      },
+    });
   }
 
   /** Lengths of the variables, by name. */
@@ -121,9 +142,5 @@ export class Model {
 
   write(values: Readonly<Record<string, Float32Array>>): void {
     this.#program.write(values);
-  }
-
-  dispose(): void {
-    this.#program.dispose();
   }
 }

@@ -2,17 +2,17 @@
 import { WattsweepError } from '../../../../../proto/errors.js';
 import type { AttemptSpec, TimeWindow } from '../../../protocol/runner.js';
 import { readCheckpoint, writeCheckpoint } from '../../checkpoint.js';
-import { cifar10Folder, openEngine, setThreads } from '../../engine.js';
+import { cifar10Folder } from '../../engine.js';
+import { nativeBackend } from '../../graph/binding.js';
 import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
 import { completed } from '../recipe.js';
 import type { Architecture } from './architecture.js';
 import { resnetV2, stepsPerEpoch } from './architecture.js';
 import type { Images } from './cifar10.js';
-import { meanImage } from './cifar10.js';
-import type { Data } from './data.js';
-import { readData } from './data.js';
 import { Feeder } from './feeder.js';
 import { l2Penalty } from './initializers.js';
+import type { KeptData } from './kept.js';
+import { keptData, keptEngine, keptProgram } from './kept.js';
 import type { Tally } from './model.js';
 import { Model, noTally, sum } from './model.js';
 import { momentumOf } from './optimizers.js';
@@ -32,19 +32,20 @@ const seconds = ({ beginMonotonicMs, endMonotonicMs }: TimeWindow): number =>
 export const runResnetCifar10: RunRecipe = async (attempt, context) => {
   const settings = parseSettings(attempt.parameters, attempt.maxEpochs);
   const architecture = resnetV2(settings.depth);
-  const folder = cifar10Folder();
-  const data = readData(folder, settings);
-  setThreads(attempt.device.threads);
-  const engine = openEngine(attempt.device);
+  const kept = keptData(cifar10Folder(), settings);
+  const engine = keptEngine(attempt.device);
   if (attempt.device.kind === 'gpu' && engine.device.kind !== 'gpu') {
     throw new WattsweepError(
       'ENGINE_MISSING',
       `the slot's ${attempt.device.model} is not used: TensorFlow computes on the CPU`,
     );
   }
-  const model = new Model(engine, architecture, settings);
+  const program = keptProgram(engine, architecture, settings);
+  const { binding } = nativeBackend(engine.tf);
+  const tensors = binding.getNumOfTensors();
   try {
-    const run = new TrainingRun(attempt, context, settings, architecture, model, data);
+    const model = new Model(program, settings);
+    const run = new TrainingRun(attempt, context, settings, architecture, model, kept);
     run.restore();
     context.report({
       type: 'started',
@@ -56,7 +57,8 @@ export const runResnetCifar10: RunRecipe = async (attempt, context) => {
     });
     return await run.train();
   } finally {
-    model.dispose();
+    const left = binding.getNumOfTensors() - tensors;
+    if (left > 0) context.spoil(`${left} tensors are left`);
   }
 };
 
@@ -73,7 +75,6 @@ class TrainingRun {
   #lastFinite = 'none';
   /** Step of the last checkpoint that this attempt has written. */
   #checkpointed = -1;
-  readonly #mean: Float32Array<SharedArrayBuffer>;
   readonly #network: string;
   readonly #schedule: ScheduleContext;
 
@@ -83,10 +84,9 @@ class TrainingRun {
     private readonly settings: Settings,
     private readonly architecture: Architecture,
     private readonly model: Model,
-    private readonly data: Data,
+    private readonly kept: KeptData,
   ) {
     this.stepsPerEpoch = stepsPerEpoch(settings.trainImages, settings.batchSize);
-    this.#mean = meanImage(data.training);
     const { optimizer } = settings;
     this.#schedule = {
       ...settings,
@@ -124,8 +124,8 @@ class TrainingRun {
     const { attempt, settings } = this;
     if (this.epoch >= attempt.maxEpochs) return completed;
     const feeder = await Feeder.open({
-      images: this.data.training,
-      mean: this.#mean,
+      images: this.kept.data.training,
+      mean: this.kept.mean,
       augment: settings.augment,
       batchSize: settings.batchSize,
       seed: attempt.seed,
@@ -186,13 +186,13 @@ class TrainingRun {
     lr: number,
   ): Promise<AttemptEnd | null> {
     const evaluationBegin = monotonicMs();
-    const evaluated = await this.#evaluate(this.data.validation);
+    const evaluated = await this.#evaluate(this.kept.data.validation);
     if (evaluated === null) return this.#stopIfAsked();
     const evaluationWindow = { beginMonotonicMs: evaluationBegin, endMonotonicMs: monotonicMs() };
     const valCrossEntropy = evaluated.crossEntropySum / evaluated.images;
     if (!Number.isFinite(valCrossEntropy))
       return this.#diverged(`validation cross-entropy is ${valCrossEntropy}`);
-    const { test } = this.data;
+    const { test } = this.kept.data;
     const tested =
       test === null || this.epoch + 1 < this.attempt.maxEpochs ? undefined : await this.#evaluate(test);
     if (tested === null) return this.#stopIfAsked();
@@ -235,7 +235,7 @@ class TrainingRun {
 
   /** @returns null when the attempt is cancelled meanwhile. */
   #evaluate(images: Images): Promise<Tally | null> {
-    return this.model.evaluate(images, this.#mean, async () => {
+    return this.model.evaluate(images, this.kept.mean, async () => {
       await this.context.breathe();
       return this.context.stopRequested() !== 'cancel';
     });
