@@ -16,6 +16,7 @@ import type {
   SweepControl,
   WatchSweepResponse,
 } from '../proto/gen/wattsweep/v1/coordinator.js';
+import type { Plan } from '../services/coordinator/spec/index.js';
 import { attached, tokenMetadata } from '../proto/grpc.js';
 import { LeaderFinder, isServiceError } from './leader.js';
 import { DEFAULT_PORTS, type ServerOptions, dataDir } from './options.js';
@@ -39,6 +40,15 @@ export function resolveServer(options: ServerOptions, env: NodeJS.ProcessEnv = p
   const address = named ?? (record?.grpcAddress || null) ?? `127.0.0.1:${DEFAULT_PORTS.grpc}`;
   const recorded = record?.grpcAddress === address ? record.token : null;
   return { address, token: givenToken(options.token, env) ?? recorded };
+}
+
+/** Whether a coordinator is named by flag or environment, or known from an `up`. */
+export function isServerNamed(
+  options: ServerOptions,
+  env: NodeJS.ProcessEnv = process.env,
+): 'by-hand' | 'by-up' | 'no' {
+  if ((options.server ?? env['WATTSWEEP_SERVER']) !== undefined) return 'by-hand';
+  return readUpRecord(dataDir(options)) === null ? 'no' : 'by-up';
 }
 
 type Unary<Request, Response> = (
@@ -89,6 +99,11 @@ export class Coordinator {
   async report(sweepId: string): Promise<unknown> {
     const answer = await this.#call((client) => client.getReport.bind(client), { sweepId }, REPORT_WITHIN_MS);
     return JSON.parse(answer.reportJson) as unknown;
+  }
+
+  async plan(request: { yaml: string; overrides: readonly string[]; limit: number }): Promise<Plan> {
+    const answer = await this.#call((client) => client.planSweep.bind(client), request);
+    return JSON.parse(answer.planJson) as Plan;
   }
 
   trainers(): Promise<ListTrainersResponse> {

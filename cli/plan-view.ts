@@ -1,6 +1,6 @@
 /** A plan for people. */
 import type { Plan } from '../services/coordinator/spec/index.js';
-import { UNREAD, formatParameter, plural } from './format.js';
+import { UNREAD, formatParameter, formatSeconds, formatWattHours, plural } from './format.js';
 import { outColors, table } from './output.js';
 
 const count = (n: number): string => n.toLocaleString('en');
@@ -16,6 +16,7 @@ export function describePlan(plan: Plan): string {
       ? []
       : [`        about ${count(plan.expectedEpochs)} expected`]),
     ...(plan.expectedHow === '' ? [] : [`        ${plan.expectedHow}`]),
+    ...costs(plan),
     ...(limit.slotSeconds === null
       ? []
       : [
@@ -26,6 +27,23 @@ export function describePlan(plan: Plan): string {
       : [`the budget's energy ends in the first rung above ${limit.wattHours.toPrecision(3)} Wh an epoch`]),
   ];
   return [facts.join('\n'), ...rungs(plan), ...points(plan)].join('\n\n');
+}
+
+function costs({ upper, expected, costBasis }: Plan): string[] {
+  if (costBasis === '') return [];
+  const say = ({ slotHours, hours, wattHours }: Plan['upper']): string =>
+    [
+      `${formatSeconds((slotHours ?? 0) * 3600)} of a slot`,
+      `${formatSeconds((hours ?? 0) * 3600)} by the clock`,
+      wattHours === null ? 'energy not known' : formatWattHours(wattHours * 3600),
+    ].join(', ');
+  return [
+    `cost:   at most ${say(upper)}`,
+    ...(expected.slotHours === null || expected.slotHours === upper.slotHours
+      ? []
+      : [`        about ${say(expected)} expected`]),
+    `        ${costBasis}`,
+  ];
 }
 
 function rungs(plan: Plan): string[] {

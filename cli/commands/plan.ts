@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { type JsonOption, withJson, withSet } from '../options.js';
+import type { Plan } from '../../services/coordinator/spec/index.js';
+import { type JsonOption, type ServerOptions, withServer, withSet } from '../options.js';
 
-interface Options extends JsonOption {
+interface Options extends ServerOptions, JsonOption {
   readonly set: readonly string[];
   readonly limit: number;
 }
@@ -14,22 +15,42 @@ function parseLimit(text: string): number {
 export function register(program: Command): void {
   const command = program
     .command('plan')
-    .description('say what a sweep would run, before anything runs: trials, epochs, rungs, the first points')
+    .description(
+      'say what a sweep would run, before anything runs: trials, epochs, rungs, the first points; and with a coordinator, what that would cost on its fleet',
+    )
     .argument('<file>', 'sweep file; - for standard input')
     .option('--limit <n>', 'points to list', parseLimit, 10);
-  withJson(withSet(command)).action(async (file: string, options: Options) => {
+  withServer(withSet(command)).action(async (file: string, options: Options) => {
     const { print, printJson, warn } = await import('../output.js');
-    const { readSweepFile } = await import('../sweep-file.js');
-    const { planSweep } = await import('../../services/coordinator/spec/index.js');
-    const { spec, warnings } = readSweepFile(file, options.set);
-    const plan = planSweep(spec, { limit: options.limit });
-    const all = [...warnings, ...plan.warnings];
+    const plan = await planOf(file, options);
     if (options.json) {
-      printJson({ ...plan, warnings: all });
+      printJson(plan);
       return;
     }
     const { describePlan } = await import('../plan-view.js');
-    for (const warning of all) warn(warning);
+    for (const warning of plan.warnings) warn(warning);
     print(describePlan(plan));
   });
+}
+
+/** By the coordinator, where one is named or `up` runs one; else without costs. */
+async function planOf(file: string, options: Options): Promise<Plan> {
+  const { readSweepFile } = await import('../sweep-file.js');
+  const { planSweep } = await import('../../services/coordinator/spec/index.js');
+  const { isServerNamed, withCoordinator } = await import('../client.js');
+  const { WattsweepError } = await import('../../proto/errors.js');
+  // Checked here first: this side knows the file's name, and a mistake needs no coordinator to be seen.
+  const { spec, yaml, warnings } = readSweepFile(file, options.set);
+  const { limit, set: overrides } = options;
+  const named = isServerNamed(options);
+  if (named !== 'no') {
+    try {
+      return await withCoordinator(options, (coordinator) => coordinator.plan({ yaml, overrides, limit }));
+    } catch (error) {
+      const isAway = error instanceof WattsweepError && error.code === 'COORDINATOR_UNREACHABLE';
+      if (!isAway || named === 'by-hand') throw error;
+    }
+  }
+  const plan = planSweep(spec, { limit });
+  return { ...plan, warnings: [...warnings, ...plan.warnings] };
 }

@@ -21,6 +21,7 @@ import {
 import { Replay, type State, type SweepState } from '../core/index.js';
 import { buildReport, renderJson } from '../report/index.js';
 import type { GetLeader } from './leader.js';
+import { planOnFleet } from './plan.js';
 import { serverStream, unary, type CallContext, type OnFault } from './rpc.js';
 import { historyOf } from './sentences.js';
 import { submitSweep } from './submit.js';
@@ -69,6 +70,7 @@ export function coordinatorService({ leader, now, onFault }: ServiceOptions): Co
     getReport: query((state, request: GetReportRequest): GetReportResponse => {
       return { reportJson: renderJson(buildReport(sweepIn(state, request.sweepId), { now: now() })) };
     }),
+    planSweep: query(planOnFleet),
     listTrainers: query(listTrainers),
     watchSweep: serverStream(async function* (
       request: WatchSweepRequest,

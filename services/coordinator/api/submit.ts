@@ -48,15 +48,24 @@ export function checkFleet(state: State, spec: SweepSpec): string[] {
   if (slots === 0) {
     throw new WattsweepError('NOT_ENOUGH_SLOTS', `no slot of ${offering.length} trainers has ${wish(spec)}`);
   }
-  if (energyWh !== null && hours === null && trainers.every(({ info }) => info.powerMethod === '')) {
+  const unread = offering
+    .filter((trainer) => suitableSlots(trainer, spec) > 0)
+    .filter(({ info }) => info.powerMethod === '')
+    .map(({ info }) => info.trainerId);
+  const able = offering.filter((trainer) => suitableSlots(trainer, spec) > 0).length;
+  if (energyWh !== null && hours === null && unread.length === able) {
     throw new WattsweepError(
       'BUDGET_WITHOUT_METER',
-      'the budget is in watt-hours, but no trainer can read its power',
+      'the budget is in watt-hours, but no trainer that could run the sweep can read its power',
     );
   }
+  const warnings =
+    energyWh === null || unread.length === 0
+      ? []
+      : [`budget.energy_wh does not see what ${unread.join(', ')} uses: no power meter there`];
   const { maxParallel } = spec;
-  if (maxParallel === null || maxParallel <= slots) return [];
-  return [`max_parallel is ${maxParallel}, but only ${slots} slots suit the sweep now`];
+  if (maxParallel === null || maxParallel <= slots) return warnings;
+  return [...warnings, `max_parallel is ${maxParallel}, but only ${slots} slots suit the sweep now`];
 }
 
 /** Warnings about the sweep that the search starts warm from. @throws SWEEP_NOT_FOUND */

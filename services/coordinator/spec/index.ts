@@ -11,7 +11,7 @@ import { Problems } from './problems.js';
 import { checkShape } from './shape-check.js';
 
 export { SweepFileError, type SpecIssue } from './errors.js';
-export { planSweep, type Plan, type PlanOptions } from './plan.js';
+export { planSweep, type EpochCost, type Plan, type PlanOptions } from './plan.js';
 
 export interface ParseOptions {
   /** Name of the file, for messages. @default 'sweep.yaml' */

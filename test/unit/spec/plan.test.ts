@@ -125,6 +125,42 @@ describe('plan', () => {
     expect(plan({}, ...lines, stopping).rungs[0]?.survivors).toBe(30);
   });
 
+  it('counts the rounds of hyperband as its paper does, and those of an unfilled bracket', () => {
+    const head = ['name: s', 'command: [x]', 'objective: { metric: m, goal: maximize }', 'max_epochs: 9'];
+    const of = (count: number): Plan =>
+      planSweep(parseSweepFile([...head, 'stopping: hyperband', points(count)].join('\n')).spec);
+    // Brackets (9, 1) (5, 3) (3, 9): 9 + 3 * 2 + 1 * 6, 5 * 3 + 1 * 6, 3 * 9 epochs.
+    expect(of(17).expectedEpochs).toBe(21 + 21 + 27);
+    expect(of(34).expectedEpochs).toBe(2 * 69);
+    expect(of(17).rungs).toEqual([
+      { epochs: 1, bracket: 2, survivors: 3 },
+      { epochs: 3, bracket: 2, survivors: 1 },
+      { epochs: 3, bracket: 1, survivors: 1 },
+    ]);
+    // 9 as above, and 2 of the second bracket: 6 epochs, one of them goes on.
+    expect(of(11).expectedEpochs).toBe(21 + 6 + 6);
+  });
+
+  it('counts promotions as the budget of the paper', () => {
+    const found = plan({}, points(16), 'stopping: { rule: asha, mode: promote, first_rung: 1, eta: 4 }');
+    expect(found.rungs.map(({ epochs, survivors }) => [epochs, survivors])).toEqual([
+      [1, 4],
+      [4, 1],
+      [16, 0],
+    ]);
+    expect(found.expectedEpochs).toBe(16 + 4 * 3 + 12);
+  });
+
+  it('takes half of the trials to fall below the median, and of several rules the smallest', () => {
+    const median = plan({}, points(23), 'stopping: { rule: median, grace: 4 }');
+    expect(median.expectedEpochs).toBe(13 * 60 + 10 * 5);
+    const both = '{ rule: composite, rules: [{ rule: patience, patience: 3 }, { rule: median, grace: 4 }] }';
+    expect(plan({}, points(23), `stopping: ${both}`)).toMatchObject({
+      expectedEpochs: 13 * 60 + 10 * 5,
+      expectedHow: expect.stringContaining('the smallest of the rules') as string,
+    });
+  });
+
   it('does not guess what depends on the curves', () => {
     const found = plan({}, points(3), 'stopping: { rule: patience, patience: 3 }');
     expect(found.expectedEpochs).toBeNull();
@@ -156,16 +192,23 @@ describe('plan', () => {
       warnings: [],
     });
     const cheap = plan({ epochCost: { seconds: 19, wattHours: 0.4, slots: 2 } }, ...lines);
-    expect(cheap.warnings).toEqual([]);
-    expect(cheap.expectedHours).toBeCloseTo(((cheap.expectedEpochs ?? 0) * 19) / 3600, 9);
-    expect(cheap.expectedWattHours).toBeCloseTo((cheap.expectedEpochs ?? 0) * 0.4, 9);
+    // The first rung is paid for; the rest is not.
+    expect(cheap.warnings.map((warning) => warning.split(',')[0])).toEqual([
+      'budget.hours',
+      'budget.energy_wh',
+    ]);
+    const expectedHours = ((cheap.expectedEpochs ?? 0) * 19) / 3600;
+    expect(cheap.expected.slotHours).toBeCloseTo(expectedHours, 9);
+    expect(cheap.expected.hours).toBeCloseTo(expectedHours / 2, 9);
+    expect(cheap.expected.wattHours).toBeCloseTo((cheap.expectedEpochs ?? 0) * 0.4, 9);
+    expect(cheap.upper.wattHours).toBeCloseTo(36 * 60 * 0.4, 9);
     const dear = plan({ epochCost: { seconds: 21, wattHours: 0.6, slots: 2 } }, ...lines);
     expect(dear.warnings.map((warning) => warning.split(':')[0])).toEqual([
       'budget.hours ends in the first rung',
       'budget.energy_wh ends in the first rung',
     ]);
     expect(
-      plan({ epochCost: { seconds: 21, wattHours: null, slots: 2 } }, ...lines).expectedWattHours,
+      plan({ epochCost: { seconds: 21, wattHours: null, slots: 2 } }, ...lines).expected.wattHours,
     ).toBeNull();
   });
 });

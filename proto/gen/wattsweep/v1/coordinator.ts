@@ -512,6 +512,22 @@ export interface GetReportResponse {
   readonly reportJson: string;
 }
 
+/** Asks what a sweep would run. */
+export interface PlanSweepRequest {
+  /** The sweep file. */
+  readonly yaml: string;
+  /** `KEY=VALUE` each, applied in order. */
+  readonly overrides: readonly string[];
+  /** Points to list. */
+  readonly limit: number;
+}
+
+/** What it would run. */
+export interface PlanSweepResponse {
+  /** JSON, as `wattsweep plan --json` prints it. */
+  readonly planJson: string;
+}
+
 /** Asks for the fleet. */
 export interface ListTrainersRequest {
 }
@@ -2937,6 +2953,182 @@ export const GetReportResponse: MessageFns<GetReportResponse> = {
   },
 };
 
+function createBasePlanSweepRequest(): PlanSweepRequest {
+  return { yaml: "", overrides: [], limit: 0 };
+}
+
+export const PlanSweepRequest: MessageFns<PlanSweepRequest> = {
+  encode(message: PlanSweepRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.yaml !== "") {
+      writer.uint32(10).string(message.yaml);
+    }
+    for (const v of message.overrides) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(24).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanSweepRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanSweepRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.yaml = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.overrides.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlanSweepRequest {
+    return {
+      yaml: isSet(object.yaml) ? globalThis.String(object.yaml) : "",
+      overrides: globalThis.Array.isArray(object?.overrides)
+        ? object.overrides.map((e: any) => globalThis.String(e))
+        : [],
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+    };
+  },
+
+  toJSON(message: PlanSweepRequest): unknown {
+    const obj: any = {};
+    if (message.yaml !== "") {
+      obj.yaml = message.yaml;
+    }
+    if (message.overrides?.length) {
+      obj.overrides = message.overrides;
+    }
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<PlanSweepRequest>, I>>(base?: I): PlanSweepRequest {
+    return PlanSweepRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PlanSweepRequest>, I>>(object: I): PlanSweepRequest {
+    const message = createBasePlanSweepRequest() as any;
+    message.yaml = object.yaml ?? "";
+    message.overrides = object.overrides?.map((e) => e) || [];
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBasePlanSweepResponse(): PlanSweepResponse {
+  return { planJson: "" };
+}
+
+export const PlanSweepResponse: MessageFns<PlanSweepResponse> = {
+  encode(message: PlanSweepResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.planJson !== "") {
+      writer.uint32(10).string(message.planJson);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanSweepResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanSweepResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.planJson = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlanSweepResponse {
+    return {
+      planJson: isSet(object.planJson)
+        ? globalThis.String(object.planJson)
+        : isSet(object.plan_json)
+        ? globalThis.String(object.plan_json)
+        : "",
+    };
+  },
+
+  toJSON(message: PlanSweepResponse): unknown {
+    const obj: any = {};
+    if (message.planJson !== "") {
+      obj.planJson = message.planJson;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<PlanSweepResponse>, I>>(base?: I): PlanSweepResponse {
+    return PlanSweepResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PlanSweepResponse>, I>>(object: I): PlanSweepResponse {
+    const message = createBasePlanSweepResponse() as any;
+    message.planJson = object.planJson ?? "";
+    return message;
+  },
+};
+
 function createBaseListTrainersRequest(): ListTrainersRequest {
   return {};
 }
@@ -3573,6 +3765,16 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: GetReportResponse): Buffer => Buffer.from(GetReportResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetReportResponse => GetReportResponse.decode(value),
   },
+  /** What a sweep would run and cost on this fleet; nothing starts. */
+  planSweep: {
+    path: "/wattsweep.v1.CoordinatorService/PlanSweep" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PlanSweepRequest): Buffer => Buffer.from(PlanSweepRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PlanSweepRequest => PlanSweepRequest.decode(value),
+    responseSerialize: (value: PlanSweepResponse): Buffer => Buffer.from(PlanSweepResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PlanSweepResponse => PlanSweepResponse.decode(value),
+  },
   /** Trainers and their slots. */
   listTrainers: {
     path: "/wattsweep.v1.CoordinatorService/ListTrainers" as const,
@@ -3611,6 +3813,8 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   replaySweep: handleUnaryCall<ReplaySweepRequest, ReplaySweepResponse>;
   /** The facts from which a report is made: one JSON document. */
   getReport: handleUnaryCall<GetReportRequest, GetReportResponse>;
+  /** What a sweep would run and cost on this fleet; nothing starts. */
+  planSweep: handleUnaryCall<PlanSweepRequest, PlanSweepResponse>;
   /** Trainers and their slots. */
   listTrainers: handleUnaryCall<ListTrainersRequest, ListTrainersResponse>;
   /** What happens, as it happens: first the state as it stands, then each change. */
@@ -3729,6 +3933,22 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetReportResponse) => void,
+  ): ClientUnaryCall;
+  /** What a sweep would run and cost on this fleet; nothing starts. */
+  planSweep(
+    request: PlanSweepRequest,
+    callback: (error: ServiceError | null, response: PlanSweepResponse) => void,
+  ): ClientUnaryCall;
+  planSweep(
+    request: PlanSweepRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PlanSweepResponse) => void,
+  ): ClientUnaryCall;
+  planSweep(
+    request: PlanSweepRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PlanSweepResponse) => void,
   ): ClientUnaryCall;
   /** Trainers and their slots. */
   listTrainers(

@@ -11,6 +11,7 @@ import type { StoppingRule } from './rule.js';
 import { threshold } from './threshold.js';
 
 export { ashaRungs } from './asha.js';
+export { hyperbandBrackets } from './hyperband.js';
 export { judgeLimits, type Spending } from './limits.js';
 export { judgeTarget } from './target.js';
 export type { Contender, Field, Observation, Promotion, RuleState, StoppingRule, Waiting } from './rule.js';
