@@ -23,7 +23,7 @@ import { TrainerClients } from './fleet/index.js';
 import { Lease } from './leadership/lease.js';
 import type { Term } from './leadership/term.js';
 import { leadInTurns } from './leadership/turns.js';
-import { JetStreamLog } from './ledger/index.js';
+import { JetStreamLog, ObjectStoreSnapshots, schemaOf, type SnapshotWord } from './ledger/index.js';
 import { ensureStreams, NatsLink, openBucket, type Bucket, type NatsLinkOptions } from './nats/index.js';
 import {
   advertisedAddress,
@@ -190,7 +190,7 @@ class Coordinator {
     telemetry: Telemetry,
     grpcAddress: string,
   ): Promise<void> {
-    const { coordinatorId, leaseTtlMs, token, trainerTtlMs, lostAfterMs } = this.#options;
+    const { coordinatorId, leaseTtlMs, token, trainerTtlMs, lostAfterMs, snapshotEvents } = this.#options;
     return leadInTurns({
       leases,
       leaseTtlMs,
@@ -198,6 +198,12 @@ class Coordinator {
       term: {
         link,
         ledger: new JetStreamLog(link),
+        snapshots: {
+          store: new ObjectStoreSnapshots(link),
+          schema: schemaOf(packageVersion()),
+          everyEvents: snapshotEvents,
+          tell: (word) => this.#tellSnapshot(word),
+        },
         trainers,
         coordinatorId,
         settings: SETTINGS,
@@ -213,6 +219,15 @@ class Coordinator {
       onFollow: () => this.#follow(),
       signal: this.#closing.signal,
     });
+  }
+
+  #tellSnapshot(word: SnapshotWord): void {
+    const { what, ...facts } = word;
+    if (what === 'taken') this.#log.info(facts, 'a snapshot of the ledger was taken');
+    else if (word.what === 'skipped')
+      this.#log.warn(facts, `a snapshot of the ledger is not used: ${word.why}`);
+    else
+      this.#log.warn({ err: word.error }, 'a snapshot of the ledger could not be taken; the ledger is whole');
   }
 
   #lead(term: Term, tookMs: number): void {

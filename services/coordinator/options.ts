@@ -29,6 +29,8 @@ export interface CoordinatorOptions {
   readonly logLevel: string;
   /** Copies of each stream: 1, or 3 on a cluster of three. @default 1 */
   readonly replicas?: number;
+  /** A snapshot of the ledger's fold is due when so many events came after the last one. @default 50000 */
+  readonly snapshotEvents?: number;
   /** Ends a start that still waits for NATS. */
   readonly signal?: AbortSignal;
 }
@@ -41,8 +43,8 @@ const LOOPBACK = /^(localhost|::1|127(\.\d{1,3}){3})$/;
 /** @throws USAGE */
 export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   const { listenHost = '127.0.0.1', advertiseHost = null, replicas = 1, ...others } = options;
-  const { dataDir: _dataDir, signal: _signal, ...rest } = others;
-  const complete = { listenHost, advertiseHost, replicas, ...rest };
+  const { dataDir: _dataDir, signal: _signal, snapshotEvents = 50_000, ...rest } = others;
+  const complete = { listenHost, advertiseHost, replicas, snapshotEvents, ...rest };
   const { token, coordinatorId, leaseTtlMs, trainerTtlMs, lostAfterMs } = complete;
   if (!LOOPBACK.test(listenHost) && (token === null || token === '')) {
     throw new WattsweepError('USAGE', `listening on ${listenHost} needs a join token`, {
@@ -63,6 +65,11 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   }
   if (![1, 3, 5].includes(replicas))
     throw new WattsweepError('USAGE', `replicas must be 1, 3 or 5, not ${replicas}`);
+  if (!Number.isSafeInteger(snapshotEvents) || snapshotEvents < 1)
+    throw new WattsweepError(
+      'USAGE',
+      `snapshotEvents must be a whole number from 1 on, not ${snapshotEvents}`,
+    );
   return complete;
 }
 

@@ -5,7 +5,7 @@ import { LEADER_BUCKET, TRAINERS_BUCKET } from '../../proto/subjects.js';
 import type { Answer, TrainerCommands } from '../../services/coordinator/fleet/index.js';
 import type { Term } from '../../services/coordinator/leadership/term.js';
 import { leadInTurns } from '../../services/coordinator/leadership/turns.js';
-import { JetStreamLog } from '../../services/coordinator/ledger/index.js';
+import { JetStreamLog, schemaOf } from '../../services/coordinator/ledger/index.js';
 import { SimLink, type SimNats } from './nats.js';
 import { randomOf, type Random } from './random.js';
 import { Process } from './scheduler.js';
@@ -16,6 +16,7 @@ export const TRAINER_TTL_MS = 3_000;
 export const LOST_AFTER_MS = 25_000;
 const SETTINGS = { retries: { crashed: 2, lost: 5, preempted: 10 } };
 const EPOCH_MS = 1_700_000_000_000;
+const SCHEMA = schemaOf('simulated');
 const DEADLINE_MS = 10_000;
 
 export interface CoordinatorSetup {
@@ -77,6 +78,7 @@ export class SimCoordinator {
       term: {
         link,
         ledger: new JetStreamLog(link, clock),
+        snapshots: { store: nats.snapshots, schema: SCHEMA, everyEvents: 40, tell: idle },
         trainers: link.bucket(TRAINERS_BUCKET),
         coordinatorId: id,
         settings: SETTINGS,

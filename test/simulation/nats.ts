@@ -14,6 +14,7 @@ import type {
   StreamMessage,
   Written,
 } from '../../services/coordinator/nats/index.js';
+import { MemorySnapshots } from '../../services/coordinator/ledger/snapshot/index.js';
 import type { PublishOptions } from '../../services/coordinator/nats/link.js';
 import type { Random } from './random.js';
 import type { Process, Scheduler } from './scheduler.js';
@@ -46,6 +47,8 @@ class Keys {
 }
 
 export class SimNats {
+  /** Read and written without delay. */
+  readonly snapshots = new MemorySnapshots();
   #up = true;
   readonly #streams = new Map<string, Stream>();
   readonly #keys = new Map<string, Keys>();

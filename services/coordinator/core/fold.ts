@@ -20,8 +20,22 @@ const limitsOf = ({ budget, maxParallel, priority }: SweepSpec): Limits => ({
   priority: priority ?? 1,
 });
 
+const watchers = new WeakMap<State, (event: LedgerEvent) => void>();
+
+/**
+ * Calls back before each event that changes `state`: for whoever copies it piece by piece while it changes. One at a
+ * time. Returns the function that ends it.
+ */
+export function beforeFold(state: State, watcher: (event: LedgerEvent) => void): () => void {
+  watchers.set(state, watcher);
+  return () => {
+    if (watchers.get(state) === watcher) watchers.delete(state);
+  };
+}
+
 /** Changes `state` by one event of the log. */
 export function fold(state: State, event: LedgerEvent): void {
+  watchers.get(state)?.(event);
   switch (event.type) {
     case 'term_started':
       state.ledgerId = event.ledgerId;

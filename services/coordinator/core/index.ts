@@ -4,7 +4,7 @@
  * files, clocks or random sources.
  */
 export { decide, type Decided } from './decide.js';
-export { fold } from './fold.js';
+export { beforeFold, fold } from './fold.js';
 export { BrokenLogError, hasEnded } from './lookup.js';
 export { simulate, type CurveReport, type SimulatedDecision, type Simulation } from './simulation.js';
 export { Replay, type Difference } from './replay.js';

@@ -15,7 +15,13 @@ import {
   type ReportsLink,
   type TrainerCommands,
 } from '../fleet/index.js';
-import { Committer, readEvents, type CommitterObserver, type LedgerLog } from '../ledger/index.js';
+import {
+  Committer,
+  readEvents,
+  type CommitterObserver,
+  type LedgerLog,
+  type SnapshotOptions,
+} from '../ledger/index.js';
 import type { Bucket, NatsLink } from '../nats/index.js';
 
 /** Counts for /metrics. */
@@ -28,6 +34,8 @@ export interface TermObserver extends CommitterObserver {
 export interface TermOptions {
   readonly link: ReportsLink & Pick<NatsLink, 'connected'>;
   readonly ledger: LedgerLog;
+  /** Where snapshots of the ledger's fold are kept. @default nowhere */
+  readonly snapshots?: SnapshotOptions;
   readonly trainers: Bucket;
   readonly coordinatorId: string;
   /** How trainers are called; closed when the term is over. */
@@ -77,7 +85,17 @@ export class Term implements Leader {
 
   /** Folds the ledger, begins a term and takes up the fleet. @throws as `Committer.lead` */
   static async begin(options: TermOptions): Promise<Term> {
-    const { ledger, coordinatorId, settings, now, newId, observer, log, clock = systemClock } = options;
+    const {
+      ledger,
+      snapshots,
+      coordinatorId,
+      settings,
+      now,
+      newId,
+      observer,
+      log,
+      clock = systemClock,
+    } = options;
     const over = new AbortController();
     // As many wait for it as there are commands under way.
     setMaxListeners(0, over.signal);
@@ -92,6 +110,7 @@ export class Term implements Leader {
     };
     const committer = await Committer.lead({
       log: ledger,
+      ...(snapshots === undefined ? {} : { snapshots }),
       coordinatorId,
       settings,
       now,

@@ -5,49 +5,13 @@
  * a crash could undo.
  */
 import { WattsweepError } from '../../../proto/errors.js';
-import {
-  decide,
-  type Action,
-  type Input,
-  type LedgerEvent,
-  type Settings,
-  type State,
-} from '../core/index.js';
+import { decide, type Action, type Input, type LedgerEvent, type State } from '../core/index.js';
 import { systemClock, type Clock } from '../clock.js';
 import { decodeBatch, encodeBatch, encodeEvents, type BatchHeader } from './codec.js';
 import { appendFenced, type FencedOutcome } from './fence.js';
 import { loadLedger, type LoadedLedger } from './load.js';
-import type { LedgerLog } from './log.js';
-
-export interface CommitterOptions {
-  readonly log: LedgerLog;
-  readonly coordinatorId: string;
-  readonly settings: Settings;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  /** Fresh random text, for ids of ledgers and appends. */
-  readonly newId: () => string;
-  /** Leadership ended: nothing more is written. */
-  readonly signal: AbortSignal;
-  /** Called once, when another coordinator has begun a newer term or the ledger cannot be written any more. */
-  readonly onEnd: (error: WattsweepError) => void;
-  /** In the ledger now: what happened, and what to do about it. */
-  readonly onCommitted: (events: readonly LedgerEvent[], actions: readonly Action[]) => void;
-  /** An input that the core could not take, or whose decision no entry can hold: it was left out. */
-  readonly onRejected: (input: Input, error: Error) => void;
-  /** The log did not answer an append; it is asked again. */
-  readonly onRetry: (error: WattsweepError) => void;
-  /** Counts for /metrics. */
-  readonly observer?: CommitterObserver;
-  /** @default systemClock */
-  readonly clock?: Clock;
-}
-
-export interface CommitterObserver {
-  decided(input: Input['type']): void;
-  /** One append took `seconds` until the log had answered. */
-  appended(result: 'accepted' | 'fenced' | 'failed', events: number, seconds: number): void;
-}
+import type { CommitterOptions } from './options.js';
+import { SnapshotKeeper } from './snapshot/index.js';
 
 /** Entries of the ledger stay below this, events of one decision together. */
 const MAX_ENTRY_BYTES = 512 * 1024;
@@ -67,6 +31,10 @@ export class Committer {
   readonly #clock: Clock;
   #state: State;
   #lastSeq: number;
+  #lastAppendId: string;
+  /** Events in the ledger. */
+  #events: number;
+  readonly #keeper: SnapshotKeeper | null;
   /** Mark that goes into the next entry, and the one that stands in the ledger. */
   #reportsSeq: number;
   #savedReportsSeq: number;
@@ -82,6 +50,13 @@ export class Committer {
     this.#clock = options.clock ?? systemClock;
     this.#state = loaded.state;
     this.#lastSeq = loaded.lastSeq;
+    this.#lastAppendId = loaded.appendId;
+    this.#events = loaded.events;
+    const { snapshots } = options;
+    this.#keeper =
+      snapshots === undefined
+        ? null
+        : new SnapshotKeeper(snapshots, loaded.events, loaded.eventsInSnapshot, this.#clock);
     this.#reportsSeq = loaded.reportsSeq;
     this.#savedReportsSeq = loaded.reportsSeq;
     options.signal.addEventListener('abort', () => this.#end(stoppedLeading()), { once: true });
@@ -92,10 +67,10 @@ export class Committer {
    * @throws LEDGER_UNREADABLE, LEDGER_VERSION; DEPOSED when the signal aborts; NATS_UNREACHABLE
    */
   static async lead(options: CommitterOptions): Promise<Committer> {
-    const { log, coordinatorId, settings, now, newId, signal, onRetry, clock } = options;
+    const { log, coordinatorId, settings, now, newId, signal, onRetry, clock, snapshots } = options;
     for (;;) {
       if (signal.aborted) throw stoppedLeading();
-      const loaded = await loadLedger(log);
+      const loaded = await loadLedger(log, snapshots);
       const { state, lastSeq, reportsSeq } = loaded;
       const at = now();
       const ledgerId = state.ledgerId === '' ? newId() : state.ledgerId;
@@ -104,7 +79,12 @@ export class Committer {
       const data = encodeBatch(header, [encodeEvents(events)]);
       const outcome = await appendFenced(log, header, data, lastSeq, signal, onRetry, clock);
       if (outcome.outcome !== 'accepted') continue;
-      const committer = new Committer(options, { ...loaded, lastSeq: outcome.seq });
+      const committer = new Committer(options, {
+        ...loaded,
+        lastSeq: outcome.seq,
+        appendId: header.appendId,
+        events: loaded.events + events.length,
+      });
       options.onCommitted(events, actions);
       return committer;
     }
@@ -213,7 +193,10 @@ export class Committer {
   async #run(): Promise<void> {
     while (this.#ended === null && (this.#pending.length > 0 || this.#rebasing)) {
       if (this.#rebasing) await this.#rebase();
-      else await this.#flush(this.#nextEntry());
+      else {
+        this.#keeper?.look(this.#state, this.#events, this.#pending);
+        await this.#flush(this.#nextEntry());
+      }
     }
     // In the same turn as the loop's last look at the queue: nothing can arrive in between and find nobody awake.
     this.#running = false;
@@ -222,7 +205,9 @@ export class Committer {
   #nextEntry(): Unit[] {
     let bytes = 0;
     let count = 0;
+    const most = this.#keeper?.mayShare ?? Infinity;
     for (const unit of this.#pending) {
+      if (count === most) break;
       if (count > 0 && bytes + unit.chunk.length > MAX_ENTRY_BYTES) break;
       bytes += unit.chunk.length;
       count += 1;
@@ -250,10 +235,14 @@ export class Committer {
         return;
       }
       this.#lastSeq = outcome.seq;
+      this.#lastAppendId = header.appendId;
+      this.#events += units.reduce((sum, unit) => sum + unit.events.length, 0);
       this.#savedReportsSeq = reportsSeq;
     }
     this.#reportsSeq = reportsSeq;
     this.#flying = [];
+    const place = { seq: this.#lastSeq, appendId: this.#lastAppendId, reportsSeq: this.#savedReportsSeq };
+    this.#keeper?.written(units.length, place);
     if (this.#ended !== null) return;
     const events = units.flatMap((u) => u.events);
     const actions = units.flatMap((u) => u.actions);
@@ -289,17 +278,21 @@ export class Committer {
 
   #requeue(units: Unit[]): void {
     this.#flying = [];
+    this.#keeper?.abandon();
     this.#pending.unshift(...units);
     this.#rebasing = true;
   }
 
   /** Folds the ledger as it stands and decides once more what is not in it. */
   async #rebase(): Promise<void> {
+    this.#keeper?.abandon();
     const term = this.#state.term;
-    const loaded = await loadLedger(this.#options.log);
+    const loaded = await loadLedger(this.#options.log, this.#options.snapshots);
     if (loaded.state.term !== term) throw deposed('another coordinator', loaded.state.term);
     this.#state = loaded.state;
     this.#lastSeq = loaded.lastSeq;
+    this.#lastAppendId = loaded.appendId;
+    this.#events = loaded.events;
     this.#savedReportsSeq = loaded.reportsSeq;
     this.#rebasing = false;
     this.#pendingBytes = 0;
@@ -318,6 +311,7 @@ export class Committer {
   #end(error: WattsweepError): void {
     if (this.#ended !== null) return;
     this.#ended = error;
+    this.#keeper?.abandon();
     for (const unit of [...this.#flying, ...this.#pending]) unit.settle(error);
     this.#flying = [];
     this.#pending = [];

@@ -1,5 +1,7 @@
 /** The ledger: a fenced log of batches of events (`fence.ts`, `codec.ts`) and its one writer (`committer.ts`). */
-export { Committer, type CommitterObserver, type CommitterOptions } from './committer.js';
+export { Committer } from './committer.js';
+export type { CommitterObserver, CommitterOptions } from './options.js';
 export { JetStreamLog, type LedgerLink } from './jetstream.js';
 export { loadLedger, readEvents, type LoadedLedger } from './load.js';
 export type { LedgerLog } from './log.js';
+export { ObjectStoreSnapshots, schemaOf, type SnapshotOptions, type SnapshotWord } from './snapshot/index.js';

@@ -1,15 +1,21 @@
-/** From the log to the state: the fold of every entry. Here a snapshot may one day stand in for the oldest ones. */
+/** From the log to the state: a snapshot, if there is a good one, and the fold of every entry behind it. */
 import { WattsweepError } from '../../../proto/errors.js';
 import { fold, initialState, type LedgerEvent, type State } from '../core/index.js';
 import { decodeBatch } from './codec.js';
 import type { LedgerLog } from './log.js';
+import { wholeSnapshots, type SnapshotOptions } from './snapshot/index.js';
 
 export interface LoadedLedger {
   readonly state: State;
   /** Sequence of the last entry folded; 0 for an empty ledger. */
   readonly lastSeq: number;
+  /** Id of the append that wrote it; empty for an empty ledger. */
+  readonly appendId: string;
   /** Sequence on REPORTS up to which the ledger has every report. */
   readonly reportsSeq: number;
+  /** Events in all, and how many of them a snapshot spared. */
+  readonly events: number;
+  readonly eventsInSnapshot: number;
 }
 
 /** Every event, in order. @throws LEDGER_UNREADABLE, LEDGER_VERSION naming the entry; NATS_UNREACHABLE */
@@ -17,26 +23,62 @@ export async function* readEvents(log: LedgerLog): AsyncGenerator<LedgerEvent> {
   for await (const { seq, data } of log.read(1)) yield* decodeBatch(data, seq).events;
 }
 
-/** @throws LEDGER_UNREADABLE, LEDGER_VERSION naming the entry; NATS_UNREACHABLE */
-export async function loadLedger(log: LedgerLog): Promise<LoadedLedger> {
-  const state = initialState();
-  let lastSeq = 0;
-  let reportsSeq = 0;
-  for await (const { seq, data } of log.read(1)) {
+/**
+ * @param snapshots none: every entry is folded
+ * @throws LEDGER_UNREADABLE, LEDGER_VERSION naming the entry; NATS_UNREACHABLE
+ */
+export async function loadLedger(log: LedgerLog, snapshots?: SnapshotOptions): Promise<LoadedLedger> {
+  if (snapshots !== undefined) {
+    for await (const { state, facts, skip } of wholeSnapshots(snapshots)) {
+      const loaded = await foldFrom(log, {
+        ...facts,
+        state,
+        lastSeq: facts.seq,
+        eventsInSnapshot: facts.events,
+      }).catch((error: unknown) => {
+        if (error instanceof WattsweepError && error.code === 'NATS_UNREACHABLE') throw error;
+        // Whatever is wrong with the ledger itself comes out without a snapshot, too.
+        skip(`the ledger does not go on from it: ${String(error)}`);
+        return null;
+      });
+      if (loaded !== null) return loaded;
+    }
+  }
+  return foldFrom(log, {
+    state: initialState(),
+    lastSeq: 0,
+    appendId: '',
+    reportsSeq: 0,
+    events: 0,
+    eventsInSnapshot: 0,
+  });
+}
+
+async function foldFrom(log: LedgerLog, begin: LoadedLedger): Promise<LoadedLedger> {
+  const { state } = begin;
+  let { lastSeq, appendId, reportsSeq, events } = begin;
+  let isKnown = begin.lastSeq === 0;
+  // The entry that a snapshot ends with is read once more: it tells whether this is its ledger.
+  for await (const { seq, data } of log.read(Math.max(1, begin.lastSeq))) {
     const batch = decodeBatch(data, seq);
+    if (!isKnown) {
+      if (batch.appendId !== begin.appendId) break;
+      isKnown = true;
+      continue;
+    }
     try {
       for (const event of batch.events) fold(state, event);
     } catch (cause) {
       throw new WattsweepError(
         'LEDGER_UNREADABLE',
         `the ledger's entry ${seq} does not follow from those before it`,
-        {
-          cause,
-        },
+        { cause },
       );
     }
+    ({ appendId, reportsSeq } = batch);
     lastSeq = seq;
-    reportsSeq = batch.reportsSeq;
+    events += batch.events.length;
   }
-  return { state, lastSeq, reportsSeq };
+  if (!isKnown) throw new WattsweepError('LEDGER_UNREADABLE', 'its last entry is not in this ledger');
+  return { state, lastSeq, appendId, reportsSeq, events, eventsInSnapshot: begin.eventsInSnapshot };
 }

@@ -6,8 +6,10 @@ import { WattsweepError } from '../../../proto/errors.js';
 const WRONG_SEQUENCE = new Set([10071, 10164]);
 const STREAM_NOT_FOUND = 10059;
 const STREAM_NAME_IN_USE = 10058;
+const NO_MESSAGE = 10037;
 
-export type NatsErrorKind = 'wrong_sequence' | 'not_found' | 'name_in_use' | 'unauthorized' | 'other';
+export type NatsErrorKind =
+  'wrong_sequence' | 'not_found' | 'no_message' | 'name_in_use' | 'unauthorized' | 'other';
 
 /** What kind of error the client threw. */
 export function natsErrorCode(error: unknown): NatsErrorKind {
@@ -15,6 +17,7 @@ export function natsErrorCode(error: unknown): NatsErrorKind {
   const code = error.api_error?.err_code;
   if (code !== undefined && WRONG_SEQUENCE.has(code)) return 'wrong_sequence';
   if (code === STREAM_NOT_FOUND) return 'not_found';
+  if (code === NO_MESSAGE) return 'no_message';
   if (code === STREAM_NAME_IN_USE) return 'name_in_use';
   const kind: string = error.code;
   if (

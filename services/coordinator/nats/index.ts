@@ -8,3 +8,4 @@ export {
 } from './link.js';
 export { ensureStreams, type StreamOptions } from './streams.js';
 export { openBucket, type Bucket, type BucketChange, type BucketEntry, type Written } from './bucket.js';
+export { ObjectBucket } from './objects.js';

@@ -18,6 +18,7 @@ import {
   LEDGER_SUBJECT,
   REPORTS_STREAM,
   REPORTS_SUBJECTS,
+  SNAPSHOTS_BUCKET,
   TELEMETRY_STREAM,
   TELEMETRY_SUBJECTS,
   TRAINERS_BUCKET,
@@ -62,6 +63,15 @@ const bucket = (name: string, ttlMs: number, options: StreamOptions): Config => 
   allow_direct: false,
 });
 
+const objectStore = (name: string, options: StreamOptions): Config => ({
+  ...common(options),
+  ...unlimited,
+  name: `OBJ_${name}`,
+  subjects: [`$O.${name}.C.>`, `$O.${name}.M.>`],
+  discard: DiscardPolicy.New,
+  allow_rollup_hdrs: true,
+});
+
 /** Everything that the coordinator needs on the server. */
 export const wantedStreams = (options: StreamOptions): readonly Config[] => [
   {
@@ -96,14 +106,8 @@ export const wantedStreams = (options: StreamOptions): readonly Config[] => [
   },
   bucket(TRAINERS_BUCKET, options.trainerTtlMs, options),
   bucket(LEADER_BUCKET, options.leaseTtlMs, options),
-  {
-    ...common(options),
-    ...unlimited,
-    name: `OBJ_${CHECKPOINTS_BUCKET}`,
-    subjects: [`$O.${CHECKPOINTS_BUCKET}.C.>`, `$O.${CHECKPOINTS_BUCKET}.M.>`],
-    discard: DiscardPolicy.New,
-    allow_rollup_hdrs: true,
-  },
+  objectStore(CHECKPOINTS_BUCKET, options),
+  objectStore(SNAPSHOTS_BUCKET, options),
 ];
 
 /** Settings that say whose stream it is: never changed on a stream that exists. */

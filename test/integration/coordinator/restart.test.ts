@@ -3,7 +3,11 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { SweepState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
-import { JetStreamLog, loadLedger } from '../../../services/coordinator/ledger/index.js';
+import {
+  JetStreamLog,
+  loadLedger,
+  ObjectStoreSnapshots,
+} from '../../../services/coordinator/ledger/index.js';
 import { NatsLink } from '../../../services/coordinator/nats/index.js';
 import { FakeTrainer } from '../../support/fake-trainer.js';
 import { startNats } from '../../support/nats.js';
@@ -59,7 +63,7 @@ test('kill -9 in the middle of a sweep: training goes on, the next one ends it, 
 test('a restart in order shows the same sweeps, trials and decisions', async () => {
   const nats = await startNats();
   later(() => nats.stop());
-  const one = await startLeader(nats.url);
+  const one = await startLeader(nats.url, { snapshotEvents: 10 });
   const trainer = await FakeTrainer.start({
     natsUrl: nats.url,
     trainerId: 'box',
@@ -74,6 +78,8 @@ test('a restart in order shows the same sweeps, trials and decisions', async () 
   const link = await NatsLink.connect({ url: nats.url, token: null, name: 'test' });
   later(() => link.close());
   const folded = await loadLedger(new JetStreamLog(link));
+  const snapshots = new ObjectStoreSnapshots(link);
+  await until(async () => (await snapshots.list()).length === 2);
   before.close();
   await one.close();
 
