@@ -21,7 +21,6 @@ interface Options {
   readonly leaseTtl: number;
   readonly trainerTtl: number;
   readonly lostAfter: number;
-  readonly replicas: number;
   readonly snapshotEvents: number;
   readonly logLevel: string;
 }
@@ -52,7 +51,6 @@ export function register(program: Command): void {
       durationOption('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', '10s'),
     )
     .addOption(durationOption('--lost-after <time>', 'a trainer that is away for so long is lost', '90s'))
-    .option('--replicas <count>', 'copies of every stream: 1, or 3 or 5 on as many servers', parseCount, 1)
     .option('--snapshot-events <count>', 'events of the ledger between two snapshots', parseCount, 50_000)
     .addOption(logLevel())
     .action(run);
@@ -85,7 +83,6 @@ async function run(options: Options): Promise<void> {
     leaseTtlMs: options.leaseTtl,
     trainerTtlMs: options.trainerTtl,
     lostAfterMs: options.lostAfter,
-    replicas: options.replicas,
     snapshotEvents: options.snapshotEvents,
     logLevel: options.logLevel,
     signal: ending.signal,
