@@ -227,8 +227,7 @@ export class ObjectBucket {
 }
 
 /** Base64 as ADR-20 has it: of the URL's alphabet, with padding. */
-const base64 = (bytes: Buffer): string =>
-  bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+const base64 = (bytes: Buffer): string => bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 
 const encodeName = (name: string): string => base64(Buffer.from(name));
 const digestText = (digest: Buffer): string => `SHA-256=${base64(digest)}`;
