@@ -128,7 +128,7 @@ export class World {
     const { sweepId, trialId, attempt } = ref;
     return this.feed({
       type: 'reported',
-      trainerId: 'any',
+      trainerId: this.trainerOf(ref),
       report: { kind: 'epoch', sweepId, trialId, attempt, record },
       at: this.now,
     });
@@ -138,7 +138,7 @@ export class World {
     const { sweepId, trialId, attempt } = ref;
     this.feed({
       type: 'reported',
-      trainerId: 'any',
+      trainerId: this.trainerOf(ref),
       report: {
         kind: 'started',
         sweepId,
@@ -163,7 +163,7 @@ export class World {
     const { sweepId, trialId, attempt } = ref;
     return this.feed({
       type: 'reported',
-      trainerId: 'any',
+      trainerId: this.trainerOf(ref),
       report: {
         kind: 'ended',
         sweepId,
@@ -177,6 +177,12 @@ export class World {
       },
       at: this.now,
     });
+  }
+
+  /** The box that has the attempt: only its words count. */
+  trainerOf({ sweepId, trialId, attempt }: { sweepId: string; trialId: string; attempt: number }): string {
+    const trial = this.state.sweeps.get(sweepId)?.trials.get(trialId);
+    return trial?.attempts[attempt - 1]?.trainerId ?? 'any';
   }
 
   trial(trialId: string, sweepId = 's') {

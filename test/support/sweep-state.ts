@@ -81,6 +81,9 @@ function attempts(outline: TrialOutline, isOpen: boolean, maxEpochs: number): At
       attempt: i + 1,
       trainerId: `box-${deviceModel.at(-1)?.toLowerCase() ?? ''}`,
       slotId: 'slot0',
+      furtherSlotIds: [],
+      slotModel: deviceModel,
+      slotMemoryBytes: null,
       assignedAt: BEGIN,
       startedAt: BEGIN,
       endedAt: isOpen && isLast ? null : BEGIN + 60_000,
@@ -100,6 +103,7 @@ function attempts(outline: TrialOutline, isOpen: boolean, maxEpochs: number): At
               message: reason,
               seconds: 60,
               energy: NO_METER,
+              fault: null,
             },
       lastEpoch: isLast ? values.length : 0,
       acceptedJoules: null,
@@ -136,6 +140,8 @@ export function sweepState({
       decisions: [...(outline.decisions ?? [])],
       endedAt: isOpen ? null : BEGIN + 60_000,
       notBefore: 0,
+      memoryAboveBytes: null,
+      avoid: null,
       waitsAtRung: null,
       earnedRepeats: 1,
       retriesFrom: 0,
@@ -172,6 +178,9 @@ export function sweepState({
     tags: [],
     archived: false,
     deletes: false,
+    hasEpoch: true,
+    lastAssigned: 1,
+    unfit: new Map(),
   };
 }
 

@@ -48,6 +48,22 @@ export function sentenceOf(event: LedgerEvent): string | null {
       return `trainer ${event.trainerId} is silent`;
     case 'trainer_lost':
       return `trainer ${event.trainerId} is lost`;
+    case 'trainer_quarantined':
+      return `${event.slotId === null ? `trainer ${event.trainerId}` : `slot ${event.trainerId}/${event.slotId}`} is quarantined: ${event.reason}; once it is mended: wattsweep trainers release ${event.trainerId}`;
+    case 'trainer_released':
+      return `trainer ${event.trainerId} is released from quarantine`;
+    case 'trainer_drained':
+      return `trainer ${event.trainerId} is drained`;
+    case 'trainer_undrained':
+      return `trainer ${event.trainerId} takes attempts again`;
+    case 'attempts_held':
+      return event.held.length === 0
+        ? `trainer ${event.trainerId} holds nothing that this ledger never heard of`
+        : `trainer ${event.trainerId} runs ${event.held.length} attempts that this ledger never heard of; they are left alone`;
+    case 'held_stop_requested': {
+      const { sweepId, trialId, attempt, ledgerId } = event.held;
+      return `${sweepId}/${trialId}#${attempt} of the ledger ${ledgerId} is being ended on ${event.trainerId}`;
+    }
     case 'term_started':
     case 'sweep_submitted':
     case 'trial_created':

@@ -4,7 +4,15 @@
  */
 import { onChange } from './changes.js';
 import type { LedgerEvent } from './events.js';
-import { onAttemptsListed, onStartRefused, onTrainerGone, onTrainerSeen, onTrainerSilent } from './fleet.js';
+import {
+  onAttemptsListed,
+  onControlTrainer,
+  onStartRefused,
+  onTrainerGone,
+  onTrainerSeen,
+  onTrainerSilent,
+} from './fleet.js';
+import { onStopHeld } from './held.js';
 import type { Action, Input } from './inputs.js';
 import { hasEnded } from './lookup.js';
 import { requestStop, stopSweep } from './lifecycle.js';
@@ -26,7 +34,7 @@ export interface Decided {
 export function decide(state: State, input: Input): Decided {
   const step = new Step(state, input.at);
   take(step, input);
-  settle(step);
+  settle(step, input.type === 'tick');
   return { events: step.events, actions: step.actions };
 }
 
@@ -76,6 +84,12 @@ function take(step: Step, input: Input): void {
     case 'archive':
     case 'delete':
       onChange(step, input);
+      return;
+    case 'control_trainer':
+      onControlTrainer(step, input);
+      return;
+    case 'stop_held':
+      onStopHeld(step, input);
       return;
     case 'tick':
       for (const sweep of step.state.sweeps.values()) checkBudget(step, sweep);

@@ -19,6 +19,12 @@ export interface AttemptRef extends TrialRef {
 export type AttemptEndClass =
   'completed' | 'stopped' | 'diverged' | 'crashed' | 'out_of_memory' | 'refused' | 'preempted' | 'lost';
 
+/**
+ * Whose fault an end is: the trial's (its program, its parameters), the box's, or that of the two together (a box that
+ * does not offer what the sweep runs).
+ */
+export type Fault = 'trial' | 'box' | 'pairing';
+
 /** States in which a trial stays for good. */
 export type TrialEndState = 'succeeded' | 'stopped' | 'diverged' | 'failed' | 'cancelled';
 
@@ -75,6 +81,17 @@ export interface SlotRecord {
   readonly deviceKind: 'gpu' | 'cpu';
   readonly deviceModel: string;
   readonly deviceUuids: readonly string[];
+  /** Bytes of device memory; null when they are not known. Absent in ledgers of versions that did not ask. */
+  readonly memoryBytes?: number | null;
+  /** Bytes that other programs of the box leave; null or absent when they are not known. */
+  readonly freeMemoryBytes?: number | null;
+}
+
+/** An attempt that a trainer runs and this ledger never heard of. */
+export interface HeldRecord extends AttemptRef {
+  /** Ledger that started it. */
+  readonly ledgerId: string;
+  readonly slotIds: readonly string[];
 }
 
 /** What a trainer said of itself. */
@@ -91,8 +108,16 @@ export interface TrainerInfo {
 
 /** How the coordinator's operator set it up; recorded at each term, since decisions depend on it. */
 export interface Settings {
-  /** Retries of a trial by class of its attempts' ends. */
-  readonly retries: { readonly crashed: number; readonly lost: number; readonly preempted: number };
+  /** Retries of a trial by class of its attempts' ends. Absent ones: `DEFAULT_RETRIES`. */
+  readonly retries: {
+    readonly crashed: number;
+    readonly lost: number;
+    readonly preempted: number;
+    readonly outOfMemory?: number;
+    readonly refused?: number;
+  };
+  /** Different trials in a row that fail on a box until it is quarantined; 0 for never. @default 3 */
+  readonly quarantineAfter?: number;
 }
 
 export type StopMode = 'stop' | 'pause' | 'cancel';
@@ -218,6 +243,8 @@ export type LedgerEvent =
       readonly type: 'attempt_assigned';
       readonly trainerId: string;
       readonly slotId: string;
+      /** Slots of the same box that it holds beside `slotId`; absent for none. */
+      readonly furtherSlotIds?: readonly string[];
       /** `ATTEMPT/EPOCH` of the checkpoint to go on from, or empty. */
       readonly resumeFrom: string;
       readonly at: UnixMs;
@@ -256,6 +283,8 @@ export type LedgerEvent =
       readonly energy: Energy;
       /** The slot takes nothing before this moment (its box said that it was busy); null when it is free at once. */
       readonly slotRetryAt: UnixMs | null;
+      /** Absent when nobody is to blame, and in ledgers of versions that did not tell. */
+      readonly fault?: Fault;
       readonly at: UnixMs;
     })
   | (TrialRef & {
@@ -264,6 +293,10 @@ export type LedgerEvent =
       readonly reason: string;
       /** Not before this moment: back-off after a failure. */
       readonly notBefore: UnixMs;
+      /** Goes only where a device has more memory than this, in bytes; absent for anywhere. */
+      readonly memoryAboveBytes?: number;
+      /** Takes another box while one may come free until that moment. */
+      readonly avoid?: { readonly trainerId: string; readonly until: UnixMs };
       readonly at: UnixMs;
     })
   | (TrialRef & { readonly type: 'trial_paused'; readonly at: UnixMs })
@@ -277,6 +310,32 @@ export type LedgerEvent =
     })
   | { readonly type: 'trainer_joined'; readonly trainer: TrainerInfo; readonly at: UnixMs }
   | { readonly type: 'trainer_suspected'; readonly trainerId: string; readonly at: UnixMs }
-  | { readonly type: 'trainer_lost'; readonly trainerId: string; readonly at: UnixMs };
+  | { readonly type: 'trainer_lost'; readonly trainerId: string; readonly at: UnixMs }
+  | {
+      /** Nothing is placed there until a person releases it. */
+      readonly type: 'trainer_quarantined';
+      readonly trainerId: string;
+      /** Null for the whole box. */
+      readonly slotId: string | null;
+      readonly reason: string;
+      readonly at: UnixMs;
+    }
+  | { readonly type: 'trainer_released'; readonly trainerId: string; readonly at: UnixMs }
+  | { readonly type: 'trainer_drained'; readonly trainerId: string; readonly at: UnixMs }
+  | { readonly type: 'trainer_undrained'; readonly trainerId: string; readonly at: UnixMs }
+  | {
+      /** All that the trainer holds of other ledgers, or of a part of this one that is gone; empty when nothing is left. */
+      readonly type: 'attempts_held';
+      readonly trainerId: string;
+      readonly held: readonly HeldRecord[];
+      readonly at: UnixMs;
+    }
+  | {
+      /** A person ends an attempt that is held. */
+      readonly type: 'held_stop_requested';
+      readonly trainerId: string;
+      readonly held: HeldRecord;
+      readonly at: UnixMs;
+    };
 
 export type LedgerEventType = LedgerEvent['type'];

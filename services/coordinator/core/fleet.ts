@@ -1,9 +1,11 @@
 /** Trainers come, fall silent, go, and say what they hold: what that means for attempts and slots. */
 import { hasEnded } from './lookup.js';
 import type { Input, ListedAttempt } from './inputs.js';
-import { LONGEST_PAUSE_MS } from './lifecycle.js';
+import { backoffMs, faultOf } from './faults.js';
+import { noteHeld } from './held.js';
+import { requestStop } from './lifecycle.js';
 import { startAction } from './placement.js';
-import { closeAttempt } from './reports.js';
+import { closeAttempt, slotPauseMs } from './reports.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
 
@@ -41,7 +43,7 @@ export function onTrainerGone(step: Step, { trainerId }: InputOf<'trainer_gone'>
   const trainer = step.state.trainers.get(trainerId);
   if (trainer === undefined || trainer.status === 'lost') return;
   step.emit({ type: 'trainer_lost', trainerId, at: step.at });
-  for (const ref of [...trainer.holders.values()]) {
+  for (const ref of new Set(trainer.holders.values())) {
     const found = find(step, ref);
     if (found?.attempt.end !== null) continue;
     const message = `trainer ${trainerId} was lost`;
@@ -63,17 +65,20 @@ export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>):
   const trainer = step.state.trainers.get(input.trainerId);
   if (trainer === undefined) return;
   const listed = new Map<string, ListedAttempt>();
+  const strangers: ListedAttempt[] = [];
   for (const entry of input.attempts) {
-    if (entry.ledgerId !== step.state.ledgerId) continue;
-    listed.set(keyOf(entry), entry);
-    const found = find(step, entry);
+    const isOurs = entry.ledgerId === step.state.ledgerId;
+    if (isOurs) listed.set(keyOf(entry), entry);
     if (entry.phase === 'ended') continue;
+    const found = isOurs ? find(step, entry) : null;
     if (found !== null) stopWhenOver(step, input.trainerId, found);
-    else if (step.state.deleted.has(entry.sweepId)) stopDeleted(step, input.trainerId, entry);
+    else if (isOurs && step.state.deleted.has(entry.sweepId)) stopDeleted(step, input.trainerId, entry);
+    else strangers.push(entry);
   }
-  for (const ref of [...trainer.holders.values()]) {
+  noteHeld(step, trainer, strangers);
+  for (const ref of new Set(trainer.holders.values())) {
     const found = find(step, ref);
-    if (found === null || listed.has(keyOf(ref))) continue;
+    if (found === null || found.attempt.end !== null || listed.has(keyOf(ref))) continue;
     if (found.attempt.startedAt === null && found.attempt.stopMode === null && !hasEnded(found.trial)) {
       step.act(startAction(found.sweep, found.trial));
       continue;
@@ -110,6 +115,30 @@ function stopDeleted(step: Step, trainerId: string, { sweepId, trialId, attempt 
   step.act({ type: 'stop_attempt', sweepId, trialId, attempt, trainerId, mode: 'cancel', reason });
 }
 
+/** An operator takes a box out of service, or back. What changes nothing is not recorded. */
+export function onControlTrainer(step: Step, input: InputOf<'control_trainer'>): void {
+  const { trainerId, control, stopRunning, at } = input;
+  const trainer = step.state.trainers.get(trainerId);
+  if (trainer === undefined) return;
+  switch (control) {
+    case 'undrain':
+      if (trainer.drained) step.emit({ type: 'trainer_undrained', trainerId, at });
+      return;
+    case 'release':
+      if (trainer.quarantine !== null || trainer.slotQuarantines.size > 0 || trainer.failures.length > 0)
+        step.emit({ type: 'trainer_released', trainerId, at });
+      return;
+    case 'drain':
+      if (!trainer.drained) step.emit({ type: 'trainer_drained', trainerId, at });
+      if (!stopRunning) return;
+      for (const ref of new Set(trainer.holders.values())) {
+        const found = find(step, ref);
+        if (found === null || hasEnded(found.trial) || found.attempt.stopMode !== null) continue;
+        requestStop(step, found.sweep, found.trial, 'pause', `${trainerId} is drained`);
+      }
+  }
+}
+
 /** Pauses before a slot whose box called it busy is tried again, doubled each time. */
 const SLOT_RETRY_FIRST_MS = 2_000;
 
@@ -125,13 +154,20 @@ export function onStartRefused(step: Step, input: InputOf<'start_refused'>): voi
   const found = find(step, input);
   if (found?.attempt.end !== null) return;
   const { code, message, retryable } = input;
-  const { trainerId } = found.attempt;
-  const pauseMs = SLOT_RETRY_FIRST_MS * 2 ** (refusalsInARow(found.trial, found.attempt) - 1);
+  const { trainerId, slotId, attempt } = found.attempt;
+  const endClass = retryable ? 'preempted' : 'refused';
+  const inARow = refusalsInARow(found.trial, found.attempt);
+  const pauseMs =
+    faultOf({ class: endClass, code }) === 'box'
+      ? slotPauseMs(step, found.attempt)
+      : retryable
+        ? backoffMs(SLOT_RETRY_FIRST_MS, inARow, `${trainerId}/${slotId}#${attempt}`)
+        : null;
   closeAttempt(step, found.sweep, found.trial, found.attempt, {
-    class: retryable ? 'preempted' : 'refused',
+    class: endClass,
     code,
     message,
-    slotRetryAt: retryable ? step.at + Math.min(pauseMs, LONGEST_PAUSE_MS) : null,
+    slotRetryAt: pauseMs === null ? null : step.at + pauseMs,
   });
   // What keeps the slot busy may be an attempt that is over, as far as this ledger knows.
   if (retryable) step.act({ type: 'list_attempts', trainerId });

@@ -3,6 +3,8 @@ import { forgetContenders, noteContender } from './contenders.js';
 import type { ChangeEvent } from './events.js';
 import { addJoules } from './joules.js';
 import { observationOf, ruleOf, sweepOf, trialOf } from './lookup.js';
+import { enqueue } from './lanes.js';
+import { noteSweep } from './openings.js';
 import type { State, SweepState, TrialRecord } from './state.js';
 
 type EventOf<T extends ChangeEvent['type']> = Extract<ChangeEvent, { type: T }>;
@@ -11,6 +13,7 @@ export function foldChange(state: State, event: ChangeEvent): void {
   switch (event.type) {
     case 'sweep_reopened':
       reopenSweep(sweepOf(state, event.sweepId), event);
+      noteSweep(state, sweepOf(state, event.sweepId));
       return;
     case 'trial_reopened':
       reopenTrial(sweepOf(state, event.sweepId), trialOf(state, event), event);
@@ -46,6 +49,8 @@ function reopenTrial(sweep: SweepState, trial: TrialRecord, { fromStart }: Event
   trial.state = 'queued';
   trial.endedAt = null;
   trial.notBefore = 0;
+  trial.memoryAboveBytes = null;
+  trial.avoid = null;
   trial.waitsAtRung = null;
   trial.reason = '';
   trial.code = '';
@@ -53,7 +58,7 @@ function reopenTrial(sweep: SweepState, trial: TrialRecord, { fromStart }: Event
   if (fromStart) trial.checkpointsFrom = trial.attempts.length;
   sweep.openTrials++;
   // While its last attempt still holds a slot, the trial waits for the end of it.
-  if (!sweep.active.has(trial.trialId)) sweep.queue.add(trial.trialId);
+  if (!sweep.active.has(trial.trialId)) enqueue(sweep, trial);
   noteContender(sweep, trial);
 }
 

@@ -5,12 +5,16 @@
  */
 import { noteContender } from './contenders.js';
 import type { LedgerEvent } from './events.js';
-import { attemptOf, BrokenLogError, observationOf, ruleOf, sweepOf, trialOf } from './lookup.js';
+import { attemptOf, observationOf, ruleOf, sweepOf, trainerOf, trialOf } from './lookup.js';
 import { earnRepeats, foldChange, moveOn } from './fold-changes.js';
+import { steerTrainer } from './fold-fleet.js';
 import { addJoules } from './joules.js';
-import { noteTrainer } from './openings.js';
+import { bookEnd } from './failures.js';
+import { dequeue, enqueue } from './lanes.js';
+import { noteSweep, noteTrainer } from './openings.js';
+import { noteRun } from './runs.js';
 import type { Limits, SweepSpec } from './spec.js';
-import type { State, SweepState, TrainerState, TrialRecord } from './state.js';
+import { newTrainer, type State, type SweepState, type TrialRecord } from './state.js';
 import { signOf } from './stopping/rule.js';
 
 const limitsOf = ({ budget, maxParallel, priority }: SweepSpec): Limits => ({
@@ -70,9 +74,13 @@ export function fold(state: State, event: LedgerEvent): void {
         tags: event.tags ?? [],
         archived: false,
         deletes: false,
+        hasEpoch: false,
+        lastAssigned: 0,
+        unfit: new Map(),
       };
       sweep.rule = ruleOf(sweep).init();
       state.sweeps.set(event.sweepId, sweep);
+      noteSweep(state, sweep);
       return;
     }
     case 'sweep_paused':
@@ -93,6 +101,7 @@ export function fold(state: State, event: LedgerEvent): void {
       sweep.status = event.state;
       sweep.reason = event.reason;
       sweep.endedAt = event.at;
+      noteSweep(state, sweep);
       return;
     }
     case 'trial_created':
@@ -106,7 +115,9 @@ export function fold(state: State, event: LedgerEvent): void {
       trial.state = 'queued';
       trial.notBefore = event.notBefore;
       const sweep = sweepOf(state, event.sweepId);
-      sweep.queue.add(event.trialId);
+      trial.memoryAboveBytes = event.memoryAboveBytes ?? trial.memoryAboveBytes;
+      trial.avoid = event.avoid ?? null;
+      enqueue(sweep, trial);
       noteContender(sweep, trial);
       return;
     }
@@ -166,8 +177,7 @@ export function fold(state: State, event: LedgerEvent): void {
       return;
     case 'trainer_suspected':
     case 'trainer_lost': {
-      const trainer = state.trainers.get(event.trainerId);
-      if (trainer === undefined) throw new BrokenLogError(`The log has no trainer ${event.trainerId}.`);
+      const trainer = trainerOf(state, event.trainerId);
       trainer.status = event.type === 'trainer_lost' ? 'lost' : 'suspect';
       return;
     }
@@ -179,6 +189,15 @@ export function fold(state: State, event: LedgerEvent): void {
     case 'sweep_archived':
     case 'sweep_deleted':
       foldChange(state, event);
+      return;
+    case 'trainer_quarantined':
+    case 'trainer_released':
+    case 'trainer_drained':
+    case 'trainer_undrained':
+    case 'attempts_held':
+    case 'held_stop_requested':
+      steerTrainer(state, event);
+      return;
   }
 }
 
@@ -189,7 +208,7 @@ function resumeSweep(sweep: SweepState): void {
   for (const trial of sweep.trials.values()) {
     if (trial.state !== 'paused' || trial.waitsAtRung !== null) continue;
     trial.state = 'queued';
-    sweep.queue.add(trial.trialId);
+    enqueue(sweep, trial);
   }
 }
 
@@ -208,6 +227,8 @@ function createTrial(sweep: SweepState, event: EventOf<'trial_created'>): void {
     decisions: [],
     endedAt: null,
     notBefore: 0,
+    memoryAboveBytes: null,
+    avoid: null,
     waitsAtRung: null,
     earnedRepeats: 1,
     retriesFrom: 0,
@@ -220,7 +241,7 @@ function createTrial(sweep: SweepState, event: EventOf<'trial_created'>): void {
   if (sweep.earnedRepeats[0] === event.index) sweep.earnedRepeats.shift();
   else moveOn(sweep, event.index + 1);
   sweep.openTrials++;
-  sweep.queue.add(event.trialId);
+  enqueue(sweep, trial);
 }
 
 function endTrial(sweep: SweepState, trial: TrialRecord, event: EventOf<'trial_ended'>): void {
@@ -228,7 +249,7 @@ function endTrial(sweep: SweepState, trial: TrialRecord, event: EventOf<'trial_e
   trial.endedAt = event.at;
   trial.reason = event.reason;
   trial.code = event.code;
-  sweep.queue.delete(trial.trialId);
+  dequeue(sweep, trial);
   sweep.openTrials--;
   noteContender(sweep, trial);
   earnRepeats(sweep, trial);
@@ -237,10 +258,16 @@ function endTrial(sweep: SweepState, trial: TrialRecord, event: EventOf<'trial_e
 function assignAttempt(state: State, event: EventOf<'attempt_assigned'>): void {
   const sweep = sweepOf(state, event.sweepId);
   const trial = trialOf(state, event);
+  const trainer = state.trainers.get(event.trainerId);
+  const slot = trainer?.info.slots.find(({ slotId }) => slotId === event.slotId);
+  const furtherSlotIds = event.furtherSlotIds ?? [];
   trial.attempts.push({
     attempt: event.attempt,
     trainerId: event.trainerId,
     slotId: event.slotId,
+    furtherSlotIds,
+    slotModel: slot?.deviceModel ?? '',
+    slotMemoryBytes: slot?.memoryBytes ?? null,
     assignedAt: event.at,
     startedAt: null,
     endedAt: null,
@@ -257,13 +284,16 @@ function assignAttempt(state: State, event: EventOf<'attempt_assigned'>): void {
     wastedJoules: null,
   });
   trial.state = 'starting';
-  sweep.queue.delete(event.trialId);
+  dequeue(sweep, trial);
+  noteRun(sweep, trial);
+  state.assignments++;
+  sweep.lastAssigned = state.assignments;
   sweep.active.add(event.trialId);
   sweep.firstAssignedAt ??= event.at;
   const { sweepId, trialId, attempt } = event;
-  const trainer = state.trainers.get(event.trainerId);
   if (trainer === undefined) return;
-  trainer.holders.set(event.slotId, { sweepId, trialId, attempt });
+  const holder = { sweepId, trialId, attempt };
+  for (const slotId of [event.slotId, ...furtherSlotIds]) trainer.holders.set(slotId, holder);
   noteTrainer(state, trainer);
 }
 
@@ -273,6 +303,7 @@ function acceptEpoch(state: State, event: EventOf<'epoch_accepted'>): void {
   const attempt = attemptOf(state, event);
   const { record } = event;
   trial.epochs.push(record);
+  sweep.hasEpoch = true;
   if (trial.state === 'starting') trial.state = 'running';
   attempt.lastEpoch = record.epoch;
   const joules = addJoules(record.train.joules, record.evaluation.joules);
@@ -294,8 +325,10 @@ function acceptEpoch(state: State, event: EventOf<'epoch_accepted'>): void {
 function endAttempt(state: State, event: EventOf<'attempt_ended'>): void {
   const sweep = sweepOf(state, event.sweepId);
   const attempt = attemptOf(state, event);
+  const fault = event.fault ?? null;
   attempt.endedAt = event.at;
   attempt.end = {
+    fault,
     class: event.class,
     code: event.code,
     message: event.message,
@@ -309,14 +342,21 @@ function endAttempt(state: State, event: EventOf<'attempt_ended'>): void {
     sweep.spentJoules = addJoules(sweep.spentJoules, rest);
   }
   sweep.active.delete(event.trialId);
+  bookEnd(state, event.sweepId, trialOf(state, event), { ...event, fault });
   // It was let run again while this attempt was still ending.
-  if (trialOf(state, event).state === 'queued') sweep.queue.add(event.trialId);
+  if (trialOf(state, event).state === 'queued') enqueue(sweep, trialOf(state, event));
   const trainer = state.trainers.get(attempt.trainerId);
   if (trainer === undefined) return;
-  const holder = trainer.holders.get(attempt.slotId);
-  const holds =
-    holder?.sweepId === event.sweepId && holder.trialId === event.trialId && holder.attempt === event.attempt;
-  if (holds) trainer.holders.delete(attempt.slotId);
+  const { trainerId, instanceId } = trainer.info;
+  if (fault === 'pairing') sweep.unfit.set(trainerId, { instanceId, message: event.message });
+  for (const slotId of [attempt.slotId, ...attempt.furtherSlotIds]) {
+    const holder = trainer.holders.get(slotId);
+    const holds =
+      holder?.sweepId === event.sweepId &&
+      holder.trialId === event.trialId &&
+      holder.attempt === event.attempt;
+    if (holds) trainer.holders.delete(slotId);
+  }
   noteTrainer(state, trainer);
   if (event.slotRetryAt !== null) trainer.blockedUntil.set(attempt.slotId, event.slotRetryAt);
 }
@@ -324,12 +364,7 @@ function endAttempt(state: State, event: EventOf<'attempt_ended'>): void {
 function joinTrainer(state: State, event: EventOf<'trainer_joined'>): void {
   const trainer = state.trainers.get(event.trainer.trainerId);
   if (trainer === undefined) {
-    const joined: TrainerState = {
-      info: event.trainer,
-      status: 'alive',
-      holders: new Map(),
-      blockedUntil: new Map(),
-    };
+    const joined = newTrainer(event.trainer);
     state.trainers.set(event.trainer.trainerId, joined);
     noteTrainer(state, joined);
     return;

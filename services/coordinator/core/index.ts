@@ -9,10 +9,12 @@ export { BrokenLogError, hasEnded } from './lookup.js';
 export { simulate, type CurveReport, type SimulatedDecision, type Simulation } from './simulation.js';
 export { Replay, type Difference } from './replay.js';
 export { isRerunnable, selectRerun, type RerunSelection } from './changes.js';
-export { suits } from './placement.js';
+export { capacity, isOpen, slotsNeeded, suits } from './resources.js';
+export { heldKey, type HeldAttempt, type Quarantine } from './state.js';
 export { ashaRungs } from './stopping/index.js';
 export {
   initialState,
+  newTrainer,
   type AttemptState,
   type State,
   type SweepState,

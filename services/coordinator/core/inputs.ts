@@ -40,6 +40,8 @@ export type ReportInput =
 export interface ListedAttempt extends AttemptRef {
   readonly phase: 'starting' | 'running' | 'stopping' | 'ended';
   readonly ledgerId: string;
+  /** Absent where it is not told. */
+  readonly slotIds?: readonly string[];
 }
 
 /** What people ask of a sweep after its submission. */
@@ -108,6 +110,22 @@ export type Input =
       readonly retryable: boolean;
       readonly code: string;
       readonly message: string;
+      readonly at: UnixMs;
+    })
+  | {
+      /** An operator takes a box out of service, or back. */
+      readonly type: 'control_trainer';
+      readonly trainerId: string;
+      readonly control: 'drain' | 'undrain' | 'release';
+      /** With `drain`: its attempts checkpoint and go on elsewhere. */
+      readonly stopRunning: boolean;
+      readonly at: UnixMs;
+    }
+  | (AttemptRef & {
+      /** An operator ends an attempt that this ledger never heard of. */
+      readonly type: 'stop_held';
+      readonly trainerId: string;
+      readonly ledgerId: string;
       readonly at: UnixMs;
     })
   | { readonly type: 'tick'; readonly at: UnixMs };

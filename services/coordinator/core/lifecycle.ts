@@ -1,7 +1,6 @@
 /** How trials and sweeps end, whoever asks for it: rules, budgets, people, failures. */
-import type { AttemptEndClass, AttemptRef, StopMode, TrialEndState } from './events.js';
+import type { AttemptRef, StopMode, TrialEndState } from './events.js';
 import { hasEnded } from './lookup.js';
-import type { ReportInput } from './inputs.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
 
@@ -99,104 +98,4 @@ export function endSweepWhenDone(step: Step, sweep: SweepState): void {
   const reason = isStopped ? sweep.reason : 'every trial has ended';
   step.emit({ type: 'sweep_ended', sweepId, state, reason, at: step.at });
   if (sweep.deletes) step.emit({ type: 'sweep_deleted', sweepId, at: step.at });
-}
-
-const BACKOFF_FIRST_MS = 1_000;
-/** No trial and no slot pauses longer than this. */
-export const LONGEST_PAUSE_MS = 60_000;
-
-/** Attempts that ended so. One that never computed (a busy slot, a draining box) says nothing about the trial. */
-const countEnds = (trial: TrialRecord, ...classes: readonly AttemptEndClass[]): number =>
-  trial.attempts
-    .slice(trial.retriesFrom)
-    .filter(
-      ({ end, startedAt }) =>
-        end !== null && classes.includes(end.class) && (end.class !== 'preempted' || startedAt !== null),
-    ).length;
-
-/** What an attempt's end means for its trial, which is open. The attempt is closed already. */
-export function afterAttemptEnd(
-  step: Step,
-  sweep: SweepState,
-  trial: TrialRecord,
-  end: Pick<Extract<ReportInput, { kind: 'ended' }>, 'class' | 'code' | 'message'>,
-): void {
-  // A person has let the trial run again while this attempt was still ending.
-  if (trial.state === 'queued') return;
-  const attempt = trial.attempts.at(-1);
-  const stopMode = attempt?.stopMode ?? null;
-  const said = end.class === 'completed' || end.class === 'diverged' || end.class === 'refused';
-  if (stopMode === 'pause' && !said && end.class !== 'out_of_memory') {
-    pauseTrial(step, sweep, trial);
-    return;
-  }
-  switch (end.class) {
-    case 'completed':
-      if (attempt !== undefined && goesOn(sweep, attempt)) requeueLonger(step, sweep, trial);
-      else complete(step, sweep, trial, 'ended without a report');
-      return;
-    case 'diverged':
-      endTrial(step, sweep, trial, 'diverged', end.message, end.code || 'NON_FINITE');
-      return;
-    case 'out_of_memory':
-      endTrial(step, sweep, trial, 'failed', end.message, end.code || 'ATTEMPT_OUT_OF_MEMORY');
-      return;
-    case 'refused':
-      endTrial(step, sweep, trial, 'failed', end.message, end.code || 'PARAMETER_REFUSED');
-      return;
-    case 'crashed':
-      retry(step, sweep, trial, 'crashed', end.message, end.code || 'ATTEMPT_CRASHED');
-      return;
-    case 'lost':
-      retry(step, sweep, trial, 'lost', end.message, 'ATTEMPT_LOST');
-      return;
-    case 'stopped':
-    case 'preempted':
-      retry(step, sweep, trial, 'preempted', end.message || 'ended by its box', 'ATTEMPT_LOST');
-      return;
-  }
-}
-
-/** The attempt came to the last epoch that it was started for, and the sweep has been extended since. */
-const goesOn = ({ spec }: SweepState, { maxEpochs, lastEpoch }: AttemptState): boolean =>
-  maxEpochs < spec.maxEpochs && lastEpoch >= maxEpochs;
-
-function requeueLonger(step: Step, { sweepId, spec }: SweepState, { trialId }: TrialRecord): void {
-  const reason = `goes on to epoch ${spec.maxEpochs}`;
-  step.emit({ type: 'trial_requeued', sweepId, trialId, reason, notBefore: step.at, at: step.at });
-}
-
-/** Parks the trial; when the sweep was resumed before its attempt had ended, a trial not at a rung waits for a slot. */
-function pauseTrial(step: Step, sweep: SweepState, trial: TrialRecord): void {
-  const ref = { sweepId: sweep.sweepId, trialId: trial.trialId };
-  if (sweep.status === 'paused' || trial.waitsAtRung !== null)
-    step.emit({ type: 'trial_paused', ...ref, at: step.at });
-  else step.emit({ type: 'trial_requeued', ...ref, reason: 'resumed', notBefore: step.at, at: step.at });
-}
-
-/** Queues the trial again, unless its retries of this class are used up. */
-function retry(
-  step: Step,
-  sweep: SweepState,
-  trial: TrialRecord,
-  budget: 'crashed' | 'lost' | 'preempted',
-  message: string,
-  code: string,
-): void {
-  const used = budget === 'preempted' ? countEnds(trial, 'preempted', 'stopped') : countEnds(trial, budget);
-  const allowed = step.state.settings.retries[budget];
-  if (used > allowed) {
-    endTrial(step, sweep, trial, 'failed', `${message} (${used} attempts ended so)`, code);
-    return;
-  }
-  // Only crashes wait: a lost or drained box says nothing about the trial.
-  const backoffMs = budget === 'crashed' ? Math.min(LONGEST_PAUSE_MS, BACKOFF_FIRST_MS * 2 ** (used - 1)) : 0;
-  step.emit({
-    type: 'trial_requeued',
-    sweepId: sweep.sweepId,
-    trialId: trial.trialId,
-    reason: `${message}; retry ${used} of ${allowed}`,
-    notBefore: step.at + backoffMs,
-    at: step.at,
-  });
 }

@@ -2,7 +2,7 @@
 import type { AttemptRef, TrialRef } from './events.js';
 import { addJoules } from './joules.js';
 import type { SweepSpec } from './spec.js';
-import type { AttemptState, State, SweepState, TrialRecord } from './state.js';
+import type { AttemptState, State, SweepState, TrainerState, TrialRecord } from './state.js';
 import { stoppingRule, type Observation, type StoppingRule } from './stopping/index.js';
 
 /** Thrown when an event refers to something that the log never made: the ledger is broken or not ours. */
@@ -39,6 +39,13 @@ export function attemptOf(state: State, ref: AttemptRef): AttemptState {
   if (attempt === undefined)
     throw new BrokenLogError(`The log has no attempt ${ref.sweepId}/${ref.trialId}#${ref.attempt}.`);
   return attempt;
+}
+
+/** @throws BrokenLogError */
+export function trainerOf(state: State, trainerId: string): TrainerState {
+  const trainer = state.trainers.get(trainerId);
+  if (trainer === undefined) throw new BrokenLogError(`The log has no trainer ${trainerId}.`);
+  return trainer;
 }
 
 /** True for states in which a trial stays until a person lets it run again. */

@@ -1,8 +1,9 @@
 /**
- * Which trainers have a slot that nobody holds, in the order of their joining: a look-up beside the state, so that an
- * input costs the same with two trainers as with two thousand. The fold keeps it up; from any state it is made anew.
+ * Which trainers have a slot that nobody holds, in the order of their joining, and which sweeps have not ended: look-ups
+ * beside the state, so that an input costs the same with two trainers as with two thousand, and with two old sweeps as
+ * with two thousand. The fold keeps them up; from any state they are made anew.
  */
-import type { State, TrainerState } from './state.js';
+import type { State, SweepState, TrainerState } from './state.js';
 
 interface Openings {
   /** Position of a trainer in the order of joining. */
@@ -37,4 +38,23 @@ export function openTrainers(state: State): TrainerState[] {
   return [...open]
     .sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0))
     .flatMap((trainerId) => state.trainers.get(trainerId) ?? []);
+}
+
+const unended = new WeakMap<State, Set<SweepState>>();
+
+/** To be told when a sweep is there, and when it has ended. */
+export function noteSweep(state: State, sweep: SweepState): void {
+  const sweeps = unended.get(state);
+  if (sweep.endedAt === null) sweeps?.add(sweep);
+  else sweeps?.delete(sweep);
+}
+
+/** Sweeps that have not ended, in the order of their submission. */
+export function openSweeps(state: State): ReadonlySet<SweepState> {
+  let sweeps = unended.get(state);
+  if (sweeps === undefined) {
+    sweeps = new Set([...state.sweeps.values()].filter(({ endedAt }) => endedAt === null));
+    unended.set(state, sweeps);
+  }
+  return sweeps;
 }

@@ -6,14 +6,10 @@ import type { Energy, EpochRecord } from './events.js';
 import { hasEnded } from './lookup.js';
 import type { Input, ReportInput } from './inputs.js';
 import { judgeNewest } from './judge.js';
-import {
-  afterAttemptEnd,
-  complete,
-  endSweepWhenDone,
-  endTrial,
-  requestStop,
-  stopSweep,
-} from './lifecycle.js';
+import { backoffMs, faultOf, type Ending } from './faults.js';
+import { complete, endSweepWhenDone, endTrial, requestStop, stopSweep } from './lifecycle.js';
+import { judgeBox } from './quarantine.js';
+import { afterAttemptEnd } from './retries.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
 
@@ -22,12 +18,12 @@ const joulesOf = (record: EpochRecord): number | null =>
     ? null
     : (record.train.joules ?? 0) + (record.evaluation.joules ?? 0);
 
-export function onReport(step: Step, { report }: Extract<Input, { type: 'reported' }>): void {
+export function onReport(step: Step, { trainerId, report }: Extract<Input, { type: 'reported' }>): void {
   const sweep = step.state.sweeps.get(report.sweepId);
   const trial = sweep?.trials.get(report.trialId);
   const attempt = trial?.attempts.at(-1);
   if (sweep === undefined || trial === undefined || attempt === undefined) return;
-  if (attempt.attempt !== report.attempt || attempt.end !== null) return;
+  if (attempt.attempt !== report.attempt || attempt.end !== null || attempt.trainerId !== trainerId) return;
   switch (report.kind) {
     case 'started':
       onStarted(step, attempt, report);
@@ -36,7 +32,7 @@ export function onReport(step: Step, { report }: Extract<Input, { type: 'reporte
       onEpoch(step, sweep, trial, attempt, report);
       return;
     case 'ended':
-      onEnded(step, sweep, trial, report);
+      onEnded(step, sweep, trial, attempt, report);
       return;
   }
 }
@@ -103,13 +99,32 @@ function onEnded(
   step: Step,
   sweep: SweepState,
   trial: TrialRecord,
+  attempt: AttemptState,
   report: Extract<ReportInput, { kind: 'ended' }>,
 ): void {
   const { kind, ...facts } = report;
-  step.emit({ type: 'attempt_ended', ...facts, slotRetryAt: null, at: step.at });
-  if (!hasEnded(trial)) afterAttemptEnd(step, sweep, trial, report);
+  const fault = faultOf(report);
+  const slotRetryAt = fault === 'box' ? step.at + slotPauseMs(step, attempt) : null;
+  step.emit({
+    type: 'attempt_ended',
+    ...facts,
+    slotRetryAt,
+    ...(fault === null ? {} : { fault }),
+    at: step.at,
+  });
+  if (!hasEnded(trial)) afterAttemptEnd(step, sweep, trial, { ...report, fault });
+  judgeBox(step, sweep, attempt);
   checkBudget(step, sweep);
   endSweepWhenDone(step, sweep);
+}
+
+const SLOT_PAUSE_FIRST_MS = 2_000;
+
+/** How long a slot pauses when its box is to blame: longer each time in a row. */
+export function slotPauseMs(step: Step, { trainerId, slotId, attempt }: AttemptState): number {
+  const failures = step.state.trainers.get(trainerId)?.failures ?? [];
+  const inARow = failures.filter((failure) => failure.slotId === slotId && failure.fault === 'box').length;
+  return backoffMs(SLOT_PAUSE_FIRST_MS, 1 + inARow, `${trainerId}/${slotId}#${attempt}`);
 }
 
 const NO_ENERGY: Energy = {
@@ -125,16 +140,25 @@ export function closeAttempt(
   sweep: SweepState,
   trial: TrialRecord,
   attempt: AttemptState,
-  end: {
+  end: Ending & {
     readonly class: 'lost' | 'refused' | 'preempted';
-    readonly code: string;
     readonly message: string;
     readonly slotRetryAt: number | null;
   },
 ): void {
   const ref = { sweepId: sweep.sweepId, trialId: trial.trialId, attempt: attempt.attempt };
-  step.emit({ type: 'attempt_ended', ...ref, ...end, seconds: null, energy: NO_ENERGY, at: step.at });
-  if (!hasEnded(trial)) afterAttemptEnd(step, sweep, trial, end);
+  const fault = faultOf(end);
+  step.emit({
+    type: 'attempt_ended',
+    ...ref,
+    ...end,
+    seconds: null,
+    energy: NO_ENERGY,
+    ...(fault === null ? {} : { fault }),
+    at: step.at,
+  });
+  if (!hasEnded(trial)) afterAttemptEnd(step, sweep, trial, { ...end, fault });
+  judgeBox(step, sweep, attempt);
   endSweepWhenDone(step, sweep);
 }
 

@@ -208,10 +208,23 @@ export interface Limits {
 }
 
 export interface ResourcesSpec {
-  /** GPUs a trial; 0 or 1 for now. Null: whatever slot there is. */
+  /** GPUs a trial, all of one box and model; 0 for a CPU. Null: whatever slot there is. */
   readonly gpus: number | null;
   /** Part of the device model's name, or null. */
   readonly device: string | null;
+  /** Gigabytes (10^9 bytes) of memory of each device that others leave; null or absent for any. */
+  readonly memoryGb?: number | null;
+  /** Labels that the box must have, with their values; absent for none. */
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Retries of a trial by class of its attempts' ends; absent ones as the coordinator has them. */
+export interface RetriesSpec {
+  readonly crashed?: number;
+  readonly lost?: number;
+  readonly preempted?: number;
+  readonly outOfMemory?: number;
+  readonly refused?: number;
 }
 
 export interface SweepSpec {
@@ -240,6 +253,10 @@ export interface SweepSpec {
   /** Absent in specs of versions that had none. */
   readonly trialLimits?: TrialLimitsSpec;
   readonly resources: ResourcesSpec;
+  /** Absent in specs of versions that had none. */
+  readonly retries?: RetriesSpec;
+  /** `blocked`: every repeat of all points is a block, see `blocks.ts`. Absent: wherever a slot is free. */
+  readonly placement?: 'blocked';
   /** Attempts at the same time; null for as many as there are slots. */
   readonly maxParallel: number | null;
   /** Weight among sweeps, above 0. Absent: 1. */

@@ -8,9 +8,12 @@ import type {
   Decision,
   Energy,
   EpochRecord,
+  Fault,
+  HeldRecord,
   Settings,
   StopMode,
   TrainerInfo,
+  TrialRef,
   TrialState,
   UnixMs,
 } from './events.js';
@@ -22,6 +25,11 @@ export interface AttemptState {
   readonly attempt: number;
   readonly trainerId: string;
   readonly slotId: string;
+  /** Slots that it holds beside `slotId`. */
+  readonly furtherSlotIds: readonly string[];
+  /** Model and memory (bytes, of one device; null when not known) of the slot, as its trainer said at the assignment. */
+  readonly slotModel: string;
+  readonly slotMemoryBytes: number | null;
   readonly assignedAt: UnixMs;
   startedAt: UnixMs | null;
   endedAt: UnixMs | null;
@@ -40,6 +48,8 @@ export interface AttemptState {
     readonly message: string;
     readonly seconds: number | null;
     readonly energy: Energy;
+    /** Null when nobody is to blame, or it was not told. */
+    readonly fault: Fault | null;
   } | null;
   /** Last epoch that this attempt reported; 0 before the first. */
   lastEpoch: number;
@@ -67,6 +77,10 @@ export interface TrialRecord {
   endedAt: UnixMs | null;
   /** While it waits: no attempt before this moment. */
   notBefore: UnixMs;
+  /** Goes only where a device has more bytes of memory than this; null for anywhere. */
+  memoryAboveBytes: number | null;
+  /** Takes another box than this one until that moment; null for any. */
+  avoid: { readonly trainerId: string; readonly until: UnixMs } | null;
   /** Epochs of the rung at which the stopping rule lets it wait for its promotion; null when it does not. */
   waitsAtRung: number | null;
   /** Repeats of its point that are made or due because of it, the first run included. */
@@ -123,6 +137,41 @@ export interface SweepState {
   archived: boolean;
   /** Is deleted as soon as it has ended. */
   deletes: boolean;
+  /** An epoch has been accepted: what it runs can run. */
+  hasEpoch: boolean;
+  /** Number of the assignment, among those of all sweeps, that was this sweep's last; 0 before the first. */
+  lastAssigned: number;
+  /** Boxes that refused what the sweep runs, as they were then. */
+  readonly unfit: Map<string, { readonly instanceId: string; readonly message: string }>;
+}
+
+export interface HeldAttempt extends HeldRecord {
+  readonly since: UnixMs;
+  stopRequested: boolean;
+}
+
+/** Names a held attempt among those of its trainer. */
+export const heldKey = ({
+  ledgerId,
+  sweepId,
+  trialId,
+  attempt,
+}: Pick<HeldRecord, 'ledgerId' | 'sweepId' | 'trialId' | 'attempt'>): string =>
+  `${ledgerId}/${sweepId}/${trialId}#${attempt}`;
+
+/** An attempt that failed on a box. */
+export interface Failure extends TrialRef {
+  readonly slotId: string;
+  readonly fault: 'box' | 'trial';
+  readonly code: string;
+  readonly message: string;
+  /** Counts for its slot only: another slot of the box has done well since. */
+  slotOnly: boolean;
+}
+
+export interface Quarantine {
+  readonly reason: string;
+  readonly since: UnixMs;
 }
 
 export interface TrainerState {
@@ -132,12 +181,35 @@ export interface TrainerState {
   readonly holders: Map<string, AttemptRef>;
   /** Slots that take nothing before a moment. */
   readonly blockedUntil: Map<string, UnixMs>;
+  /** Drained by a person, here; the box's own draining stands in its record. */
+  drained: boolean;
+  quarantine: Quarantine | null;
+  readonly slotQuarantines: Map<string, Quarantine>;
+  /** Failures since the last success, oldest first. */
+  readonly failures: Failure[];
+  /** Attempts of other ledgers, by ledger and name. They keep their slots. */
+  readonly held: Map<string, HeldAttempt>;
 }
+
+/** A trainer that has just joined. */
+export const newTrainer = (info: TrainerInfo): TrainerState => ({
+  info,
+  status: 'alive',
+  holders: new Map(),
+  blockedUntil: new Map(),
+  drained: false,
+  quarantine: null,
+  slotQuarantines: new Map(),
+  failures: [],
+  held: new Map(),
+});
 
 export interface State {
   ledgerId: string;
   term: number;
   settings: Settings;
+  /** Attempts that were ever given to a slot. */
+  assignments: number;
   readonly sweeps: Map<string, SweepState>;
   /** Names of sweeps that a person has deleted: what a box still runs of them is stopped. */
   readonly deleted: Set<string>;
@@ -148,6 +220,7 @@ export const initialState = (): State => ({
   ledgerId: '',
   term: 0,
   settings: { retries: { crashed: 2, lost: 5, preempted: 10 } },
+  assignments: 0,
   sweeps: new Map(),
   deleted: new Set(),
   trainers: new Map(),

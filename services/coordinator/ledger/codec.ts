@@ -57,6 +57,12 @@ const EVENT_TYPES: Readonly<Record<LedgerEventType, true>> = {
   trainer_joined: true,
   trainer_suspected: true,
   trainer_lost: true,
+  trainer_quarantined: true,
+  trainer_released: true,
+  trainer_drained: true,
+  trainer_undrained: true,
+  attempts_held: true,
+  held_stop_requested: true,
 };
 
 /** Events as JSON texts joined by commas; empty for none. What `encodeBatch` puts together. */

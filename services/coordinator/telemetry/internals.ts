@@ -39,6 +39,8 @@ const inputTypes = namesOf<Input['type']>({
   attempts_listed: 1,
   reported: 1,
   start_refused: 1,
+  control_trainer: 1,
+  stop_held: 1,
   tick: 1,
 });
 

@@ -1,7 +1,12 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TrainerRecord } from '../../../proto/gen/wattsweep/v1/trainer.js';
-import { initialState, type Input, type State } from '../../../services/coordinator/core/index.js';
+import {
+  initialState,
+  newTrainer,
+  type Input,
+  type State,
+} from '../../../services/coordinator/core/index.js';
 import { TrainerRegistry } from '../../../services/coordinator/fleet/index.js';
 import type { Bucket, BucketChange, BucketEntry } from '../../../services/coordinator/nats/index.js';
 
@@ -178,13 +183,8 @@ describe('the registry of trainers', () => {
       powerMethod: '',
       draining: false,
     };
-    state.trainers.set('old', { info, status: 'alive', holders: new Map(), blockedUntil: new Map() });
-    state.trainers.set('lost', {
-      info: { ...info, trainerId: 'lost' },
-      status: 'lost',
-      holders: new Map(),
-      blockedUntil: new Map(),
-    });
+    state.trainers.set('old', newTrainer(info));
+    state.trainers.set('lost', { ...newTrainer({ ...info, trainerId: 'lost' }), status: 'lost' });
     start(state);
     await wait(LOST_AFTER_MS + 200);
     expect(inputs).toEqual(['trainer_silent old', 'trainer_gone old']);

@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { initialState, type AttemptRef, type State } from '../../../services/coordinator/core/index.js';
+import {
+  initialState,
+  newTrainer,
+  type AttemptRef,
+  type State,
+} from '../../../services/coordinator/core/index.js';
 import { StartsUnderway } from '../../../services/coordinator/fleet/underway.js';
 
 const ref = (trialId: string): AttemptRef => ({ sweepId: 's', trialId, attempt: 1 });
@@ -17,7 +22,7 @@ function stateWith(...trialIds: string[]): State {
     draining: false,
   };
   const holders = new Map(trialIds.map((id, i) => [`slot${i}`, ref(id)]));
-  state.trainers.set('box', { info, status: 'alive', holders, blockedUntil: new Map() });
+  state.trainers.set('box', { ...newTrainer(info), holders });
   return state;
 }
 
