@@ -37,6 +37,9 @@ type ActionOf<T extends CommandName> = Extract<Action, { type: T }>;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
 
+/** How often a trainer is asked that holds attempts of other ledgers. */
+const HELD_LOOK_MS = 10_000;
+
 /** A box that cannot be reached for so long, though it renews its record, gives the trial back. */
 const START_WITHIN_MS = 60_000;
 
@@ -50,6 +53,8 @@ export class Commander {
   readonly #tails = new Map<string, Promise<void>>();
   /** Trainers that are being asked, and whether they shall be asked once more afterwards. */
   readonly #listing = new Map<string, boolean>();
+  /** Trainers that will be asked again because of what they hold. */
+  readonly #watched = new Set<string>();
 
   constructor(options: CommanderOptions) {
     this.#options = options;
@@ -179,19 +184,28 @@ export class Commander {
     );
     if (answer?.kind !== 'ok') return;
     const state = this.#options.state();
-    const { ledgerId } = state;
     const held = answer.response.attempts.flatMap((status) => toListedAttempt(status) ?? []);
     const heldKeys = new Set(held.map(keyOf));
     const coming = unknowable(state, trainerId).filter((attempt) => !heldKeys.has(keyOf(attempt)));
-    const strangers = held.filter((attempt) => attempt.ledgerId !== ledgerId && attempt.phase !== 'ended');
-    if (strangers.length > 0) {
-      this.#options.log.warn(
-        { trainerId, strangers },
-        'the trainer runs attempts that this ledger never heard of',
-      );
-    }
     const attempts = [...held, ...coming];
     this.#options.offer({ type: 'attempts_listed', trainerId, attempts, at: this.#options.now() });
+    this.#lookAgain(trainerId);
+  }
+
+  /** What a trainer holds of other ledgers reports to nobody here: its end is seen by asking. */
+  #lookAgain(trainerId: string): void {
+    const { state, signal, log } = this.#options;
+    const held = state().trainers.get(trainerId)?.held;
+    if (held === undefined || held.size === 0 || this.#watched.has(trainerId)) return;
+    log.warn(
+      { trainerId, held: [...held.keys()] },
+      'attempts that this ledger never heard of are left alone',
+    );
+    this.#watched.add(trainerId);
+    void this.#clock.sleep(HELD_LOOK_MS, { signal, ref: false }).then(() => {
+      this.#watched.delete(trainerId);
+      if (!signal.aborted) this.#list(trainerId);
+    });
   }
 
   #fence(): { ledgerId: string; term: number } {

@@ -115,9 +115,12 @@ const PHASES: Readonly<Record<AttemptPhase, ListedAttempt['phase']>> = {
   [AttemptPhase.UNRECOGNIZED]: 'running',
 };
 
-export function toListedAttempt({ key, phase, ledgerId }: AttemptStatus): ListedAttempt | null {
+export function toListedAttempt(status: AttemptStatus): ListedAttempt | null {
+  const { key, phase, ledgerId, slotId, furtherSlotIds } = status;
   const ref = refOf(key);
-  return ref === null ? null : { ...ref, phase: PHASES[phase], ledgerId };
+  return ref === null
+    ? null
+    : { ...ref, phase: PHASES[phase], ledgerId, slotIds: [slotId, ...furtherSlotIds] };
 }
 
 /** The record of the KV bucket under `key`; null when it is none. */
@@ -138,6 +141,8 @@ export function toTrainerInfo(key: string, value: Uint8Array): TrainerInfo | nul
       deviceKind: slot.deviceKind === 'gpu' ? 'gpu' : 'cpu',
       deviceModel: slot.deviceModel,
       deviceUuids: slot.deviceUuids,
+      memoryBytes: reading(slot.memoryBytes),
+      freeMemoryBytes: reading(slot.freeMemoryBytes),
     })),
     recipes: record.recipes,
     labels: record.labels,
