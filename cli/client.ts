@@ -6,14 +6,17 @@ import type { ClientReadableStream, ClientUnaryCall } from '@grpc/grpc-js';
 import { type ErrorCode, WattsweepError } from '../proto/errors.js';
 import type {
   ControlSweepResponse,
+  ControlTrainerResponse,
   CoordinatorServiceClient,
   ExplainTrialResponse,
   GetSweepResponse,
   ListSweepsResponse,
   ListTrainersResponse,
   ReplaySweepResponse,
+  StopHeldAttemptResponse,
   SubmitSweepResponse,
   SweepControl,
+  TrainerControl,
   WatchSweepResponse,
 } from '../proto/gen/wattsweep/v1/coordinator.js';
 import type { Plan } from '../services/coordinator/spec/index.js';
@@ -108,6 +111,18 @@ export class Coordinator {
 
   trainers(): Promise<ListTrainersResponse> {
     return this.#call((client) => client.listTrainers.bind(client), {});
+  }
+
+  controlTrainer(
+    trainerId: string,
+    control: TrainerControl,
+    { stopRunning = false }: { readonly stopRunning?: boolean } = {},
+  ): Promise<ControlTrainerResponse> {
+    return this.#call((client) => client.controlTrainer.bind(client), { trainerId, control, stopRunning });
+  }
+
+  stopHeld(trainerId: string, attempt: string, ledgerId: string): Promise<StopHeldAttemptResponse> {
+    return this.#call((client) => client.stopHeldAttempt.bind(client), { trainerId, attempt, ledgerId });
   }
 
   /** The whole state first, then each change; ends when the sweep does, throws when the coordinator goes away. */

@@ -12,6 +12,8 @@ import type {
 } from '../proto/gen/wattsweep/v1/coordinator.js';
 import { parametersOf, sweepStateName, trainerStateName, trialStateName } from './sweep-view.js';
 
+const orNull = (text: string): string | null => (text === '' ? null : text);
+
 export const sweepJson = (sweep: Sweep) => ({
   sweepId: sweep.sweepId,
   name: sweep.name,
@@ -25,6 +27,7 @@ export const sweepJson = (sweep: Sweep) => ({
   endedAtUnixMs: sweep.endedAtUnixMs === 0 ? null : sweep.endedAtUnixMs,
   joules: sweep.joules ?? null,
   reason: sweep.reason,
+  waiting: orNull(sweep.waiting),
 });
 
 export const trialJson = (trial: Trial) => ({
@@ -53,8 +56,21 @@ export const trainerJson = (trainer: Trainer) => ({
   trainerId: trainer.trainerId,
   state: trainerStateName(trainer.state),
   address: trainer.address,
-  slots: trainer.slots.map((slot) => ({ ...slot, holder: slot.holder === '' ? null : slot.holder })),
-  powerMethod: trainer.powerMethod === '' ? null : trainer.powerMethod,
+  slots: trainer.slots.map((slot) => ({
+    ...slot,
+    holder: orNull(slot.holder),
+    quarantine: orNull(slot.quarantine),
+    memoryBytes: slot.memoryBytes ?? null,
+  })),
+  powerMethod: orNull(trainer.powerMethod),
+  draining: trainer.draining,
+  drained: trainer.drained,
+  quarantine:
+    trainer.quarantine === ''
+      ? null
+      : { reason: trainer.quarantine, sinceUnixMs: trainer.quarantinedAtUnixMs },
+  failures: trainer.failures,
+  held: trainer.held,
 });
 
 export const updateJson = (update: WatchSweepResponse) => ({

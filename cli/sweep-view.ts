@@ -153,13 +153,14 @@ export function summaryLine(view: SweepView, nowMs: number): string {
     formatSeconds(Math.max(0, elapsedMs) / 1000),
     sweep.joules === undefined ? 'no power reading' : formatWattHours(sweep.joules),
     trainersPhrase(view),
+    ...(sweep.waiting === '' ? [] : [`waiting: ${sweep.waiting}`]),
   ].join('  |  ');
 }
 
 function trainersPhrase(view: SweepView): string {
   const counts = new Map<string, number>();
   for (const trainer of view.trainers.values()) {
-    const name = trainerStateName(trainer.state);
+    const name = trainer.quarantine === '' ? trainerStateName(trainer.state) : 'quarantined';
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   if (counts.size === 0) return 'no trainer';

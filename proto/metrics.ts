@@ -200,11 +200,23 @@ export const metrics = {
 
   // Trainers and devices.
   trainers: gauge('wattsweep_trainers', 'none', ['state'], 'Trainers in the ledger by state.'),
+  trainerQuarantined: gauge(
+    'wattsweep_trainer_quarantined',
+    'none',
+    ['trainer'],
+    'Slots of a trainer in quarantine, all of them when the trainer is; 0 when nothing is quarantined.',
+  ),
+  attemptsHeld: gauge(
+    'wattsweep_trainer_held_attempts',
+    'none',
+    ['trainer'],
+    'Attempts that a trainer runs and this ledger never heard of.',
+  ),
   slots: gauge(
     'wattsweep_slots',
     'none',
     ['trainer', 'state'],
-    'Slots of trainers that are not lost: `busy`, `free`, or `withheld` while the trainer drains or is suspect.',
+    'Slots of trainers that are not lost: `busy`, `free`, or `withheld` while the trainer drains, is suspect or in quarantine, or holds what another ledger started.',
   ),
   deviceInfo: gauge(
     'wattsweep_device_info',

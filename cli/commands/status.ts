@@ -35,7 +35,7 @@ async function listSweeps(options: ServerOptions & JsonOption): Promise<void> {
     Object.entries(sweep.trialsByState)
       .filter(([, n]) => n > 0)
       .map(([state, n]) => `${n} ${state}`)
-      .join(', '),
+      .join(', ') + (sweep.waiting === '' ? '' : `; waiting: ${sweep.waiting}`),
     formatWattHours(sweep.joules),
   ]);
   const titles = ['SWEEP', 'STATE', 'SUBMITTED (UTC)', 'TRIALS', 'BY STATE', 'ENERGY'];

@@ -12,7 +12,6 @@ import {
   type GetSweepRequest,
   type GetSweepResponse,
   type ListSweepsResponse,
-  type ListTrainersResponse,
   type ReplaySweepRequest,
   type ReplaySweepResponse,
   type WatchSweepRequest,
@@ -20,12 +19,13 @@ import {
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { Replay, type State, type SweepState } from '../core/index.js';
 import { buildReport, renderJson } from '../report/index.js';
+import { controlTrainer, listTrainers, stopHeldAttempt } from './fleet.js';
 import type { GetLeader } from './leader.js';
 import { planOnFleet } from './plan.js';
 import { serverStream, unary, type CallContext, type OnFault } from './rpc.js';
 import { historyOf } from './sentences.js';
 import { submitSweep } from './submit.js';
-import { decisionView, replayView, sweepView, trainerView, trialView } from './views.js';
+import { decisionView, replayView, sweepView, trialView } from './views.js';
 import { watchSweep } from './watch.js';
 
 export interface ServiceOptions {
@@ -57,7 +57,7 @@ export function coordinatorService({ leader, now, onFault }: ServiceOptions): Co
         throw new WattsweepError('USAGE', 'the request does not say what to do with the sweep');
       if (endedAt !== null) throw new WattsweepError('SWEEP_ENDED', `the sweep ${sweepId} has ended`);
       await term.offer([{ type: 'control', sweepId, control, at: now() }]);
-      return { sweep: sweepView(sweepIn(term.state, sweepId)) };
+      return { sweep: sweepView(sweepIn(term.state, sweepId), term.state) };
     }, onFault),
     explainTrial: query(explainTrial),
     replaySweep: unary(async (request: ReplaySweepRequest): Promise<ReplaySweepResponse> => {
@@ -72,6 +72,8 @@ export function coordinatorService({ leader, now, onFault }: ServiceOptions): Co
     }),
     planSweep: query(planOnFleet),
     listTrainers: query(listTrainers),
+    controlTrainer: unary(async (request) => controlTrainer(await leader(), request, now), onFault),
+    stopHeldAttempt: unary(async (request) => stopHeldAttempt(await leader(), request, now), onFault),
     watchSweep: serverStream(async function* (
       request: WatchSweepRequest,
       { signal }: CallContext,
@@ -101,13 +103,13 @@ function sweepIn(state: State, sweepId: string): SweepState {
 }
 
 const listSweeps = (state: State): ListSweepsResponse => ({
-  sweeps: [...state.sweeps.values()].reverse().map(sweepView),
+  sweeps: [...state.sweeps.values()].reverse().map((sweep) => sweepView(sweep, state)),
 });
 
 function getSweep(state: State, request: GetSweepRequest): GetSweepResponse {
   const sweep = sweepIn(state, request.sweepId);
   return {
-    sweep: sweepView(sweep),
+    sweep: sweepView(sweep, state),
     trials: [...sweep.trials.values()].map((trial) => trialView(sweep, trial)),
   };
 }
@@ -124,9 +126,3 @@ function explainTrial(state: State, request: ExplainTrialRequest): ExplainTrialR
     history: historyOf(sweep, trial),
   };
 }
-
-const listTrainers = (state: State): ListTrainersResponse => ({
-  trainers: [...state.trainers.values()]
-    .map(trainerView)
-    .sort((a, b) => (a.trainerId < b.trainerId ? -1 : a.trainerId > b.trainerId ? 1 : 0)),
-});

@@ -9,7 +9,17 @@ import {
   type Trainer,
   type Trial,
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
-import type { Decision, Replay, SweepState, TrainerState, TrialRecord, TrialState } from '../core/index.js';
+import {
+  waitingReason,
+  type AttemptRef,
+  type Decision,
+  type Replay,
+  type State,
+  type SweepState,
+  type TrainerState,
+  type TrialRecord,
+  type TrialState,
+} from '../core/index.js';
 import { epochJoules, epochSeconds, meanWatts, powerMethods, sumOrNull } from '../report/analysis/cost.js';
 
 const SWEEP_STATES: Readonly<Record<SweepState['status'], SweepStateView>> = {
@@ -40,7 +50,7 @@ const TRAINER_STATES: Readonly<Record<TrainerState['status'], TrainerStateView>>
 
 const orAbsent = (value: number | null): number | undefined => value ?? undefined;
 
-export function sweepView(sweep: SweepState): Sweep {
+export function sweepView(sweep: SweepState, state: State): Sweep {
   const { spec } = sweep;
   const trialsByState: Record<string, number> = {};
   for (const { state } of sweep.trials.values()) trialsByState[state] = (trialsByState[state] ?? 0) + 1;
@@ -60,6 +70,7 @@ export function sweepView(sweep: SweepState): Sweep {
     endedAtUnixMs: sweep.endedAt ?? 0,
     joules: orAbsent(sweep.spentJoules),
     reason: sweep.reason,
+    waiting: waitingReason(state, sweep),
   };
 }
 
@@ -104,16 +115,33 @@ export function trialView(sweep: SweepState, trial: TrialRecord): Trial {
   };
 }
 
-export const trainerView = ({ info, status, holders }: TrainerState): Trainer => ({
-  trainerId: info.trainerId,
-  state: TRAINER_STATES[status],
-  address: info.address,
-  slots: info.slots.map(({ slotId, deviceModel }) => {
-    const holder = holders.get(slotId);
-    const text = holder === undefined ? '' : `${holder.sweepId}/${holder.trialId}#${holder.attempt}`;
-    return { slotId, deviceModel, holder: text };
+/** `SWEEP/TRIAL#ATTEMPT`. */
+export const heldName = ({ sweepId, trialId, attempt }: AttemptRef): string =>
+  `${sweepId}/${trialId}#${attempt}`;
+
+export const trainerView = (trainer: TrainerState): Trainer => ({
+  trainerId: trainer.info.trainerId,
+  state: TRAINER_STATES[trainer.status],
+  address: trainer.info.address,
+  slots: trainer.info.slots.map(({ slotId, deviceModel, memoryBytes }) => {
+    const holder = trainer.holders.get(slotId);
+    const quarantine = trainer.slotQuarantines.get(slotId)?.reason ?? '';
+    const name = holder === undefined ? '' : heldName(holder);
+    return { slotId, deviceModel, holder: name, quarantine, memoryBytes: memoryBytes ?? undefined };
   }),
-  powerMethod: info.powerMethod,
+  powerMethod: trainer.info.powerMethod,
+  draining: trainer.info.draining,
+  drained: trainer.drained,
+  quarantine: trainer.quarantine?.reason ?? '',
+  quarantinedAtUnixMs: trainer.quarantine?.since ?? 0,
+  held: [...trainer.held.values()].map((one) => ({
+    ledgerId: one.ledgerId,
+    attempt: heldName(one),
+    slotIds: one.slotIds,
+    sinceUnixMs: one.since,
+    stopping: one.stopRequested,
+  })),
+  failures: trainer.failures.length,
 });
 
 export function replayView(replay: Replay): ReplaySweepResponse {

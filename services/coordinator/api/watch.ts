@@ -105,7 +105,7 @@ function render(leader: Leader, sweepId: string, changes: Changes | null): Watch
       : [...changes.trials].flatMap((id) => sweep.trials.get(id) ?? []);
   const trainers = changes === null || changes.trainers ? [...leader.state.trainers.values()] : [];
   return {
-    sweep: sweepView(sweep),
+    sweep: sweepView(sweep, leader.state),
     trials: trials.map((trial) => trialView(sweep, trial)),
     messages: changes?.messages ?? [],
     trainers: trainers.map(trainerView),

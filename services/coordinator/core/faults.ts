@@ -13,12 +13,16 @@ const OF_THE_BOX: ReadonlySet<string> = new Set<ErrorCode>([
   'ENGINE_MISSING',
   'DATASET_INVALID',
   'FILE_UNWRITABLE',
+]);
+
+/** Codes of starts that failed without anybody's fault: the box was busy, has changed meanwhile, or was cut off. */
+const OF_NOBODY: ReadonlySet<string> = new Set<ErrorCode>([
+  'SLOT_BUSY',
+  'SLOT_NOT_FOUND',
+  'DRAINING',
   'TRAINER_UNREACHABLE',
   'UNAUTHENTICATED',
 ]);
-
-/** Codes that a start may be refused with without anybody's fault: the box was busy, or has changed meanwhile. */
-const OF_NOBODY: ReadonlySet<string> = new Set<ErrorCode>(['SLOT_BUSY', 'SLOT_NOT_FOUND', 'DRAINING']);
 
 /** Ends that somebody is to blame for. */
 const FAILURES: ReadonlySet<AttemptEndClass> = new Set(['crashed', 'out_of_memory', 'refused', 'preempted']);

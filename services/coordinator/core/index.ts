@@ -9,6 +9,7 @@ export { BrokenLogError, hasEnded } from './lookup.js';
 export { simulate, type CurveReport, type SimulatedDecision, type Simulation } from './simulation.js';
 export { Replay, type Difference } from './replay.js';
 export { isRerunnable, selectRerun, type RerunSelection } from './changes.js';
+export { waitingReason } from './waiting.js';
 export { capacity, isOpen, slotsNeeded, suits } from './resources.js';
 export { heldKey, type HeldAttempt, type Quarantine } from './state.js';
 export { ashaRungs } from './stopping/index.js';

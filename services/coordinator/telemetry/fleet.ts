@@ -1,5 +1,7 @@
 /** Samples of trainers, slots and devices: the ledger's fleet, joined with the latest readings. */
 import { metrics } from '../../../proto/metrics.js';
+import { heldSlots } from '../core/held.js';
+import { isOpen } from '../core/resources.js';
 import type { State, TrainerState } from '../core/state.js';
 import type { LiveTelemetry } from './live.js';
 import { methodLabel } from './names.js';
@@ -12,12 +14,18 @@ export function addFleet(snapshot: Snapshot, state: State, live: LiveTelemetry, 
   for (const [trainerId, trainer] of state.trainers) {
     byState[trainer.status] += 1;
     if (trainer.status === 'lost') continue;
-    const busy = trainer.info.slots.filter(({ slotId }) => trainer.holders.has(slotId)).length;
-    const rest = trainer.info.slots.length - busy;
-    const offered = trainer.status === 'alive' && !trainer.info.draining;
-    snapshot.add(metrics.slots, { trainer: trainerId, state: 'busy' }, busy);
-    snapshot.add(metrics.slots, { trainer: trainerId, state: 'free' }, offered ? rest : 0);
-    snapshot.add(metrics.slots, { trainer: trainerId, state: 'withheld' }, offered ? 0 : rest);
+    const { slots } = trainer.info;
+    const held = heldSlots(trainer);
+    const idle = slots.filter(({ slotId }) => !trainer.holders.has(slotId));
+    const offered = isOpen(trainer)
+      ? idle.filter(({ slotId }) => !trainer.slotQuarantines.has(slotId) && !held.has(slotId))
+      : [];
+    snapshot.add(metrics.slots, { trainer: trainerId, state: 'busy' }, slots.length - idle.length);
+    snapshot.add(metrics.slots, { trainer: trainerId, state: 'free' }, offered.length);
+    snapshot.add(metrics.slots, { trainer: trainerId, state: 'withheld' }, idle.length - offered.length);
+    const quarantined = trainer.quarantine === null ? trainer.slotQuarantines.size : slots.length;
+    snapshot.add(metrics.trainerQuarantined, { trainer: trainerId }, quarantined);
+    snapshot.add(metrics.attemptsHeld, { trainer: trainerId }, trainer.held.size);
     const receivedAtMs = live.receivedAtMs(trainerId);
     if (receivedAtMs !== undefined) {
       snapshot.add(metrics.telemetryReceived, { trainer: trainerId }, receivedAtMs / 1000);

@@ -267,6 +267,56 @@ export function sweepControlToJSON(object: SweepControl): string {
   }
 }
 
+/** What to do with a trainer. */
+export enum TrainerControl {
+  /** UNSPECIFIED - Not set; refused. */
+  UNSPECIFIED = 0,
+  /** DRAIN - Nothing new is placed there. */
+  DRAIN = 1,
+  /** UNDRAIN - Takes new attempts again. */
+  UNDRAIN = 2,
+  /** RELEASE - Ends the quarantine of the trainer and of its slots. */
+  RELEASE = 3,
+  UNRECOGNIZED = -1,
+}
+
+export function trainerControlFromJSON(object: any): TrainerControl {
+  switch (object) {
+    case 0:
+    case "TRAINER_CONTROL_UNSPECIFIED":
+      return TrainerControl.UNSPECIFIED;
+    case 1:
+    case "TRAINER_CONTROL_DRAIN":
+      return TrainerControl.DRAIN;
+    case 2:
+    case "TRAINER_CONTROL_UNDRAIN":
+      return TrainerControl.UNDRAIN;
+    case 3:
+    case "TRAINER_CONTROL_RELEASE":
+      return TrainerControl.RELEASE;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return TrainerControl.UNRECOGNIZED;
+  }
+}
+
+export function trainerControlToJSON(object: TrainerControl): string {
+  switch (object) {
+    case TrainerControl.UNSPECIFIED:
+      return "TRAINER_CONTROL_UNSPECIFIED";
+    case TrainerControl.DRAIN:
+      return "TRAINER_CONTROL_DRAIN";
+    case TrainerControl.UNDRAIN:
+      return "TRAINER_CONTROL_UNDRAIN";
+    case TrainerControl.RELEASE:
+      return "TRAINER_CONTROL_RELEASE";
+    case TrainerControl.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** A trial as lists show it. */
 export interface Trial {
   /** Name within the sweep, e.g. `t0007`. */
@@ -349,6 +399,8 @@ export interface Sweep {
     | undefined;
   /** Why it ended, in words. */
   readonly reason: string;
+  /** Why nothing of it can be placed on this fleet, in words; empty when something can, or nothing waits. */
+  readonly waiting: string;
 }
 
 export interface Sweep_TrialsByStateEntry {
@@ -540,6 +592,24 @@ export interface TrainerSlot {
   readonly deviceModel: string;
   /** `SWEEP/TRIAL#ATTEMPT` that holds it; empty when free. */
   readonly holder: string;
+  /** Why nothing is placed here; empty when the slot is not in quarantine. */
+  readonly quarantine: string;
+  /** Bytes of device memory; absent when they are not known. */
+  readonly memoryBytes?: number | undefined;
+}
+
+/** An attempt that a trainer runs and this ledger never heard of. It keeps its slot until it ends or a person stops it. */
+export interface HeldAttempt {
+  /** Ledger that started it. */
+  readonly ledgerId: string;
+  /** `SWEEP/TRIAL#ATTEMPT` in that ledger. */
+  readonly attempt: string;
+  /** Slots that it holds. */
+  readonly slotIds: readonly string[];
+  /** Wall clock when this ledger first saw it, milliseconds since 1970. */
+  readonly sinceUnixMs: number;
+  /** A person has asked for its end. */
+  readonly stopping: boolean;
 }
 
 /** A trainer, as the coordinator sees it. */
@@ -554,6 +624,50 @@ export interface Trainer {
   readonly slots: readonly TrainerSlot[];
   /** What reads its power; empty when nothing does. */
   readonly powerMethod: string;
+  /** Takes no new attempts: its own operator drains it. */
+  readonly draining: boolean;
+  /** Takes no new attempts: drained here. */
+  readonly drained: boolean;
+  /** Why nothing is placed here; empty when the trainer is not in quarantine. */
+  readonly quarantine: string;
+  /** Wall clock of the quarantine, milliseconds since 1970; 0 without one. */
+  readonly quarantinedAtUnixMs: number;
+  /** Attempts that this ledger never heard of. */
+  readonly held: readonly HeldAttempt[];
+  /** Failures in a row, the quarantine's own left out. */
+  readonly failures: number;
+}
+
+/** Steers a trainer. */
+export interface ControlTrainerRequest {
+  /** The trainer. */
+  readonly trainerId: string;
+  /** What to do. */
+  readonly control: TrainerControl;
+  /** With a drain: running attempts checkpoint and go on elsewhere, too. */
+  readonly stopRunning: boolean;
+}
+
+/** Done, and in the ledger. */
+export interface ControlTrainerResponse {
+  /** The trainer, after it. */
+  readonly trainer: Trainer | undefined;
+}
+
+/** Ends a held attempt. */
+export interface StopHeldAttemptRequest {
+  /** The trainer that runs it. */
+  readonly trainerId: string;
+  /** `SWEEP/TRIAL#ATTEMPT`, as the trainer's list names it. */
+  readonly attempt: string;
+  /** Ledger that started it; may stay empty where one attempt of that name is held. */
+  readonly ledgerId: string;
+}
+
+/** The trainer has been told. */
+export interface StopHeldAttemptResponse {
+  /** The trainer, after it. */
+  readonly trainer: Trainer | undefined;
 }
 
 /** The fleet. */
@@ -1018,6 +1132,7 @@ function createBaseSweep(): Sweep {
     endedAtUnixMs: 0,
     joules: undefined,
     reason: "",
+    waiting: "",
   };
 }
 
@@ -1061,6 +1176,9 @@ export const Sweep: MessageFns<Sweep> = {
     }
     if (message.reason !== "") {
       writer.uint32(106).string(message.reason);
+    }
+    if (message.waiting !== "") {
+      writer.uint32(242).string(message.waiting);
     }
     return writer;
   },
@@ -1185,6 +1303,14 @@ export const Sweep: MessageFns<Sweep> = {
             message.reason = reader.string();
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.waiting = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1270,6 +1396,7 @@ export const Sweep: MessageFns<Sweep> = {
         : 0,
       joules: isSet(object.joules) ? globalThis.Number(object.joules) : undefined,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      waiting: isSet(object.waiting) ? globalThis.String(object.waiting) : "",
     };
   },
 
@@ -1320,6 +1447,9 @@ export const Sweep: MessageFns<Sweep> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.waiting !== "") {
+      obj.waiting = message.waiting;
+    }
     return obj;
   },
 
@@ -1349,6 +1479,7 @@ export const Sweep: MessageFns<Sweep> = {
     message.endedAtUnixMs = object.endedAtUnixMs ?? 0;
     message.joules = object.joules ?? undefined;
     message.reason = object.reason ?? "";
+    message.waiting = object.waiting ?? "";
     return message;
   },
 };
@@ -3182,7 +3313,7 @@ export const ListTrainersRequest: MessageFns<ListTrainersRequest> = {
 };
 
 function createBaseTrainerSlot(): TrainerSlot {
-  return { slotId: "", deviceModel: "", holder: "" };
+  return { slotId: "", deviceModel: "", holder: "", quarantine: "", memoryBytes: undefined };
 }
 
 export const TrainerSlot: MessageFns<TrainerSlot> = {
@@ -3195,6 +3326,12 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
     }
     if (message.holder !== "") {
       writer.uint32(26).string(message.holder);
+    }
+    if (message.quarantine !== "") {
+      writer.uint32(34).string(message.quarantine);
+    }
+    if (message.memoryBytes !== undefined) {
+      writer.uint32(41).double(message.memoryBytes);
     }
     return writer;
   },
@@ -3236,6 +3373,22 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
             message.holder = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.quarantine = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.memoryBytes = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3261,6 +3414,12 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
         ? globalThis.String(object.device_model)
         : "",
       holder: isSet(object.holder) ? globalThis.String(object.holder) : "",
+      quarantine: isSet(object.quarantine) ? globalThis.String(object.quarantine) : "",
+      memoryBytes: isSet(object.memoryBytes)
+        ? globalThis.Number(object.memoryBytes)
+        : isSet(object.memory_bytes)
+        ? globalThis.Number(object.memory_bytes)
+        : undefined,
     };
   },
 
@@ -3275,6 +3434,12 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
     if (message.holder !== "") {
       obj.holder = message.holder;
     }
+    if (message.quarantine !== "") {
+      obj.quarantine = message.quarantine;
+    }
+    if (message.memoryBytes !== undefined) {
+      obj.memoryBytes = floatToJson(message.memoryBytes);
+    }
     return obj;
   },
 
@@ -3286,12 +3451,171 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
     message.slotId = object.slotId ?? "";
     message.deviceModel = object.deviceModel ?? "";
     message.holder = object.holder ?? "";
+    message.quarantine = object.quarantine ?? "";
+    message.memoryBytes = object.memoryBytes ?? undefined;
+    return message;
+  },
+};
+
+function createBaseHeldAttempt(): HeldAttempt {
+  return { ledgerId: "", attempt: "", slotIds: [], sinceUnixMs: 0, stopping: false };
+}
+
+export const HeldAttempt: MessageFns<HeldAttempt> = {
+  encode(message: HeldAttempt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ledgerId !== "") {
+      writer.uint32(10).string(message.ledgerId);
+    }
+    if (message.attempt !== "") {
+      writer.uint32(18).string(message.attempt);
+    }
+    for (const v of message.slotIds) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.sinceUnixMs !== 0) {
+      writer.uint32(32).int64(message.sinceUnixMs);
+    }
+    if (message.stopping !== false) {
+      writer.uint32(40).bool(message.stopping);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeldAttempt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeldAttempt() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ledgerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.attempt = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.slotIds.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sinceUnixMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.stopping = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HeldAttempt {
+    return {
+      ledgerId: isSet(object.ledgerId)
+        ? globalThis.String(object.ledgerId)
+        : isSet(object.ledger_id)
+        ? globalThis.String(object.ledger_id)
+        : "",
+      attempt: isSet(object.attempt) ? globalThis.String(object.attempt) : "",
+      slotIds: globalThis.Array.isArray(object?.slotIds)
+        ? object.slotIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.slot_ids)
+        ? object.slot_ids.map((e: any) => globalThis.String(e))
+        : [],
+      sinceUnixMs: isSet(object.sinceUnixMs)
+        ? globalThis.Number(object.sinceUnixMs)
+        : isSet(object.since_unix_ms)
+        ? globalThis.Number(object.since_unix_ms)
+        : 0,
+      stopping: isSet(object.stopping) ? globalThis.Boolean(object.stopping) : false,
+    };
+  },
+
+  toJSON(message: HeldAttempt): unknown {
+    const obj: any = {};
+    if (message.ledgerId !== "") {
+      obj.ledgerId = message.ledgerId;
+    }
+    if (message.attempt !== "") {
+      obj.attempt = message.attempt;
+    }
+    if (message.slotIds?.length) {
+      obj.slotIds = message.slotIds;
+    }
+    if (message.sinceUnixMs !== 0) {
+      obj.sinceUnixMs = Math.round(message.sinceUnixMs);
+    }
+    if (message.stopping !== false) {
+      obj.stopping = message.stopping;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<HeldAttempt>, I>>(base?: I): HeldAttempt {
+    return HeldAttempt.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<HeldAttempt>, I>>(object: I): HeldAttempt {
+    const message = createBaseHeldAttempt() as any;
+    message.ledgerId = object.ledgerId ?? "";
+    message.attempt = object.attempt ?? "";
+    message.slotIds = object.slotIds?.map((e) => e) || [];
+    message.sinceUnixMs = object.sinceUnixMs ?? 0;
+    message.stopping = object.stopping ?? false;
     return message;
   },
 };
 
 function createBaseTrainer(): Trainer {
-  return { trainerId: "", state: 0, address: "", slots: [], powerMethod: "" };
+  return {
+    trainerId: "",
+    state: 0,
+    address: "",
+    slots: [],
+    powerMethod: "",
+    draining: false,
+    drained: false,
+    quarantine: "",
+    quarantinedAtUnixMs: 0,
+    held: [],
+    failures: 0,
+  };
 }
 
 export const Trainer: MessageFns<Trainer> = {
@@ -3310,6 +3634,24 @@ export const Trainer: MessageFns<Trainer> = {
     }
     if (message.powerMethod !== "") {
       writer.uint32(42).string(message.powerMethod);
+    }
+    if (message.draining !== false) {
+      writer.uint32(48).bool(message.draining);
+    }
+    if (message.drained !== false) {
+      writer.uint32(56).bool(message.drained);
+    }
+    if (message.quarantine !== "") {
+      writer.uint32(66).string(message.quarantine);
+    }
+    if (message.quarantinedAtUnixMs !== 0) {
+      writer.uint32(72).int64(message.quarantinedAtUnixMs);
+    }
+    for (const v of message.held) {
+      HeldAttempt.encode(v!, writer.uint32(82).fork()).join();
+    }
+    if (message.failures !== 0) {
+      writer.uint32(88).uint32(message.failures);
     }
     return writer;
   },
@@ -3367,6 +3709,54 @@ export const Trainer: MessageFns<Trainer> = {
             message.powerMethod = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.draining = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.drained = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.quarantine = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.quarantinedAtUnixMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.held.push(HeldAttempt.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.failures = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3394,6 +3784,16 @@ export const Trainer: MessageFns<Trainer> = {
         : isSet(object.power_method)
         ? globalThis.String(object.power_method)
         : "",
+      draining: isSet(object.draining) ? globalThis.Boolean(object.draining) : false,
+      drained: isSet(object.drained) ? globalThis.Boolean(object.drained) : false,
+      quarantine: isSet(object.quarantine) ? globalThis.String(object.quarantine) : "",
+      quarantinedAtUnixMs: isSet(object.quarantinedAtUnixMs)
+        ? globalThis.Number(object.quarantinedAtUnixMs)
+        : isSet(object.quarantined_at_unix_ms)
+        ? globalThis.Number(object.quarantined_at_unix_ms)
+        : 0,
+      held: globalThis.Array.isArray(object?.held) ? object.held.map((e: any) => HeldAttempt.fromJSON(e)) : [],
+      failures: isSet(object.failures) ? globalThis.Number(object.failures) : 0,
     };
   },
 
@@ -3414,6 +3814,24 @@ export const Trainer: MessageFns<Trainer> = {
     if (message.powerMethod !== "") {
       obj.powerMethod = message.powerMethod;
     }
+    if (message.draining !== false) {
+      obj.draining = message.draining;
+    }
+    if (message.drained !== false) {
+      obj.drained = message.drained;
+    }
+    if (message.quarantine !== "") {
+      obj.quarantine = message.quarantine;
+    }
+    if (message.quarantinedAtUnixMs !== 0) {
+      obj.quarantinedAtUnixMs = Math.round(message.quarantinedAtUnixMs);
+    }
+    if (message.held?.length) {
+      obj.held = message.held.map((e) => HeldAttempt.toJSON(e));
+    }
+    if (message.failures !== 0) {
+      obj.failures = Math.round(message.failures);
+    }
     return obj;
   },
 
@@ -3427,6 +3845,368 @@ export const Trainer: MessageFns<Trainer> = {
     message.address = object.address ?? "";
     message.slots = object.slots?.map((e) => TrainerSlot.fromPartial(e)) || [];
     message.powerMethod = object.powerMethod ?? "";
+    message.draining = object.draining ?? false;
+    message.drained = object.drained ?? false;
+    message.quarantine = object.quarantine ?? "";
+    message.quarantinedAtUnixMs = object.quarantinedAtUnixMs ?? 0;
+    message.held = object.held?.map((e) => HeldAttempt.fromPartial(e)) || [];
+    message.failures = object.failures ?? 0;
+    return message;
+  },
+};
+
+function createBaseControlTrainerRequest(): ControlTrainerRequest {
+  return { trainerId: "", control: 0, stopRunning: false };
+}
+
+export const ControlTrainerRequest: MessageFns<ControlTrainerRequest> = {
+  encode(message: ControlTrainerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.trainerId !== "") {
+      writer.uint32(10).string(message.trainerId);
+    }
+    if (message.control !== 0) {
+      writer.uint32(16).int32(message.control);
+    }
+    if (message.stopRunning !== false) {
+      writer.uint32(24).bool(message.stopRunning);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ControlTrainerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseControlTrainerRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trainerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.control = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.stopRunning = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ControlTrainerRequest {
+    return {
+      trainerId: isSet(object.trainerId)
+        ? globalThis.String(object.trainerId)
+        : isSet(object.trainer_id)
+        ? globalThis.String(object.trainer_id)
+        : "",
+      control: isSet(object.control) ? trainerControlFromJSON(object.control) : 0,
+      stopRunning: isSet(object.stopRunning)
+        ? globalThis.Boolean(object.stopRunning)
+        : isSet(object.stop_running)
+        ? globalThis.Boolean(object.stop_running)
+        : false,
+    };
+  },
+
+  toJSON(message: ControlTrainerRequest): unknown {
+    const obj: any = {};
+    if (message.trainerId !== "") {
+      obj.trainerId = message.trainerId;
+    }
+    if (message.control !== 0) {
+      obj.control = trainerControlToJSON(message.control);
+    }
+    if (message.stopRunning !== false) {
+      obj.stopRunning = message.stopRunning;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ControlTrainerRequest>, I>>(base?: I): ControlTrainerRequest {
+    return ControlTrainerRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ControlTrainerRequest>, I>>(object: I): ControlTrainerRequest {
+    const message = createBaseControlTrainerRequest() as any;
+    message.trainerId = object.trainerId ?? "";
+    message.control = object.control ?? 0;
+    message.stopRunning = object.stopRunning ?? false;
+    return message;
+  },
+};
+
+function createBaseControlTrainerResponse(): ControlTrainerResponse {
+  return { trainer: undefined };
+}
+
+export const ControlTrainerResponse: MessageFns<ControlTrainerResponse> = {
+  encode(message: ControlTrainerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.trainer !== undefined) {
+      Trainer.encode(message.trainer, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ControlTrainerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseControlTrainerResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trainer = Trainer.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ControlTrainerResponse {
+    return { trainer: isSet(object.trainer) ? Trainer.fromJSON(object.trainer) : undefined };
+  },
+
+  toJSON(message: ControlTrainerResponse): unknown {
+    const obj: any = {};
+    if (message.trainer !== undefined) {
+      obj.trainer = Trainer.toJSON(message.trainer);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ControlTrainerResponse>, I>>(base?: I): ControlTrainerResponse {
+    return ControlTrainerResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ControlTrainerResponse>, I>>(object: I): ControlTrainerResponse {
+    const message = createBaseControlTrainerResponse() as any;
+    message.trainer = (object.trainer !== undefined && object.trainer !== null)
+      ? Trainer.fromPartial(object.trainer)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStopHeldAttemptRequest(): StopHeldAttemptRequest {
+  return { trainerId: "", attempt: "", ledgerId: "" };
+}
+
+export const StopHeldAttemptRequest: MessageFns<StopHeldAttemptRequest> = {
+  encode(message: StopHeldAttemptRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.trainerId !== "") {
+      writer.uint32(10).string(message.trainerId);
+    }
+    if (message.attempt !== "") {
+      writer.uint32(18).string(message.attempt);
+    }
+    if (message.ledgerId !== "") {
+      writer.uint32(26).string(message.ledgerId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StopHeldAttemptRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStopHeldAttemptRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trainerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.attempt = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ledgerId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StopHeldAttemptRequest {
+    return {
+      trainerId: isSet(object.trainerId)
+        ? globalThis.String(object.trainerId)
+        : isSet(object.trainer_id)
+        ? globalThis.String(object.trainer_id)
+        : "",
+      attempt: isSet(object.attempt) ? globalThis.String(object.attempt) : "",
+      ledgerId: isSet(object.ledgerId)
+        ? globalThis.String(object.ledgerId)
+        : isSet(object.ledger_id)
+        ? globalThis.String(object.ledger_id)
+        : "",
+    };
+  },
+
+  toJSON(message: StopHeldAttemptRequest): unknown {
+    const obj: any = {};
+    if (message.trainerId !== "") {
+      obj.trainerId = message.trainerId;
+    }
+    if (message.attempt !== "") {
+      obj.attempt = message.attempt;
+    }
+    if (message.ledgerId !== "") {
+      obj.ledgerId = message.ledgerId;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<StopHeldAttemptRequest>, I>>(base?: I): StopHeldAttemptRequest {
+    return StopHeldAttemptRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StopHeldAttemptRequest>, I>>(object: I): StopHeldAttemptRequest {
+    const message = createBaseStopHeldAttemptRequest() as any;
+    message.trainerId = object.trainerId ?? "";
+    message.attempt = object.attempt ?? "";
+    message.ledgerId = object.ledgerId ?? "";
+    return message;
+  },
+};
+
+function createBaseStopHeldAttemptResponse(): StopHeldAttemptResponse {
+  return { trainer: undefined };
+}
+
+export const StopHeldAttemptResponse: MessageFns<StopHeldAttemptResponse> = {
+  encode(message: StopHeldAttemptResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.trainer !== undefined) {
+      Trainer.encode(message.trainer, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StopHeldAttemptResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStopHeldAttemptResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trainer = Trainer.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StopHeldAttemptResponse {
+    return { trainer: isSet(object.trainer) ? Trainer.fromJSON(object.trainer) : undefined };
+  },
+
+  toJSON(message: StopHeldAttemptResponse): unknown {
+    const obj: any = {};
+    if (message.trainer !== undefined) {
+      obj.trainer = Trainer.toJSON(message.trainer);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<StopHeldAttemptResponse>, I>>(base?: I): StopHeldAttemptResponse {
+    return StopHeldAttemptResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StopHeldAttemptResponse>, I>>(object: I): StopHeldAttemptResponse {
+    const message = createBaseStopHeldAttemptResponse() as any;
+    message.trainer = (object.trainer !== undefined && object.trainer !== null)
+      ? Trainer.fromPartial(object.trainer)
+      : undefined;
     return message;
   },
 };
@@ -3786,6 +4566,30 @@ export const CoordinatorServiceService = {
       Buffer.from(ListTrainersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListTrainersResponse => ListTrainersResponse.decode(value),
   },
+  /** Drains a trainer, ends that, or releases it from quarantine. */
+  controlTrainer: {
+    path: "/wattsweep.v1.CoordinatorService/ControlTrainer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ControlTrainerRequest): Buffer =>
+      Buffer.from(ControlTrainerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ControlTrainerRequest => ControlTrainerRequest.decode(value),
+    responseSerialize: (value: ControlTrainerResponse): Buffer =>
+      Buffer.from(ControlTrainerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ControlTrainerResponse => ControlTrainerResponse.decode(value),
+  },
+  /** Ends an attempt that a trainer runs and the ledger never heard of. */
+  stopHeldAttempt: {
+    path: "/wattsweep.v1.CoordinatorService/StopHeldAttempt" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StopHeldAttemptRequest): Buffer =>
+      Buffer.from(StopHeldAttemptRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StopHeldAttemptRequest => StopHeldAttemptRequest.decode(value),
+    responseSerialize: (value: StopHeldAttemptResponse): Buffer =>
+      Buffer.from(StopHeldAttemptResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StopHeldAttemptResponse => StopHeldAttemptResponse.decode(value),
+  },
   /** What happens, as it happens: first the state as it stands, then each change. */
   watchSweep: {
     path: "/wattsweep.v1.CoordinatorService/WatchSweep" as const,
@@ -3817,6 +4621,10 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   planSweep: handleUnaryCall<PlanSweepRequest, PlanSweepResponse>;
   /** Trainers and their slots. */
   listTrainers: handleUnaryCall<ListTrainersRequest, ListTrainersResponse>;
+  /** Drains a trainer, ends that, or releases it from quarantine. */
+  controlTrainer: handleUnaryCall<ControlTrainerRequest, ControlTrainerResponse>;
+  /** Ends an attempt that a trainer runs and the ledger never heard of. */
+  stopHeldAttempt: handleUnaryCall<StopHeldAttemptRequest, StopHeldAttemptResponse>;
   /** What happens, as it happens: first the state as it stands, then each change. */
   watchSweep: handleServerStreamingCall<WatchSweepRequest, WatchSweepResponse>;
 }
@@ -3965,6 +4773,38 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListTrainersResponse) => void,
+  ): ClientUnaryCall;
+  /** Drains a trainer, ends that, or releases it from quarantine. */
+  controlTrainer(
+    request: ControlTrainerRequest,
+    callback: (error: ServiceError | null, response: ControlTrainerResponse) => void,
+  ): ClientUnaryCall;
+  controlTrainer(
+    request: ControlTrainerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ControlTrainerResponse) => void,
+  ): ClientUnaryCall;
+  controlTrainer(
+    request: ControlTrainerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ControlTrainerResponse) => void,
+  ): ClientUnaryCall;
+  /** Ends an attempt that a trainer runs and the ledger never heard of. */
+  stopHeldAttempt(
+    request: StopHeldAttemptRequest,
+    callback: (error: ServiceError | null, response: StopHeldAttemptResponse) => void,
+  ): ClientUnaryCall;
+  stopHeldAttempt(
+    request: StopHeldAttemptRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: StopHeldAttemptResponse) => void,
+  ): ClientUnaryCall;
+  stopHeldAttempt(
+    request: StopHeldAttemptRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: StopHeldAttemptResponse) => void,
   ): ClientUnaryCall;
   /** What happens, as it happens: first the state as it stands, then each change. */
   watchSweep(request: WatchSweepRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchSweepResponse>;
