@@ -24,7 +24,7 @@ async function submit(...args: string[]): Promise<string> {
 }
 
 interface Status {
-  readonly sweep: { readonly state: string };
+  readonly sweep: { readonly state: string; readonly waiting: string | null };
   readonly trials: readonly {
     readonly trialId: string;
     readonly state: string;
@@ -92,20 +92,20 @@ describe('a sweep', () => {
     expect(exitCode).toBe(errorRegistry.NOT_ENOUGH_SLOTS.exit);
   });
 
-  it('of a program that this box does not allow is refused with the way to allow it', async () => {
+  it('of a program that this box does not allow waits for a box that does, and says so', async () => {
     const file = join(box.dir, 'other.yaml');
     writeFileSync(
       file,
       'name: x\ncommand: [make, train]\nobjective: { metric: score, goal: maximize }\nmax_epochs: 1\n',
     );
     const sweepId = await submit(file);
-    const { trials } = await until('it has ended', async () => {
+    const { sweep, trials } = await until('it says why it waits', async () => {
       const answer = await status(sweepId);
-      return answer.sweep.state === 'completed' && answer;
+      return answer.sweep.waiting !== null && answer;
     });
-    expect(trials).toMatchObject([
-      { state: 'failed', errorCode: 'RECIPE_NOT_OFFERED', reason: expect.stringContaining('make') as string },
-    ]);
+    expect(sweep.waiting).toMatch(/^no box takes it: .*does not run the program 'make'/);
+    expect(trials).toMatchObject([{ state: 'queued', errorCode: null }]);
+    expect((await wattsweep('stop', sweepId)).exitCode).toBe(0);
   });
 });
 
