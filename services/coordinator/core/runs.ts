@@ -28,10 +28,11 @@ export function noteRun(sweep: SweepState, trial: TrialRecord): void {
 }
 
 function runsOf(sweep: SweepState): Runs {
-  let runs = known.get(sweep);
-  if (runs !== undefined) return runs;
-  known.set(sweep, (runs = new Map()));
+  const found = known.get(sweep);
+  if (found !== undefined) return found;
+  const runs: Runs = new Map();
   for (const trial of sweep.trials.values()) count(runs, trial, placesOf(trial, -1), 1);
+  known.set(sweep, runs);
   return runs;
 }
 
