@@ -62,7 +62,8 @@ export function drawSweeps(random: Random): readonly PlannedSweep[] {
   return sweeps;
 }
 
-function drawSpec(random: Random, earlier: string | null): SweepSpec {
+/** @param earlier a sweep that a search may start warm from; null for none */
+export function drawSpec(random: Random, earlier: string | null): SweepSpec {
   const maxEpochs = random.whole(1, 9);
   const isGrouped = random.chance(0.3);
   const { axes, search } = drawSearch(random, earlier, isGrouped);

@@ -7,17 +7,26 @@ import {
   Replay,
   type LedgerEvent,
   type StoppingSpec,
+  type SweepSpec,
 } from '../../../services/coordinator/core/index.js';
+import { changeOf } from '../../simulation/people.js';
+import { randomOf } from '../../simulation/random.js';
+import { drawSpec } from '../../simulation/sweeps.js';
 import { epochRecord, freeze, joules, sweepSpec, trainer, World } from '../../support/core.js';
 
 const asha = { rule: 'asha' as const, firstRung: 1, eta: 2, window: 1, compareWithin: [], brackets: 1 };
 
-/** Rules that stop, and rules that pause and promote. */
-const rules = fc.constantFrom<StoppingSpec>(
-  asha,
-  { ...asha, mode: 'promote' },
-  { rule: 'hyperband', eta: 2 },
-  { rule: 'composite', rules: [asha, { rule: 'median', grace: 1, minTrials: 1 }] },
+/** A grid under a rule that stops or one that promotes; or a sweep of any kind. */
+const sweeps = fc.oneof(
+  fc
+    .constantFrom<StoppingSpec>(
+      asha,
+      { ...asha, mode: 'promote' },
+      { rule: 'hyperband', eta: 2 },
+      { rule: 'composite', rules: [asha, { rule: 'median', grace: 1, minTrials: 1 }] },
+    )
+    .map((stopping): Partial<SweepSpec> => ({ stopping })),
+  fc.nat(1_000_000).map((seed): Partial<SweepSpec> => drawSpec(randomOf(seed, 'properties'), null)),
 );
 
 /** What may happen next, as a choice that any state gives a meaning to. */
@@ -83,6 +92,14 @@ const happening = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('tick' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('change' as const),
+      change: fc.constantFrom('sweep_rerun', 'sweep_extended', 'limits_changed', 'sweep_labelled'),
+      number: fc.nat(1_000),
+    }),
+  },
 );
 type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
 
@@ -157,10 +174,20 @@ function play(world: World, step: Happening): void {
     case 'tick':
       world.feed({ type: 'tick', at: world.now + 70_000 });
       return;
+    case 'change': {
+      const input = changeOf(step.change, world.state.sweeps.get('s')!, step.number, world.now);
+      if (input !== null) world.feed(input);
+      return;
+    }
   }
 }
 
-function worldOf(steps: readonly Happening[], over: Parameters<typeof sweepSpec>[0] = {}): World {
+/** @param look called after each step */
+function worldOf(
+  steps: readonly Happening[],
+  over: Partial<SweepSpec> = {},
+  look: (world: World) => void = () => undefined,
+): World {
   const world = new World();
   world.submit(
     sweepSpec({
@@ -172,30 +199,42 @@ function worldOf(steps: readonly Happening[], over: Parameters<typeof sweepSpec>
     }),
   );
   world.join(trainer('a', 2), trainer('b', 2));
-  for (const step of steps) play(world, step);
+  look(world);
+  for (const step of steps) {
+    play(world, step);
+    look(world);
+  }
   return world;
 }
 
 describe('the core, whatever happens', () => {
   it('folding the log gives the state, byte for byte, at every prefix', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 60 }), rules, (steps, stopping) => {
-        const world = worldOf(steps, { stopping });
+      fc.property(fc.array(happening, { maxLength: 60 }), sweeps, (steps, over) => {
         const folded = initialState();
-        for (const event of JSON.parse(JSON.stringify(world.log, encode), decode) as LedgerEvent[])
-          fold(folded, event);
-        expect(freeze(folded)).toBe(freeze(world.state));
+        let taken = 0;
+        worldOf(steps, over, (world) => {
+          const news = JSON.stringify(world.log.slice(taken), encode);
+          for (const event of JSON.parse(news, decode) as LedgerEvent[]) fold(folded, event);
+          taken = world.log.length;
+          expect(freeze(folded)).toBe(freeze(world.state));
+        });
       }),
       { numRuns: 200 },
     );
   });
 
-  it('ends each trial at most once, issues no point twice, and lets one attempt of a trial live at a time', () => {
+  it('ends each trial once (until it is let run again), issues no point twice, and lets one attempt of a trial live at a time', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 80 }), rules, (steps, stopping) => {
-        const world = worldOf(steps, { stopping });
-        const ends = world.log.filter((event) => event.type === 'trial_ended').map((event) => event.trialId);
-        expect(new Set(ends).size).toBe(ends.length);
+      fc.property(fc.array(happening, { maxLength: 80 }), sweeps, (steps, over) => {
+        const world = worldOf(steps, over);
+        const ended = new Set<string>();
+        for (const event of world.log) {
+          if (event.type === 'trial_reopened') ended.delete(event.trialId);
+          if (event.type !== 'trial_ended') continue;
+          expect(ended).not.toContain(event.trialId);
+          ended.add(event.trialId);
+        }
         const sweep = world.state.sweeps.get('s')!;
         const points = [...sweep.trials.values()].map((trial) => `${trial.pointHash}/${trial.repeat}`);
         expect(new Set(points).size).toBe(points.length);
@@ -213,8 +252,8 @@ describe('the core, whatever happens', () => {
 
   it('leaks no slot: every held slot belongs to a live attempt, and every live attempt on a trainer holds its slot', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 80 }), rules, (steps, stopping) => {
-        const world = worldOf(steps, { stopping });
+      fc.property(fc.array(happening, { maxLength: 80 }), sweeps, (steps, over) => {
+        const world = worldOf(steps, over);
         const held = [...world.state.trainers.values()].flatMap((t) =>
           [...t.holders.values()].map((h) => `${h.trialId}#${h.attempt}`),
         );
@@ -227,8 +266,8 @@ describe('the core, whatever happens', () => {
 
   it('comes to an end when everything goes on', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 40 }), rules, (steps, stopping) => {
-        const world = worldOf(steps, { stopping });
+      fc.property(fc.array(happening, { maxLength: 40 }), sweeps, (steps, over) => {
+        const world = worldOf(steps, over);
         world.feed({ type: 'control', sweepId: 's', control: 'resume', at: world.now });
         world.join(trainer('a', 2), trainer('b', 2));
         for (let i = 0; i < 400 && world.state.sweeps.get('s')!.endedAt === null; i++) {
@@ -241,86 +280,20 @@ describe('the core, whatever happens', () => {
           }
           world.feed({ type: 'tick', at: world.now + 70_000 });
         }
-        expect(world.state.sweeps.get('s')!.status).toBe('completed');
+        const { status, spec, trials } = world.state.sweeps.get('s')!;
+        const hasBudget = spec.budget.energyWh !== null || spec.budget.hours !== null;
+        expect(hasBudget ? ['completed', 'stopped'] : ['completed']).toContain(status);
+        for (const trial of trials.values()) expect(trial.endedAt).not.toBeNull();
       }),
       { numRuns: 100 },
     );
   });
 
-  it('a non-finite trial changes nothing for finite ones', () => {
-    const values = fc.array(fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant(NaN)), {
-      minLength: 1,
-      maxLength: 30,
-    });
-    fc.assert(
-      fc.property(values, (drawn) => {
-        const answers = (list: readonly number[]): unknown[] => {
-          const world = new World();
-          const many = Array.from({ length: 40 }, (_, i) => i);
-          world.submit(
-            sweepSpec({ stopping: asha, sweep: [{ name: 'x', domain: { kind: 'list', values: many } }] }),
-          );
-          world.join(trainer('a', 40));
-          const starts = world.running();
-          return list.flatMap((value, i) => {
-            world.epoch(starts[i]!, epochRecord(1, value));
-            const { decisions } = world.trial(starts[i]!.trialId);
-            return Number.isFinite(value)
-              ? [decisions.map(({ action, rank, n, threshold }) => ({ action, rank, n, threshold }))]
-              : [];
-          });
-        };
-        expect(answers(drawn)).toEqual(answers(drawn.filter((value) => Number.isFinite(value))));
-      }),
-    );
-  });
-
-  it('reports of different sweeps commute', () => {
-    const value = fc.double({ min: 0, max: 1, noNaN: true });
-    fc.assert(
-      fc.property(
-        fc.array(value, { minLength: 2, maxLength: 6 }),
-        fc.array(value, { minLength: 2, maxLength: 6 }),
-        (one, two) => {
-          const run = (order: 'alternating' | 'one by one'): unknown => {
-            const world = new World();
-            const many = Array.from({ length: 6 }, (_, i) => i);
-            for (const sweepId of ['one', 'two'])
-              world.submit(
-                sweepSpec({ stopping: asha, sweep: [{ name: 'x', domain: { kind: 'list', values: many } }] }),
-                sweepId,
-              );
-            world.join(trainer('a', 12));
-            const starts = (sweepId: string) => world.running().filter((start) => start.sweepId === sweepId);
-            const calls = { one: starts('one'), two: starts('two') };
-            const tell = (sweepId: 'one' | 'two', i: number, v: number | undefined) => {
-              if (v !== undefined) world.epoch(calls[sweepId][i]!, epochRecord(1, v));
-            };
-            if (order === 'alternating')
-              for (let i = 0; i < 6; i++) {
-                tell('two', i, two[i]);
-                tell('one', i, one[i]);
-              }
-            else {
-              one.forEach((v, i) => tell('one', i, v));
-              two.forEach((v, i) => tell('two', i, v));
-            }
-            return ['one', 'two'].map((id) =>
-              [...world.state.sweeps.get(id)!.trials.values()].map((trial) => trial.decisions),
-            );
-          };
-          expect(run('alternating')).toEqual(run('one by one'));
-        },
-      ),
-      { numRuns: 50 },
-    );
-  });
-
   it('is what a replay of its log says', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 60 }), rules, (steps, stopping) => {
+      fc.property(fc.array(happening, { maxLength: 60 }), sweeps, (steps, over) => {
         const replay = new Replay('s');
-        for (const event of worldOf(steps, { stopping }).log) replay.take(event);
+        for (const event of worldOf(steps, over).log) replay.take(event);
         expect(replay.finish()).toBeNull();
       }),
       { numRuns: 100 },
