@@ -10,7 +10,7 @@
  *     spool.jsonl                   what the runner said, a record a line; the line's number names the fact
  *     published.json                last spool line that NATS has acknowledged
  *     exit.json                     how the process ended; its presence means that the attempt is over
- *     output.log                    the program's own stdout and stderr, bounded
+ *     output.log                    the program's own stdout and stderr, bounded; none when it printed nothing
  *     work/                         working folder of the program
  *   checkpoints/<ledger>/<sweep>/<trial>/   follows the trial to its next attempt
  *
@@ -45,16 +45,16 @@ export function trainerLayout(dataDir: string, trainerId: string): TrainerLayout
   };
 }
 
-/** Files of one attempt. */
+/** Files of one attempt. Asked for many times in a short trial: put together, not joined. */
 export const attemptFiles = (dir: string) =>
   ({
-    attempt: join(dir, 'attempt.json'),
-    run: join(dir, 'run.json'),
-    spool: join(dir, 'spool.jsonl'),
-    published: join(dir, 'published.json'),
-    exit: join(dir, 'exit.json'),
-    output: join(dir, 'output.log'),
-    work: join(dir, 'work'),
+    attempt: `${dir}/attempt.json`,
+    run: `${dir}/run.json`,
+    spool: `${dir}/spool.jsonl`,
+    published: `${dir}/published.json`,
+    exit: `${dir}/exit.json`,
+    output: `${dir}/output.log`,
+    work: `${dir}/work`,
   }) as const;
 
 /** Files of one slot. The socket lies elsewhere when its path would be too long for the kernel. */

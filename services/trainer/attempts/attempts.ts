@@ -36,6 +36,7 @@ export interface AttemptsOptions extends AcceptOptions {
 
 /** Ended attempts that a listing still names. */
 const REMEMBERED = 500;
+const FORGOTTEN_TOGETHER = 100;
 const POLL_MS = 20;
 const DISK_RETRY_MS = 500;
 /** A shorter attempt is run again sooner than the disk is waited for. */
@@ -140,6 +141,7 @@ export class Attempts {
 
   /** The disk remembers the older ones: a repeated start of theirs is still answered rightly. */
   #forgetOld(): void {
+    if (this.#attempts.size < REMEMBERED + FORGOTTEN_TOGETHER) return;
     const done = this.list().filter((attempt) => attempt.published);
     for (const attempt of done.slice(0, Math.max(0, done.length - REMEMBERED))) {
       this.#attempts.delete(attempt.id);

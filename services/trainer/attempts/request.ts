@@ -1,5 +1,5 @@
 /** From a StartAttempt request to what is written on the disk: checked as far as the service can, the rest is the recipe's. */
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { AttemptKey as WireKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
@@ -52,7 +52,6 @@ export function acceptAttempt(
   const parameters = parseParameters(request.parametersJson);
   checkRecipe(request, options);
   const dir = layout.attemptDir(ledgerId, key);
-  const token = randomBytes(16).toString('hex');
   return {
     version: 1,
     ledgerId,
@@ -73,7 +72,7 @@ export function acceptAttempt(
       WATTSWEEP_RESUME_EPOCH: resumeFrom === null ? '0' : (request.resumeFrom.split('/')[1] ?? '0'),
     },
     warmIdleMs: options.warmIdleMs,
-    token: `WATTSWEEP_ATTEMPT_TOKEN=${token}`,
+    token: `WATTSWEEP_ATTEMPT_TOKEN=${randomUUID()}`,
     spec: {
       key,
       recipe: request.recipe,

@@ -1,5 +1,5 @@
 /** Files that are either old or new, never half: what the trainer must not forget is written through these. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -47,6 +47,8 @@ export function writeJsonSync(
 
 /** The parsed content, or undefined when there is no such file or it is no JSON. The caller checks the shape. */
 export function readJsonSync(path: string): unknown {
+  // An error costs more than the look, and most that is asked for in vain is not there.
+  if (!existsSync(path)) return undefined;
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch {

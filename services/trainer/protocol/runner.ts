@@ -52,7 +52,7 @@ export interface AttemptSpec {
   readonly device: SlotDevice;
   /** Existing empty folder of this attempt: working directory of the program. */
   readonly workDir: string;
-  /** Folder whose content follows the trial to its next attempt. */
+  /** Folder whose content follows the trial to its next attempt; the recipe makes it when it needs it. */
   readonly checkpointDir: string;
   /** Folder of an earlier checkpoint to go on from, or null. */
   readonly resumeFrom: string | null;

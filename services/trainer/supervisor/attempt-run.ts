@@ -37,6 +37,7 @@ interface Outcome {
 const TERM_MS = 1_000;
 const EXIT_MS = 5_000;
 const RETRY_MS = 500;
+const OOM_AGE_MS = 1_000;
 /** After these ends the runner is as good as new; after any other it is replaced. */
 const ORDERLY: ReadonlySet<AttemptEndClass> = new Set(['completed', 'stopped', 'diverged', 'refused']);
 /** Longer attempts are worth a wait for the disk at their end, and may have seen the pids go round. */
@@ -48,11 +49,12 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 export class AttemptRun {
   readonly #spool: SpoolWriter;
   readonly #output: OutputLog;
-  readonly #oomKillsBefore = oomKills();
+  readonly #oomKillsBefore = oomKills(OOM_AGE_MS);
   readonly #lastPidBefore = lastPid();
   readonly #beganMs = monotonicMs();
   readonly #timers = new Set<NodeJS.Timeout>();
   #runner: RunnerProcess | null = null;
+  readonly #files: ReturnType<typeof attemptFiles>;
   #tree: ProcessTree;
   #hasSpoken = false;
   #end: { readonly line: EndLine; readonly heard: Heard } | null = null;
@@ -70,9 +72,9 @@ export class AttemptRun {
     private readonly keeper: RunnerKeeper,
     private readonly onSpooled: () => void,
   ) {
-    const files = attemptFiles(dir);
-    this.#spool = new SpoolWriter(files.spool);
-    this.#output = new OutputLog(files.output);
+    this.#files = attemptFiles(dir);
+    this.#spool = new SpoolWriter(this.#files.spool);
+    this.#output = new OutputLog(this.#files.output);
     this.#tree = { group: 0, tokens: [accepted.token] };
     this.ended = this.#run();
   }
@@ -113,7 +115,7 @@ export class AttemptRun {
         ...exit,
         stop: this.#stop,
         killed: this.#killed,
-        oomKill: oomKills() > this.#oomKillsBefore,
+        oomKill: oomKills(0) > this.#oomKillsBefore,
         outputTail: this.#output.tail(4096),
       });
     const heard = said?.heard ?? now();
@@ -121,7 +123,7 @@ export class AttemptRun {
     const record: ExitRecord = { ...exit, class: line.class, endedAtUnixMs: heard.atUnixMs, leftovers };
     this.#spool.append([encodeLine(line)], heard);
     await this.#spool.close(!isShort);
-    await persist(attemptFiles(this.dir).exit, record);
+    await persist(this.#files.exit, record);
     if (kept !== null) this.keeper.keep(kept, this.accepted);
   }
 
@@ -168,7 +170,7 @@ export class AttemptRun {
       startedMonotonicMs: startedAt.monotonicMs,
     };
     try {
-      writeJsonSync(attemptFiles(this.dir).run, run);
+      writeJsonSync(this.#files.run, run);
     } catch (error) {
       // A full disk: the attempt goes on, only the energy of the whole of it will be missing.
       this.#note(`run.json could not be written: ${String(error)}`);

@@ -66,11 +66,22 @@ function lastWords(tail: string): string {
   return line === undefined ? '' : ` Its last output: ${line.slice(0, 200)}`;
 }
 
-/** Processes that the kernel has killed for want of memory since boot; 0 where it does not say. */
-export function oomKills(): number {
+let oomKillsRead = { atMs: -Infinity, count: 0 };
+
+/**
+ * Processes that the kernel has killed for want of memory since boot; 0 where it does not say.
+ *
+ * @param maxAgeMs How old the count may be: reading it is not free.
+ */
+export function oomKills(maxAgeMs: number): number {
+  const atMs = performance.now();
+  if (atMs - oomKillsRead.atMs < maxAgeMs) return oomKillsRead.count;
+  let count = 0;
   try {
-    return Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1] ?? 0);
+    count = Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1] ?? 0);
   } catch {
-    return 0;
+    // No /proc.
   }
+  oomKillsRead = { atMs, count };
+  return count;
 }

@@ -21,6 +21,7 @@ import type { ServiceMessage, SlotFile, SupervisorMessage } from './messages.js'
 const MAX_MESSAGE_BYTES = 64 * 1024;
 /** Until a service has said its own. */
 const FIRST_LOST_AFTER_MS = 30_000;
+const SPOOLED_AFTER_MS = 3;
 const SPOOLED_INTERVAL_MS = 10;
 
 class Supervisor {
@@ -31,7 +32,7 @@ class Supervisor {
   #stopGraceMs = 10_000;
   #leaving = false;
   #spooledTimer: NodeJS.Timeout | null = null;
-  #hasMoreSpooled = false;
+  #toldSpooledMs = -Infinity;
   readonly #keeper: RunnerKeeper;
 
   constructor(
@@ -164,37 +165,36 @@ class Supervisor {
     let run: AttemptRun;
     try {
       mkdirSync(accepted.spec.workDir, { recursive: true });
-      mkdirSync(accepted.spec.checkpointDir, { recursive: true });
       run = new AttemptRun(attemptDir, accepted, this.#keeper, () => this.#tellSpooled(attemptDir));
     } catch (error) {
       this.#say({ type: 'refused', attemptDir, reason: String(error) });
       return;
     }
     this.#run = run;
-    this.#say({ type: 'state', pid: process.pid, attemptDir });
     void run.ended.then(() => {
       this.#run = null;
       if (this.#spooledTimer !== null) clearTimeout(this.#spooledTimer);
       this.#spooledTimer = null;
-      this.#hasMoreSpooled = false;
       this.#say({ type: 'ended', attemptDir });
       if (this.#leaving) void this.#exit();
     });
   }
 
-  /** At once, and then not more often than the service needs to know: it reads all that is there. */
+  /**
+   * A moment later, so that a short attempt is told by its end alone, and not more often than the service needs to know: it
+   * reads all that is there.
+   */
   #tellSpooled(attemptDir: string): void {
-    if (this.#spooledTimer !== null) {
-      this.#hasMoreSpooled = true;
-      return;
-    }
-    this.#say({ type: 'spooled', attemptDir });
-    this.#spooledTimer = setTimeout(() => {
-      this.#spooledTimer = null;
-      if (!this.#hasMoreSpooled) return;
-      this.#hasMoreSpooled = false;
-      this.#tellSpooled(attemptDir);
-    }, SPOOLED_INTERVAL_MS);
+    if (this.#spooledTimer !== null) return;
+    const isOften = monotonicMs() - this.#toldSpooledMs < SPOOLED_INTERVAL_MS;
+    this.#spooledTimer = setTimeout(
+      () => {
+        this.#spooledTimer = null;
+        this.#toldSpooledMs = monotonicMs();
+        this.#say({ type: 'spooled', attemptDir });
+      },
+      isOften ? SPOOLED_INTERVAL_MS : SPOOLED_AFTER_MS,
+    );
   }
 
   #say(message: SupervisorMessage): void {

@@ -40,7 +40,7 @@ export type ServiceMessage =
   | { readonly type: 'retire' };
 
 export type SupervisorMessage =
-  /** Answer to `hello`, and after each change: the attempt that holds the slot, or null. */
+  /** Answer to `hello`: the attempt that holds the slot, or null. */
   | { readonly type: 'state'; readonly pid: number; readonly attemptDir: string | null }
   | { readonly type: 'refused'; readonly attemptDir: string; readonly reason: string }
   /** No runner waits any more. */

@@ -8,16 +8,15 @@ const HEAD_BYTES = 256 * 1024;
 const TAIL_BYTES = 256 * 1024;
 
 export class OutputLog {
-  #fd: number;
+  #fd: number | null = null;
   #headBytes = 0;
   #newer: number | null = null;
   #newerBytes = 0;
   #droppedBytes = 0;
   #olderBytes = 0;
 
-  constructor(private readonly path: string) {
-    this.#fd = openSync(path, 'w');
-  }
+  /** @param path Written when there is something to write. */
+  constructor(private readonly path: string) {}
 
   /** @throws nothing: a full disk loses output, not the attempt. */
   write(chunk: Buffer): void {
@@ -25,6 +24,7 @@ export class OutputLog {
       const room = HEAD_BYTES - this.#headBytes;
       if (room > 0) {
         const part = chunk.subarray(0, room);
+        this.#fd ??= openSync(this.path, 'w');
         writeSync(this.#fd, part);
         this.#headBytes += part.length;
         chunk = chunk.subarray(part.length);
@@ -68,6 +68,7 @@ export class OutputLog {
 
   /** Joins the parts into one file. */
   close(): void {
+    if (this.#fd === null) return;
     try {
       closeSync(this.#fd);
       if (this.#newer === null) return;

@@ -4,7 +4,7 @@
  * SIGTERM. What else it prints goes to the attempt's log.
  */
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { LineSplitter } from '../../../host/lines.js';
@@ -26,6 +26,7 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   if (program === undefined) {
     return { class: 'refused', code: 'PARAMETER_REFUSED', message: 'command: it names no program' };
   }
+  mkdirSync(attempt.checkpointDir, { recursive: true });
   const child = spawn(program, args, {
     cwd: attempt.workDir,
     env: { ...process.env, ...environment(attempt), ...context.environment },
