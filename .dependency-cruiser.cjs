@@ -29,13 +29,20 @@ module.exports = {
       name: 'services-share-only-proto',
       severity: 'error',
       from: { path: '^services/([^/]+)/' },
-      to: { path: '^(services|cli|dashboards)/', pathNot: '^services/$1/' },
+      to: { path: '^(services|client|cli|dashboards)/', pathNot: '^services/$1/' },
     },
     {
       name: 'proto-imports-nothing-of-ours',
       severity: 'error',
       from: { path: '^proto/' },
-      to: { path: '^(services|cli|dashboards|test)/' },
+      to: { path: '^(services|client|cli|dashboards|test)/' },
+    },
+    {
+      name: 'client-knows-only-proto',
+      comment: "What programs import: the API's contract, and no service.",
+      severity: 'error',
+      from: { path: '^client/' },
+      to: { path: '^(services|cli|dashboards|test|setup)/' },
     },
     {
       name: 'trainer-service-never-touches-tensorflow',

@@ -28,6 +28,13 @@ export const sweepJson = (sweep: Sweep) => ({
   joules: sweep.joules ?? null,
   reason: sweep.reason,
   waiting: orNull(sweep.waiting),
+  tags: sweep.tags,
+  archived: sweep.archived,
+  priority: sweep.priority,
+  maxParallel: sweep.maxParallel ?? null,
+  budget: { energyWh: sweep.budgetEnergyWh ?? null, hours: sweep.budgetHours ?? null },
+  best:
+    sweep.bestObjective === undefined ? null : { trialId: sweep.bestTrialId, objective: sweep.bestObjective },
 });
 
 export const trialJson = (trial: Trial) => ({

@@ -10,10 +10,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { projectRoot } from '../setup/locate.mjs';
+import * as change from './commands/change.js';
 import * as control from './commands/control.js';
 import * as coordinator from './commands/coordinator.js';
 import * as doctor from './commands/doctor.js';
 import * as explain from './commands/explain.js';
+import * as list from './commands/list.js';
 import * as nats from './commands/nats.js';
 import * as plan from './commands/plan.js';
 import * as recipe from './commands/recipe.js';
@@ -32,7 +34,8 @@ import { tolerateClosedPipe } from './output.js';
 import { sayFailed } from './up/child-protocol.js';
 
 const groups = [
-  { title: 'Run:', commands: [up, submit, status, watch, control] },
+  { title: 'Run:', commands: [up, submit, list, status, watch, control] },
+  { title: 'Change:', commands: [change] },
   { title: 'Before:', commands: [validate, plan, simulate, recipe, doctor] },
   { title: 'After:', commands: [report, explain, replay] },
   { title: 'Services:', commands: [trainers, coordinator, trainer, nats] },

@@ -138,6 +138,15 @@ export function trialRow(view: SweepView, trial: Trial): string[] {
   ];
 }
 
+/** `max_parallel 3, budget.energy_wh none, ...`, as `wattsweep set` takes them. */
+export const limitsLine = ({ maxParallel, budgetEnergyWh, budgetHours, priority }: Sweep): string =>
+  [
+    `max_parallel ${maxParallel ?? 'none'}`,
+    `budget.energy_wh ${budgetEnergyWh ?? 'none'}`,
+    `budget.hours ${budgetHours ?? 'none'}`,
+    `priority ${priority}`,
+  ].join(', ');
+
 /** `3 running, 5 queued, ...`, `142.0 s`, `0.41 Wh`, `trainers 2 alive`. */
 export function summaryLine(view: SweepView, nowMs: number): string {
   const sweep = view.sweep;

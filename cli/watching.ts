@@ -1,7 +1,7 @@
 /** Follows a sweep to its end and shows it; a coordinator that goes away meanwhile is waited for. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WattsweepError } from '../proto/errors.js';
-import type { Coordinator } from './client.js';
+import type { Coordinator } from '../client/coordinator.js';
 import { type LiveView, liveView } from './live.js';
 import { type SweepView, hasEnded } from './sweep-view.js';
 

@@ -104,7 +104,42 @@ export const errorRegistry = {
   // Sweeps, trials, fleet.
   SWEEP_NOT_FOUND: entry('NOT_FOUND', false, notFound, 'List the sweeps with `wattsweep status`.'),
   TRIAL_NOT_FOUND: entry('NOT_FOUND', false, notFound, 'List the trials with `wattsweep status SWEEP`.'),
-  SWEEP_ENDED: entry('FAILED_PRECONDITION', false, badInput, 'Submit the sweep again to run it anew.'),
+  SWEEP_ENDED: entry(
+    'FAILED_PRECONDITION',
+    false,
+    badInput,
+    'Open it again with `wattsweep rerun` or `wattsweep extend`, or submit it anew.',
+  ),
+  SWEEP_RUNNING: entry(
+    'FAILED_PRECONDITION',
+    false,
+    badInput,
+    'Stop it first, or add --force: what has run of it is then lost.',
+  ),
+  SWEEP_STOPPING: entry(
+    'FAILED_PRECONDITION',
+    true,
+    badInput,
+    'Wait until its last attempts have ended, and try again.',
+  ),
+  NOTHING_TO_RERUN: entry(
+    'FAILED_PRECONDITION',
+    false,
+    badInput,
+    'Look at the trials with `wattsweep status SWEEP`; --cancelled, --diverged or --trial choose others than failed ones.',
+  ),
+  EXTENSION_REFUSED: entry(
+    'FAILED_PRECONDITION',
+    false,
+    badInput,
+    'Extend by points, trials, repeats or epochs only, or submit the file as a new sweep.',
+  ),
+  BUDGET_SPENT: entry(
+    'FAILED_PRECONDITION',
+    false,
+    badInput,
+    'Raise the budget first, e.g. `wattsweep set SWEEP budget.energy_wh=500`.',
+  ),
   REPLAY_DIFFERS: entry(
     'FAILED_PRECONDITION',
     false,

@@ -10,7 +10,7 @@ import { ready } from './ready.mjs';
 
 /** @param {string} root @returns {Check[]} */
 function checks(root) {
-  const cruised = ['proto', 'services', 'cli', 'dashboards', 'test'];
+  const cruised = ['proto', 'services', 'client', 'cli', 'dashboards', 'test'];
   const image = join('proto', 'image.binpb');
   return [
     { name: 'gen --check', args: ['setup/gen.mjs', '--check'] },

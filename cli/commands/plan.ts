@@ -45,7 +45,8 @@ async function planOf(file: string, options: Options): Promise<Plan> {
   const named = isServerNamed(options);
   if (named !== 'no') {
     try {
-      return await withCoordinator(options, (coordinator) => coordinator.plan({ yaml, overrides, limit }));
+      const request = { yaml, overrides, limit };
+      return (await withCoordinator(options, (coordinator) => coordinator.plan(request))) as Plan;
     } catch (error) {
       const isAway = error instanceof WattsweepError && error.code === 'COORDINATOR_UNREACHABLE';
       if (!isAway || named === 'by-hand') throw error;

@@ -14,37 +14,14 @@ export function register(program: Command): void {
 
 async function listSweeps(options: ServerOptions & JsonOption): Promise<void> {
   const { withCoordinator } = await import('../client.js');
-  const { note, print, printJson, table } = await import('../output.js');
+  const { printJson } = await import('../output.js');
   const { sweepJson } = await import('../json.js');
-  const { sweepStateName } = await import('../sweep-view.js');
-  const { formatWattHours } = await import('../format.js');
-  const { sweeps } = await withCoordinator(options, (coordinator) => coordinator.list());
-  if (options.json) {
-    printJson({ sweeps: sweeps.map(sweepJson) });
-    return;
-  }
-  if (sweeps.length === 0) {
-    note('No sweeps yet. Start one with `wattsweep submit FILE`.');
-    return;
-  }
-  const rows = sweeps.map((sweep) => [
-    sweep.sweepId,
-    sweepStateName(sweep.state),
-    new Date(sweep.submittedAtUnixMs).toISOString().slice(0, 19).replace('T', ' '),
-    sweep.trialsTotal === undefined ? '?' : String(sweep.trialsTotal),
-    Object.entries(sweep.trialsByState)
-      .filter(([, n]) => n > 0)
-      .map(([state, n]) => `${n} ${state}`)
-      .join(', ') + (sweep.waiting === '' ? '' : `; waiting: ${sweep.waiting}`),
-    formatWattHours(sweep.joules),
-  ]);
-  const titles = ['SWEEP', 'STATE', 'SUBMITTED (UTC)', 'TRIALS', 'BY STATE', 'ENERGY'];
-  print(
-    table(
-      titles.map((title) => ({ title })),
-      rows,
-    ),
+  const { printSweeps } = await import('../sweep-list.js');
+  const { sweeps } = await withCoordinator(options, (coordinator) =>
+    coordinator.list({ archived: false, tags: [] }),
   );
+  if (options.json) printJson({ sweeps: sweeps.map(sweepJson) });
+  else printSweeps(sweeps, 'No sweeps yet. Start one with `wattsweep submit FILE`.');
 }
 
 async function showSweep(sweepId: string, options: ServerOptions & JsonOption): Promise<void> {

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { type ServerOptions, type JsonOption, withServer, withSet } from '../options.js';
+import { type ServerOptions, type JsonOption, repeatedOption, withServer, withSet } from '../options.js';
 
 interface Options extends ServerOptions, JsonOption {
   readonly set: readonly string[];
+  readonly tag: readonly string[];
   readonly watch?: boolean;
   readonly requestId?: string;
 }
@@ -12,6 +13,7 @@ export function register(program: Command): void {
     .command('submit')
     .description('start a sweep on a running coordinator')
     .argument('<file>', 'sweep file')
+    .addOption(repeatedOption('--tag <tag>', 'word to find the sweep by'))
     .option('--watch', 'stay and show it until it ends')
     .option('--request-id <id>', 'makes a retried submit harmless: the same id again returns the same sweep');
   withServer(withSet(command)).action(async (file: string, options: Options) => {
@@ -22,7 +24,12 @@ export function register(program: Command): void {
     const source = readSweepFile(file, options.set);
     await withCoordinator(options, async (coordinator) => {
       const requestId = options.requestId ?? crypto.randomUUID();
-      const accepted = await coordinator.submit({ yaml: source.yaml, overrides: options.set, requestId });
+      const accepted = await coordinator.submit({
+        yaml: source.yaml,
+        overrides: options.set,
+        requestId,
+        tags: options.tag,
+      });
       for (const warning of accepted.warnings) warn(warning);
       if (options.json) printJson({ sweepId: accepted.sweepId, warnings: accepted.warnings });
       else print(accepted.sweepId);

@@ -15,6 +15,7 @@ export interface UpFlags {
   readonly warm: number;
   readonly restart: 'always' | 'never';
   readonly keep?: boolean;
+  readonly new?: boolean;
   readonly reportDir: string;
   readonly estimateWatts?: number;
   readonly allowCommand: readonly string[];

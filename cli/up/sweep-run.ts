@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExitCode, WattsweepError } from '../../proto/errors.js';
 import { TrainerState } from '../../proto/gen/wattsweep/v1/coordinator.js';
-import { Coordinator } from '../client.js';
+import { Coordinator } from '../../client/coordinator.js';
 import { formatSeconds } from '../format.js';
 import { sweepJson, trialJson } from '../json.js';
 import { liveView } from '../live.js';
@@ -18,6 +18,8 @@ import type { UpOptions } from './services.js';
 
 export interface SweepRunOptions {
   readonly overrides: readonly string[];
+  /** Also where an interrupted sweep of that name waits. */
+  readonly anew: boolean;
   readonly reportDir: string;
   readonly json: boolean;
   readonly signal: AbortSignal;
@@ -38,7 +40,7 @@ export async function runSweep(
   const begun = performance.now();
   try {
     await untilTrainersJoined(coordinator, up.trainers.length, options.signal);
-    const sweepId = await submitOrGoOn(coordinator, file, up.dataDir, options.overrides);
+    const sweepId = await submitOrGoOn(coordinator, file, up.dataDir, options);
     const live = liveView();
     options.saysThrough((text) => live.say(text));
     const view = await watchToEnd(coordinator, sweepId, { live, signal: options.signal });
@@ -83,28 +85,49 @@ async function aliveTrainers(coordinator: Coordinator): Promise<number> {
 interface LastSweep {
   readonly sweepId: string;
   readonly digest: string;
+  /** Of the sweep. Absent in files of versions that did not write it. */
+  readonly name?: string;
 }
 
 async function submitOrGoOn(
   coordinator: Coordinator,
-  file: SweepFile,
+  { yaml, spec: { name } }: SweepFile,
   dataDir: string,
-  overrides: readonly string[],
+  { overrides, anew }: Pick<SweepRunOptions, 'overrides' | 'anew'>,
 ): Promise<string> {
   const path = join(dataDir, 'last-sweep.json');
   const digest = createHash('sha256')
-    .update(JSON.stringify([file.yaml, overrides]))
+    .update(JSON.stringify([yaml, overrides]))
     .digest('hex');
   const last = readLast(path);
-  if (last?.digest === digest && (await isUnfinished(coordinator, last.sweepId))) {
-    note(`going on with ${last.sweepId}, which was interrupted`);
-    return last.sweepId;
+  const isSame = last !== null && (last.digest === digest || last.name === name);
+  if (isSame && (await isUnfinished(coordinator, last.sweepId))) {
+    const { sweepId } = last;
+    if (!anew) {
+      note(`going on with ${sweepId}, which was interrupted`);
+      if (last.digest !== digest) await sayWhatChanged(coordinator, { sweepId, yaml, overrides });
+      return sweepId;
+    }
+    note(`${sweepId} is unfinished and shares the slots; \`wattsweep stop ${sweepId}\` ends it`);
   }
   const requestId = crypto.randomUUID();
-  const accepted = await coordinator.submit({ yaml: file.yaml, overrides, requestId });
+  const accepted = await coordinator.submit({ yaml, overrides, requestId, tags: [] });
   for (const warning of accepted.warnings) warn(warning);
-  writeFileSync(path, JSON.stringify({ sweepId: accepted.sweepId, digest } satisfies LastSweep));
+  writeFileSync(path, JSON.stringify({ sweepId: accepted.sweepId, digest, name } satisfies LastSweep));
   return accepted.sweepId;
+}
+
+async function sayWhatChanged(
+  coordinator: Coordinator,
+  request: { readonly sweepId: string; readonly yaml: string; readonly overrides: readonly string[] },
+): Promise<void> {
+  const differences = await coordinator.compare(request);
+  if (differences.length === 0) return;
+  warn(`the file has changed since ${request.sweepId} was submitted, and what is recorded holds:`);
+  for (const difference of differences) note(`  ${difference}`);
+  note(
+    'To run the file as it is now, add --new. Points, repeats and epochs can be added by `wattsweep extend`.',
+  );
 }
 
 function readLast(path: string): LastSweep | null {

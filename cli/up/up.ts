@@ -80,6 +80,7 @@ async function runStack(
     if (sweep !== null && !interrupted.aborted) {
       exitCode = await runSweep(sweep, options, stack.addresses.grpcAddress, {
         overrides: flags.set,
+        anew: flags.new ?? false,
         reportDir: flags.reportDir,
         json: flags.json ?? false,
         signal: interrupted,

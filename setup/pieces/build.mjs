@@ -23,7 +23,7 @@ import { withLock } from '../lib/lock.mjs';
 import { progress, progressEnds } from '../lib/say.mjs';
 import { cloneLock } from './modules.mjs';
 
-const FOLDERS = ['proto', 'services', 'cli', 'setup'];
+const FOLDERS = ['proto', 'services', 'client', 'cli', 'setup'];
 const NOT_COPIED = new Set(['.md', '.tsbuildinfo', '.map', '.tmp']);
 const STAMP = '.stamp.json';
 

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Coordinator } from '../../cli/client.js';
+import { Coordinator } from '../../client/coordinator.js';
 import { WattsweepError } from '../../proto/errors.js';
 import { hasEnded, type SweepView } from '../../cli/sweep-view.js';
 import type { LedgerEvent, State } from '../../services/coordinator/core/index.js';
@@ -73,7 +73,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       ...(options.stopping ? ['stopping: { rule: asha, first_rung: 2, eta: 2 }'] : []),
     ].join('\n');
     const requestId = `chaos-${seed}`;
-    const { sweepId } = await patiently(() => coordinator.submit({ yaml, overrides: [], requestId }));
+    const { sweepId } = await patiently(() =>
+      coordinator.submit({ yaml, overrides: [], tags: [], requestId }),
+    );
     const events = drawSchedule(seed, {
       events: options.events ?? 10,
       withinMs: options.withinMs ?? 9_000,

@@ -84,6 +84,39 @@ describe('a sweep', () => {
     ]);
   });
 
+  it('is changed while it runs and after its end, tagged, hidden and forgotten', async () => {
+    const file = writeCurveSweep(box, { trials: 2, epochs: 60, epochSeconds: 0.05 });
+    const sweepId = await submit(file, '--tag', 'night');
+    const set = await wattsweep('set', sweepId, 'max_parallel=1', 'budget.hours=5');
+    expect(set.stdout.trim()).toBe(
+      `${sweepId}: max_parallel 1, budget.energy_wh none, budget.hours 5, priority 1`,
+    );
+    await wattsweep('stop', sweepId);
+    await until('it has ended', async () => (await status(sweepId)).sweep.state === 'stopped');
+    const wrong = await wattsweep('rerun', sweepId);
+    expect([wrong.exitCode, wrong.stderr]).toEqual([
+      errorRegistry.NOTHING_TO_RERUN.exit,
+      expect.stringContaining('cancelled'),
+    ]);
+    expect((await wattsweep('rerun', sweepId, '--cancelled')).stdout).toMatch(
+      /: \d trials? runs? again: t0001/,
+    );
+    const extended = await wattsweep('extend', 'latest', '--max-epochs', '61', '--repeats', '2');
+    expect(extended.stdout.trim()).toBe(`${sweepId}: repeats 1 -> 2, max_epochs 60 -> 61`);
+    await wattsweep('stop', sweepId);
+    await until('it has ended', async () => (await status(sweepId)).sweep.state === 'stopped');
+    expect((await wattsweep('tag', sweepId, 'best', '--remove', 'night')).stdout.trim()).toBe(
+      `${sweepId}: tags best`,
+    );
+    expect((await wattsweep('list', '--tag', 'best')).stdout).toMatch(
+      new RegExp(`${sweepId} .*stopped.*best`),
+    );
+    expect((await wattsweep('archive', sweepId)).exitCode).toBe(0);
+    expect((await wattsweep('list')).stdout).not.toContain(sweepId);
+    expect((await wattsweep('delete', sweepId)).stdout).toMatch(/deleted, \d trials? with \d+ epochs/);
+    expect((await wattsweep('status', sweepId)).stderr).toContain('was deleted');
+  });
+
   it('that no slot here could ever run is refused at once', async () => {
     const file = writeCurveSweep(box, { trials: 1, epochs: 1, epochSeconds: 0.1 });
     const { exitCode, stderr } = await wattsweep('submit', file, '--set', 'resources.device=Imaginary 9000');

@@ -31,9 +31,10 @@ describe('Ctrl-C', () => {
     expect(readdirSync(box.data)).not.toContain('up.json');
     expect(readdirSync(box.data)).not.toContain('up.lock');
 
-    const second = await box.up([sweep, ...allowCurve]).exit;
+    const second = await box.up([sweep, '--set', 'max_epochs=99', ...allowCurve]).exit;
     expect(second.exitCode, second.stderr).toBe(0);
     expect(second.stderr).toContain('going on with curve-');
+    expect(second.stderr).toContain('  max_epochs: 6, in the file 99');
     const ledger = await readLedger(jetstream());
     expect(ledger.of('sweep_submitted')).toHaveLength(1);
     expectWhole(ledger, 2, 6);

@@ -6,7 +6,8 @@ import { WattsweepError } from '../../../proto/errors.js';
 import { CoordinatorServiceService } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { requireToken } from '../../../proto/grpc.js';
 import { createReflection } from './reflection.js';
-import { coordinatorService, type ServiceOptions } from './service.js';
+import type { ServiceOptions } from './changes.js';
+import { coordinatorService } from './service.js';
 
 export interface ApiOptions extends ServiceOptions {
   readonly host: string;

@@ -2,6 +2,8 @@
 import { WattsweepError } from '../../../proto/errors.js';
 import {
   SweepControl,
+  type CompareSweepFileRequest,
+  type CompareSweepFileResponse,
   type ControlSweepRequest,
   type ControlSweepResponse,
   type CoordinatorServiceServer,
@@ -11,29 +13,26 @@ import {
   type GetReportResponse,
   type GetSweepRequest,
   type GetSweepResponse,
+  type ListSweepsRequest,
   type ListSweepsResponse,
   type ReplaySweepRequest,
   type ReplaySweepResponse,
   type WatchSweepRequest,
   type WatchSweepResponse,
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
-import { Replay, type State, type SweepState } from '../core/index.js';
+import { Replay, type State } from '../core/index.js';
 import { buildReport, renderJson } from '../report/index.js';
+import { differenceText, parseSweepFile } from '../spec/index.js';
+import { changeHandlers, type ServiceOptions } from './changes.js';
+import { compareWithFile } from './extension.js';
+import { sweepIn } from './find.js';
 import { controlTrainer, listTrainers, stopHeldAttempt } from './fleet.js';
-import type { GetLeader } from './leader.js';
 import { planOnFleet } from './plan.js';
-import { serverStream, unary, type CallContext, type OnFault } from './rpc.js';
+import { serverStream, unary, type CallContext } from './rpc.js';
 import { historyOf } from './sentences.js';
 import { submitSweep } from './submit.js';
 import { decisionView, replayView, sweepView, trialView } from './views.js';
 import { watchSweep } from './watch.js';
-
-export interface ServiceOptions {
-  readonly leader: GetLeader;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  readonly onFault: OnFault;
-}
 
 export function coordinatorService({ leader, now, onFault }: ServiceOptions): CoordinatorServiceServer {
   /** Renders from the state, and answers once the ledger holds what was rendered. */
@@ -59,6 +58,13 @@ export function coordinatorService({ leader, now, onFault }: ServiceOptions): Co
       await term.offer([{ type: 'control', sweepId, control, at: now() }]);
       return { sweep: sweepView(sweepIn(term.state, sweepId), term.state) };
     }, onFault),
+    ...changeHandlers({ leader, now, onFault }),
+    compareSweepFile: query((state, request: CompareSweepFileRequest): CompareSweepFileResponse => {
+      const { yaml, overrides, sweepId } = request;
+      const { spec } = sweepIn(state, sweepId);
+      const file = parseSweepFile(yaml, { overrides }).spec;
+      return { differences: compareWithFile(spec, file).map(differenceText) };
+    }),
     explainTrial: query(explainTrial),
     replaySweep: unary(async (request: ReplaySweepRequest): Promise<ReplaySweepResponse> => {
       const term = await leader();
@@ -92,18 +98,11 @@ const CONTROLS: Readonly<Record<SweepControl, 'stop' | 'pause' | 'resume' | null
   [SweepControl.UNRECOGNIZED]: null,
 };
 
-/** @param sweepId empty for the newest @throws SWEEP_NOT_FOUND */
-function sweepIn(state: State, sweepId: string): SweepState {
-  const sweep = sweepId === '' ? [...state.sweeps.values()].at(-1) : state.sweeps.get(sweepId);
-  if (sweep !== undefined) return sweep;
-  throw new WattsweepError(
-    'SWEEP_NOT_FOUND',
-    sweepId === '' ? 'there is no sweep' : `there is no sweep ${sweepId}`,
-  );
-}
-
-const listSweeps = (state: State): ListSweepsResponse => ({
-  sweeps: [...state.sweeps.values()].reverse().map((sweep) => sweepView(sweep, state)),
+const listSweeps = (state: State, { archived, tags }: ListSweepsRequest): ListSweepsResponse => ({
+  sweeps: [...state.sweeps.values()]
+    .reverse()
+    .filter((sweep) => (archived || !sweep.archived) && tags.every((tag) => sweep.tags.includes(tag)))
+    .map((sweep) => sweepView(sweep, state)),
 });
 
 function getSweep(state: State, request: GetSweepRequest): GetSweepResponse {

@@ -3,24 +3,33 @@ import { randomInt } from 'node:crypto';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { SubmitSweepRequest, SubmitSweepResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { suits, type State, type SweepSpec, type SweepState, type TrainerState } from '../core/index.js';
-import { parseSweepFile } from '../spec/index.js';
+import { differenceText, parseSweepFile } from '../spec/index.js';
+import { compareWithFile } from './extension.js';
 import type { Leader } from './leader.js';
+import { checkTags } from './tags.js';
 
 /** @throws SPEC_*, NOT_ENOUGH_SLOTS, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
 export async function submitSweep(
   leader: Leader,
-  { yaml, overrides, requestId }: SubmitSweepRequest,
+  { yaml, overrides, requestId, tags }: SubmitSweepRequest,
   now: () => number,
 ): Promise<SubmitSweepResponse> {
   const { spec, warnings } = parseSweepFile(yaml, { overrides });
+  checkTags(tags);
   const earlier = submittedBefore(leader.state, requestId);
   if (earlier !== null) {
     await leader.acknowledged();
-    return { sweepId: earlier.sweepId, warnings };
+    const { sweepId } = earlier;
+    const changed = compareWithFile(earlier.spec, spec).map(differenceText);
+    const ofFile = `this request was accepted before, as ${sweepId}, and what is recorded holds`;
+    return {
+      sweepId,
+      warnings: [...warnings, ...(changed.length === 0 ? [] : [`${ofFile}: ${changed.join('; ')}`])],
+    };
   }
   const ofFleet = [...checkFleet(leader.state, spec), ...checkWarmStart(leader.state, spec)];
   const sweepId = freshId(leader.state, spec.name);
-  await leader.offer([{ type: 'submit', sweepId, spec, source: yaml, requestId, at: now() }]);
+  await leader.offer([{ type: 'submit', sweepId, spec, source: yaml, requestId, tags, at: now() }]);
   // The same request may have been waiting for its decision when this one looked.
   const accepted = submittedBefore(leader.state, requestId)?.sweepId ?? sweepId;
   return { sweepId: accepted, warnings: [...warnings, ...ofFleet] };

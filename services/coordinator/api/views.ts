@@ -71,6 +71,14 @@ export function sweepView(sweep: SweepState, state: State): Sweep {
     joules: orAbsent(sweep.spentJoules),
     reason: sweep.reason,
     waiting: waitingReason(state, sweep),
+    tags: sweep.tags,
+    archived: sweep.archived,
+    priority: sweep.limits.priority,
+    maxParallel: orAbsent(sweep.limits.maxParallel),
+    budgetEnergyWh: orAbsent(sweep.limits.energyWh),
+    budgetHours: orAbsent(sweep.limits.hours),
+    bestObjective: sweep.best?.value,
+    bestTrialId: sweep.best?.trialId ?? '',
   };
 }
 

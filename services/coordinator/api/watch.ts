@@ -3,9 +3,10 @@
  * fewer and larger messages, never a growing queue.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NotLeaderError, WattsweepError } from '../../../proto/errors.js';
+import { NotLeaderError } from '../../../proto/errors.js';
 import type { WatchSweepResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
-import type { LedgerEvent, SweepState } from '../core/index.js';
+import type { LedgerEvent } from '../core/index.js';
+import { sweepIn } from './find.js';
 import type { Leader } from './leader.js';
 import { sentenceOf } from './sentences.js';
 import { sweepView, trainerView, trialView } from './views.js';
@@ -33,6 +34,7 @@ class Changes {
     else if (!('sweepId' in event) || event.sweepId !== this.sweepId) return;
     else this.sweep = true;
     if (event.type === 'sweep_ended') this.ended = true;
+    if (event.type === 'sweep_reopened') this.ended = false;
     if ('trialId' in event) this.trials.add(event.trialId);
     if (event.type === 'attempt_assigned' || event.type === 'attempt_ended') this.trainers = true;
     const sentence = sentenceOf(event);
@@ -71,7 +73,7 @@ export async function* watchSweep(
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     const first = render(leader, sweepId, null);
-    changes.ended = sweepIn(leader, sweepId).endedAt !== null;
+    changes.ended = sweepIn(leader.state, sweepId).endedAt !== null;
     await leader.acknowledged();
     yield first;
     while (!gone() && (changes.any || !changes.ended)) {
@@ -90,15 +92,9 @@ export async function* watchSweep(
   }
 }
 
-function sweepIn(leader: Leader, sweepId: string): SweepState {
-  const sweep = leader.state.sweeps.get(sweepId);
-  if (sweep === undefined) throw new WattsweepError('SWEEP_NOT_FOUND', `there is no sweep ${sweepId}`);
-  return sweep;
-}
-
 /** @param changes null for everything */
 function render(leader: Leader, sweepId: string, changes: Changes | null): WatchSweepResponse {
-  const sweep = sweepIn(leader, sweepId);
+  const sweep = sweepIn(leader.state, sweepId);
   const trials =
     changes === null
       ? [...sweep.trials.values()]

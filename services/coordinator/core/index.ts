@@ -12,6 +12,7 @@ export { isRerunnable, selectRerun, type RerunSelection } from './changes.js';
 export { waitingReason } from './waiting.js';
 export { capacity, isOpen, slotsNeeded, suits } from './resources.js';
 export { heldKey, type HeldAttempt, type Quarantine } from './state.js';
+export { spentBudget } from './reports.js';
 export { ashaRungs } from './stopping/index.js';
 export {
   initialState,

@@ -2,7 +2,7 @@
  * Reports of trainers: which are accepted, and what follows. A report counts only when it comes from the trial's
  * current attempt and rises above what was accepted; everything else changes nothing, however often it arrives.
  */
-import type { Energy, EpochRecord } from './events.js';
+import type { Energy, EpochRecord, UnixMs } from './events.js';
 import { hasEnded } from './lookup.js';
 import type { Input, ReportInput } from './inputs.js';
 import { judgeNewest } from './judge.js';
@@ -164,18 +164,19 @@ export function closeAttempt(
 
 const WH = 3_600;
 
-/** Ends the sweep when its budget is spent. A null reading is no spending, and never ends anything. */
+/** Which part of the budget is spent, in words; null while none is. A null reading is no spending. */
+export function spentBudget(sweep: SweepState, at: UnixMs): string | null {
+  const { energyWh, hours } = sweep.limits;
+  if (energyWh !== null && sweep.spentJoules !== null && sweep.spentJoules >= energyWh * WH)
+    return `energy budget: ${(sweep.spentJoules / WH).toFixed(2)} of ${energyWh} Wh spent`;
+  if (hours === null || sweep.firstAssignedAt === null) return null;
+  const spentHours = ((sweep.endedAt ?? at) - sweep.firstAssignedAt - sweep.endedMs) / 3.6e6;
+  return spentHours >= hours ? `time budget: ${spentHours.toFixed(2)} of ${hours} h spent` : null;
+}
+
+/** Ends the sweep when its budget is spent. */
 export function checkBudget(step: Step, sweep: SweepState): void {
   if (sweep.status !== 'running') return;
-  const { energyWh, hours } = sweep.limits;
-  if (energyWh !== null && sweep.spentJoules !== null && sweep.spentJoules >= energyWh * WH) {
-    const spent = (sweep.spentJoules / WH).toFixed(2);
-    stopSweep(step, sweep, 'stopped', `energy budget: ${spent} of ${energyWh} Wh spent`);
-    return;
-  }
-  if (hours !== null && sweep.firstAssignedAt !== null) {
-    const spentHours = (step.at - sweep.firstAssignedAt - sweep.endedMs) / 3.6e6;
-    if (spentHours >= hours)
-      stopSweep(step, sweep, 'stopped', `time budget: ${spentHours.toFixed(2)} of ${hours} h spent`);
-  }
+  const spent = spentBudget(sweep, step.at);
+  if (spent !== null) stopSweep(step, sweep, 'stopped', spent);
 }

@@ -116,6 +116,7 @@ export function buildSpec(
     ...(limits.maxSeconds === null && limits.maxEnergyWh === null ? {} : { trialLimits: limits }),
     resources: { gpus: file.resources?.gpus ?? null, device: file.resources?.device ?? null },
     maxParallel: file.max_parallel ?? null,
+    ...(file.priority === undefined ? {} : { priority: file.priority }),
   };
   if (search.method === 'grid') checkOverlaps(spec, problems);
   checkPoints(spec, problems);

@@ -10,6 +10,7 @@ import { checkPlain } from './plain.js';
 import { Problems } from './problems.js';
 import { checkShape } from './shape-check.js';
 
+export { compareSpecs, differenceText, type SpecDifference } from './compare.js';
 export { SweepFileError, type SpecIssue } from './errors.js';
 export { planSweep, type EpochCost, type Plan, type PlanOptions } from './plan.js';
 

@@ -200,6 +200,12 @@ export const sweepFileSchema = z.strictObject({
     .min(1)
     .optional()
     .describe('Trials at the same time. Default: as many as there are slots.'),
+  priority: z
+    .number()
+    .gt(0)
+    .max(1000)
+    .optional()
+    .describe('Weight among sweeps: slots in use are shared in proportion to it. Default: 1.'),
 });
 
 /** Every key optional: for what is left of a file after the parts with errors were taken out. */

@@ -8,7 +8,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Coordinator } from '../../../cli/client.js';
+import { Coordinator } from '../../../client/coordinator.js';
 import { SweepState, TrialState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { natsServerPath } from '../../../setup/locate.mjs';
 import { Marked } from './marked.js';

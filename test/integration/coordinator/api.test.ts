@@ -133,7 +133,7 @@ describe('questions', () => {
     );
     expect(JSON.parse(reportJson)).toMatchObject({ sweep: { sweepId } });
     const { sweeps } = await client.call<{ sweeps: readonly { sweepId: string }[] }>((api, metadata, done) =>
-      api.listSweeps({}, metadata, done),
+      api.listSweeps({ archived: false, tags: [] }, metadata, done),
     );
     expect(sweeps[0]?.sweepId).toBe(sweepId);
   });

@@ -158,7 +158,7 @@ test('a leader that is cut off is replaced within two leases, and changes nothin
   expect(trainer.started).toHaveLength(6);
   expect(takeOverMs).toBeLessThan(2 * LEASE.leaseTtlMs);
   const { sweeps } = await second.call<{ sweeps: readonly unknown[] }>((client, metadata, done) =>
-    client.listSweeps({}, metadata, done),
+    client.listSweeps({ archived: false, tags: [] }, metadata, done),
   );
   const link = await NatsLink.connect({ url: nats.url, token: null, name: 'test' });
   later(() => link.close());

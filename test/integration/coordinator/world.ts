@@ -69,7 +69,7 @@ export class Client {
 
   submit(yaml: string, requestId = '', overrides: readonly string[] = []): Promise<SubmitSweepResponse> {
     return this.#call((done) =>
-      this.raw.submitSweep({ yaml, overrides, requestId }, this.#metadata, options(), done),
+      this.raw.submitSweep({ yaml, overrides, requestId, tags: [] }, this.#metadata, options(), done),
     );
   }
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { parse } from 'yaml';
-import { Coordinator } from '../../../cli/client.js';
+import { Coordinator } from '../../../client/coordinator.js';
 import { SweepState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { startCoordinator, type RunningCoordinator } from '../../../services/coordinator/index.js';
 import { startTrainer, type RunningTrainer } from '../../../services/trainer/index.js';
@@ -104,7 +104,7 @@ describe('a sweep under a real Prometheus', () => {
       logLevel: 'silent',
     });
     client = new Coordinator({ address: coordinator.grpcAddress, token: null });
-    const { sweepId } = await client.submit({ yaml: sweepFile, overrides: [], requestId: 'r1' });
+    const { sweepId } = await client.submit({ yaml: sweepFile, overrides: [], requestId: 'r1', tags: [] });
     await vi.waitFor(
       async () => {
         const { sweep } = await client.get(sweepId);

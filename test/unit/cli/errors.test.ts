@@ -2,7 +2,7 @@ import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { CommanderError } from 'commander';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ExitCode, WattsweepError, errorRegistry } from '../../../proto/errors.js';
-import { fromServiceError } from '../../../cli/client.js';
+import { fromServiceError } from '../../../client/coordinator.js';
 import { Exit, reportFailure, revive, toWattsweepError } from '../../../cli/errors.js';
 
 let said = '';

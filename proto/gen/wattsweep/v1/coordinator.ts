@@ -397,10 +397,34 @@ export interface Sweep {
   readonly joules?:
     | number
     | undefined;
-  /** Why it ended, in words. */
+  /** Why it ended or is paused, in words. */
   readonly reason: string;
   /** Why nothing of it can be placed on this fleet, in words; empty when something can, or nothing waits. */
   readonly waiting: string;
+  /** Words of people, in the order of their adding. */
+  readonly tags: readonly string[];
+  /** Left out of lists. */
+  readonly archived: boolean;
+  /** Weight among sweeps; slots in use are shared in proportion to it. */
+  readonly priority: number;
+  /** Trials at the same time; absent for as many as there are slots. */
+  readonly maxParallel?:
+    | number
+    | undefined;
+  /** Watt-hours of the whole sweep; absent for no limit. */
+  readonly budgetEnergyWh?:
+    | number
+    | undefined;
+  /** Hours since the first attempt; absent for no limit. */
+  readonly budgetHours?:
+    | number
+    | undefined;
+  /** Best finite value of the objective; absent before the first. */
+  readonly bestObjective?:
+    | number
+    | undefined;
+  /** The trial that has it. */
+  readonly bestTrialId: string;
 }
 
 export interface Sweep_TrialsByStateEntry {
@@ -416,6 +440,8 @@ export interface SubmitSweepRequest {
   readonly overrides: readonly string[];
   /** Makes a retried submit harmless: the same id again returns the same sweep. */
   readonly requestId: string;
+  /** Words to find it by. */
+  readonly tags: readonly string[];
 }
 
 /** The sweep has been accepted into the ledger. */
@@ -428,6 +454,10 @@ export interface SubmitSweepResponse {
 
 /** Asks for all sweeps. */
 export interface ListSweepsRequest {
+  /** Those that are archived, too. */
+  readonly archived: boolean;
+  /** Only sweeps that have all of these tags. */
+  readonly tags: readonly string[];
 }
 
 /** All sweeps. */
@@ -464,6 +494,146 @@ export interface ControlSweepRequest {
 export interface ControlSweepResponse {
   /** The sweep, after it. */
   readonly sweep: Sweep | undefined;
+}
+
+/** Which trials run again. Failed ones do; others only when asked for. */
+export interface RerunTrialsRequest {
+  /** The sweep; empty means the newest. */
+  readonly sweepId: string;
+  /** These trials only, whatever they ended as but succeeded; none means by the other fields. */
+  readonly trialIds: readonly string[];
+  /** Those that ended with the sweep, too: by a person or by its budget. */
+  readonly cancelled: boolean;
+  /** Diverged ones, too: they start from their first epoch. */
+  readonly diverged: boolean;
+}
+
+/** They wait for slots, and the sweep is open. */
+export interface RerunTrialsResponse {
+  /** The sweep, after it. */
+  readonly sweep:
+    | Sweep
+    | undefined;
+  /** The trials that run again. */
+  readonly trialIds: readonly string[];
+}
+
+/** What more shall run. At least one of the fields is given. */
+export interface ExtendSweepRequest {
+  /** The sweep; empty means the newest. */
+  readonly sweepId: string;
+  /** Points in all, of a search that draws. */
+  readonly trials?:
+    | number
+    | undefined;
+  /** Runs of each point in all. */
+  readonly repeats?:
+    | number
+    | undefined;
+  /** Epochs of a trial in all. */
+  readonly maxEpochs?:
+    | number
+    | undefined;
+  /** The sweep file with points, trials, repeats or epochs added; empty for none. */
+  readonly yaml: string;
+  /** Overrides of the file. */
+  readonly overrides: readonly string[];
+}
+
+/** Done, and in the ledger. */
+export interface ExtendSweepResponse {
+  /** The sweep, after it. */
+  readonly sweep:
+    | Sweep
+    | undefined;
+  /** What changed, in words. */
+  readonly change: string;
+}
+
+/** One limit. */
+export interface LimitChange {
+  /** As in the sweep file: `max_parallel`, `budget.energy_wh`, `budget.hours` or `priority`. */
+  readonly key: string;
+  /** Its value; absent for no limit. */
+  readonly value?: number | undefined;
+}
+
+/** Changes limits. */
+export interface SetLimitsRequest {
+  /** The sweep; empty means the newest. */
+  readonly sweepId: string;
+  /** At least one. */
+  readonly changes: readonly LimitChange[];
+}
+
+/** Done, and in the ledger. */
+export interface SetLimitsResponse {
+  /** The sweep, after it. */
+  readonly sweep: Sweep | undefined;
+}
+
+/** Changes tags. */
+export interface TagSweepRequest {
+  /** The sweep; empty means the newest. */
+  readonly sweepId: string;
+  /** To be added. */
+  readonly add: readonly string[];
+  /** To be removed. */
+  readonly remove: readonly string[];
+}
+
+/** Done, and in the ledger. */
+export interface TagSweepResponse {
+  /** The sweep, after it. */
+  readonly sweep: Sweep | undefined;
+}
+
+/** Archives a sweep. */
+export interface ArchiveSweepRequest {
+  /** The sweep. */
+  readonly sweepId: string;
+  /** False brings it back into lists. */
+  readonly archived: boolean;
+}
+
+/** Done, and in the ledger. */
+export interface ArchiveSweepResponse {
+  /** The sweep, after it. */
+  readonly sweep: Sweep | undefined;
+}
+
+/** Deletes a sweep. */
+export interface DeleteSweepRequest {
+  /** The sweep. */
+  readonly sweepId: string;
+  /** Also while it runs: it is stopped first. */
+  readonly force: boolean;
+}
+
+/** Deleted, or being stopped and deleted then. */
+export interface DeleteSweepResponse {
+  /** False while its last attempts still end. */
+  readonly deleted: boolean;
+  /** Trials that the coordinator forgets. */
+  readonly trials: number;
+  /** Their accepted epochs. */
+  readonly epochs: number;
+}
+
+/** Compares a file with a sweep. */
+export interface CompareSweepFileRequest {
+  /** The sweep; empty means the newest. */
+  readonly sweepId: string;
+  /** The sweep file, as written. */
+  readonly yaml: string;
+  /** Overrides of it. */
+  readonly overrides: readonly string[];
+}
+
+/** What differs. */
+export interface CompareSweepFileResponse {
+  /** One phrase a key, e.g. `max_epochs: 60, in the file 30`; none when the file says the same. */
+  readonly differences: readonly string[];
 }
 
 /** Asks why. */
@@ -1133,6 +1303,14 @@ function createBaseSweep(): Sweep {
     joules: undefined,
     reason: "",
     waiting: "",
+    tags: [],
+    archived: false,
+    priority: 0,
+    maxParallel: undefined,
+    budgetEnergyWh: undefined,
+    budgetHours: undefined,
+    bestObjective: undefined,
+    bestTrialId: "",
   };
 }
 
@@ -1179,6 +1357,30 @@ export const Sweep: MessageFns<Sweep> = {
     }
     if (message.waiting !== "") {
       writer.uint32(242).string(message.waiting);
+    }
+    for (const v of message.tags) {
+      writer.uint32(114).string(v!);
+    }
+    if (message.archived !== false) {
+      writer.uint32(120).bool(message.archived);
+    }
+    if (message.priority !== 0) {
+      writer.uint32(129).double(message.priority);
+    }
+    if (message.maxParallel !== undefined) {
+      writer.uint32(137).double(message.maxParallel);
+    }
+    if (message.budgetEnergyWh !== undefined) {
+      writer.uint32(145).double(message.budgetEnergyWh);
+    }
+    if (message.budgetHours !== undefined) {
+      writer.uint32(153).double(message.budgetHours);
+    }
+    if (message.bestObjective !== undefined) {
+      writer.uint32(161).double(message.bestObjective);
+    }
+    if (message.bestTrialId !== "") {
+      writer.uint32(170).string(message.bestTrialId);
     }
     return writer;
   },
@@ -1311,6 +1513,70 @@ export const Sweep: MessageFns<Sweep> = {
             message.waiting = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.tags.push(reader.string());
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.archived = reader.bool();
+            continue;
+          }
+          case 16: {
+            if (tag !== 129) {
+              break;
+            }
+
+            message.priority = reader.double();
+            continue;
+          }
+          case 17: {
+            if (tag !== 137) {
+              break;
+            }
+
+            message.maxParallel = reader.double();
+            continue;
+          }
+          case 18: {
+            if (tag !== 145) {
+              break;
+            }
+
+            message.budgetEnergyWh = reader.double();
+            continue;
+          }
+          case 19: {
+            if (tag !== 153) {
+              break;
+            }
+
+            message.budgetHours = reader.double();
+            continue;
+          }
+          case 20: {
+            if (tag !== 161) {
+              break;
+            }
+
+            message.bestObjective = reader.double();
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.bestTrialId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1397,6 +1663,36 @@ export const Sweep: MessageFns<Sweep> = {
       joules: isSet(object.joules) ? globalThis.Number(object.joules) : undefined,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
       waiting: isSet(object.waiting) ? globalThis.String(object.waiting) : "",
+      tags: globalThis.Array.isArray(object?.tags)
+        ? object.tags.map((e: any) => globalThis.String(e))
+        : [],
+      archived: isSet(object.archived) ? globalThis.Boolean(object.archived) : false,
+      priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
+      maxParallel: isSet(object.maxParallel)
+        ? globalThis.Number(object.maxParallel)
+        : isSet(object.max_parallel)
+        ? globalThis.Number(object.max_parallel)
+        : undefined,
+      budgetEnergyWh: isSet(object.budgetEnergyWh)
+        ? globalThis.Number(object.budgetEnergyWh)
+        : isSet(object.budget_energy_wh)
+        ? globalThis.Number(object.budget_energy_wh)
+        : undefined,
+      budgetHours: isSet(object.budgetHours)
+        ? globalThis.Number(object.budgetHours)
+        : isSet(object.budget_hours)
+        ? globalThis.Number(object.budget_hours)
+        : undefined,
+      bestObjective: isSet(object.bestObjective)
+        ? globalThis.Number(object.bestObjective)
+        : isSet(object.best_objective)
+        ? globalThis.Number(object.best_objective)
+        : undefined,
+      bestTrialId: isSet(object.bestTrialId)
+        ? globalThis.String(object.bestTrialId)
+        : isSet(object.best_trial_id)
+        ? globalThis.String(object.best_trial_id)
+        : "",
     };
   },
 
@@ -1450,6 +1746,30 @@ export const Sweep: MessageFns<Sweep> = {
     if (message.waiting !== "") {
       obj.waiting = message.waiting;
     }
+    if (message.tags?.length) {
+      obj.tags = message.tags;
+    }
+    if (message.archived !== false) {
+      obj.archived = message.archived;
+    }
+    if (message.priority !== 0) {
+      obj.priority = floatToJson(message.priority);
+    }
+    if (message.maxParallel !== undefined) {
+      obj.maxParallel = floatToJson(message.maxParallel);
+    }
+    if (message.budgetEnergyWh !== undefined) {
+      obj.budgetEnergyWh = floatToJson(message.budgetEnergyWh);
+    }
+    if (message.budgetHours !== undefined) {
+      obj.budgetHours = floatToJson(message.budgetHours);
+    }
+    if (message.bestObjective !== undefined) {
+      obj.bestObjective = floatToJson(message.bestObjective);
+    }
+    if (message.bestTrialId !== "") {
+      obj.bestTrialId = message.bestTrialId;
+    }
     return obj;
   },
 
@@ -1480,6 +1800,14 @@ export const Sweep: MessageFns<Sweep> = {
     message.joules = object.joules ?? undefined;
     message.reason = object.reason ?? "";
     message.waiting = object.waiting ?? "";
+    message.tags = object.tags?.map((e) => e) || [];
+    message.archived = object.archived ?? false;
+    message.priority = object.priority ?? 0;
+    message.maxParallel = object.maxParallel ?? undefined;
+    message.budgetEnergyWh = object.budgetEnergyWh ?? undefined;
+    message.budgetHours = object.budgetHours ?? undefined;
+    message.bestObjective = object.bestObjective ?? undefined;
+    message.bestTrialId = object.bestTrialId ?? "";
     return message;
   },
 };
@@ -1570,7 +1898,7 @@ export const Sweep_TrialsByStateEntry: MessageFns<Sweep_TrialsByStateEntry> = {
 };
 
 function createBaseSubmitSweepRequest(): SubmitSweepRequest {
-  return { yaml: "", overrides: [], requestId: "" };
+  return { yaml: "", overrides: [], requestId: "", tags: [] };
 }
 
 export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
@@ -1583,6 +1911,9 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    for (const v of message.tags) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -1624,6 +1955,14 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.tags.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1647,6 +1986,7 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
         : isSet(object.request_id)
         ? globalThis.String(object.request_id)
         : "",
+      tags: globalThis.Array.isArray(object?.tags) ? object.tags.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -1661,6 +2001,9 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
     if (message.requestId !== "") {
       obj.requestId = message.requestId;
     }
+    if (message.tags?.length) {
+      obj.tags = message.tags;
+    }
     return obj;
   },
 
@@ -1672,6 +2015,7 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
     message.yaml = object.yaml ?? "";
     message.overrides = object.overrides?.map((e) => e) || [];
     message.requestId = object.requestId ?? "";
+    message.tags = object.tags?.map((e) => e) || [];
     return message;
   },
 };
@@ -1766,11 +2110,17 @@ export const SubmitSweepResponse: MessageFns<SubmitSweepResponse> = {
 };
 
 function createBaseListSweepsRequest(): ListSweepsRequest {
-  return {};
+  return { archived: false, tags: [] };
 }
 
 export const ListSweepsRequest: MessageFns<ListSweepsRequest> = {
-  encode(_: ListSweepsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListSweepsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.archived !== false) {
+      writer.uint32(8).bool(message.archived);
+    }
+    for (const v of message.tags) {
+      writer.uint32(18).string(v!);
+    }
     return writer;
   },
 
@@ -1787,6 +2137,22 @@ export const ListSweepsRequest: MessageFns<ListSweepsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.archived = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tags.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1799,20 +2165,31 @@ export const ListSweepsRequest: MessageFns<ListSweepsRequest> = {
     }
   },
 
-  fromJSON(_: any): ListSweepsRequest {
-    return {};
+  fromJSON(object: any): ListSweepsRequest {
+    return {
+      archived: isSet(object.archived) ? globalThis.Boolean(object.archived) : false,
+      tags: globalThis.Array.isArray(object?.tags) ? object.tags.map((e: any) => globalThis.String(e)) : [],
+    };
   },
 
-  toJSON(_: ListSweepsRequest): unknown {
+  toJSON(message: ListSweepsRequest): unknown {
     const obj: any = {};
+    if (message.archived !== false) {
+      obj.archived = message.archived;
+    }
+    if (message.tags?.length) {
+      obj.tags = message.tags;
+    }
     return obj;
   },
 
   create<I extends Exact<DeepPartial<ListSweepsRequest>, I>>(base?: I): ListSweepsRequest {
     return ListSweepsRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ListSweepsRequest>, I>>(_: I): ListSweepsRequest {
+  fromPartial<I extends Exact<DeepPartial<ListSweepsRequest>, I>>(object: I): ListSweepsRequest {
     const message = createBaseListSweepsRequest() as any;
+    message.archived = object.archived ?? false;
+    message.tags = object.tags?.map((e) => e) || [];
     return message;
   },
 };
@@ -2194,6 +2571,1401 @@ export const ControlSweepResponse: MessageFns<ControlSweepResponse> = {
   fromPartial<I extends Exact<DeepPartial<ControlSweepResponse>, I>>(object: I): ControlSweepResponse {
     const message = createBaseControlSweepResponse() as any;
     message.sweep = (object.sweep !== undefined && object.sweep !== null) ? Sweep.fromPartial(object.sweep) : undefined;
+    return message;
+  },
+};
+
+function createBaseRerunTrialsRequest(): RerunTrialsRequest {
+  return { sweepId: "", trialIds: [], cancelled: false, diverged: false };
+}
+
+export const RerunTrialsRequest: MessageFns<RerunTrialsRequest> = {
+  encode(message: RerunTrialsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    for (const v of message.trialIds) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.cancelled !== false) {
+      writer.uint32(24).bool(message.cancelled);
+    }
+    if (message.diverged !== false) {
+      writer.uint32(32).bool(message.diverged);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerunTrialsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerunTrialsRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.trialIds.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.cancelled = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.diverged = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RerunTrialsRequest {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+      trialIds: globalThis.Array.isArray(object?.trialIds)
+        ? object.trialIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.trial_ids)
+        ? object.trial_ids.map((e: any) => globalThis.String(e))
+        : [],
+      cancelled: isSet(object.cancelled) ? globalThis.Boolean(object.cancelled) : false,
+      diverged: isSet(object.diverged) ? globalThis.Boolean(object.diverged) : false,
+    };
+  },
+
+  toJSON(message: RerunTrialsRequest): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    if (message.trialIds?.length) {
+      obj.trialIds = message.trialIds;
+    }
+    if (message.cancelled !== false) {
+      obj.cancelled = message.cancelled;
+    }
+    if (message.diverged !== false) {
+      obj.diverged = message.diverged;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RerunTrialsRequest>, I>>(base?: I): RerunTrialsRequest {
+    return RerunTrialsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RerunTrialsRequest>, I>>(object: I): RerunTrialsRequest {
+    const message = createBaseRerunTrialsRequest() as any;
+    message.sweepId = object.sweepId ?? "";
+    message.trialIds = object.trialIds?.map((e) => e) || [];
+    message.cancelled = object.cancelled ?? false;
+    message.diverged = object.diverged ?? false;
+    return message;
+  },
+};
+
+function createBaseRerunTrialsResponse(): RerunTrialsResponse {
+  return { sweep: undefined, trialIds: [] };
+}
+
+export const RerunTrialsResponse: MessageFns<RerunTrialsResponse> = {
+  encode(message: RerunTrialsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweep !== undefined) {
+      Sweep.encode(message.sweep, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.trialIds) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerunTrialsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerunTrialsResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweep = Sweep.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.trialIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RerunTrialsResponse {
+    return {
+      sweep: isSet(object.sweep) ? Sweep.fromJSON(object.sweep) : undefined,
+      trialIds: globalThis.Array.isArray(object?.trialIds)
+        ? object.trialIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.trial_ids)
+        ? object.trial_ids.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: RerunTrialsResponse): unknown {
+    const obj: any = {};
+    if (message.sweep !== undefined) {
+      obj.sweep = Sweep.toJSON(message.sweep);
+    }
+    if (message.trialIds?.length) {
+      obj.trialIds = message.trialIds;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RerunTrialsResponse>, I>>(base?: I): RerunTrialsResponse {
+    return RerunTrialsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RerunTrialsResponse>, I>>(object: I): RerunTrialsResponse {
+    const message = createBaseRerunTrialsResponse() as any;
+    message.sweep = (object.sweep !== undefined && object.sweep !== null) ? Sweep.fromPartial(object.sweep) : undefined;
+    message.trialIds = object.trialIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseExtendSweepRequest(): ExtendSweepRequest {
+  return { sweepId: "", trials: undefined, repeats: undefined, maxEpochs: undefined, yaml: "", overrides: [] };
+}
+
+export const ExtendSweepRequest: MessageFns<ExtendSweepRequest> = {
+  encode(message: ExtendSweepRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    if (message.trials !== undefined) {
+      writer.uint32(16).uint32(message.trials);
+    }
+    if (message.repeats !== undefined) {
+      writer.uint32(24).uint32(message.repeats);
+    }
+    if (message.maxEpochs !== undefined) {
+      writer.uint32(32).uint32(message.maxEpochs);
+    }
+    if (message.yaml !== "") {
+      writer.uint32(42).string(message.yaml);
+    }
+    for (const v of message.overrides) {
+      writer.uint32(50).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExtendSweepRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExtendSweepRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.trials = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.repeats = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxEpochs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.yaml = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.overrides.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExtendSweepRequest {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+      trials: isSet(object.trials) ? globalThis.Number(object.trials) : undefined,
+      repeats: isSet(object.repeats) ? globalThis.Number(object.repeats) : undefined,
+      maxEpochs: isSet(object.maxEpochs)
+        ? globalThis.Number(object.maxEpochs)
+        : isSet(object.max_epochs)
+        ? globalThis.Number(object.max_epochs)
+        : undefined,
+      yaml: isSet(object.yaml) ? globalThis.String(object.yaml) : "",
+      overrides: globalThis.Array.isArray(object?.overrides)
+        ? object.overrides.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ExtendSweepRequest): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    if (message.trials !== undefined) {
+      obj.trials = Math.round(message.trials);
+    }
+    if (message.repeats !== undefined) {
+      obj.repeats = Math.round(message.repeats);
+    }
+    if (message.maxEpochs !== undefined) {
+      obj.maxEpochs = Math.round(message.maxEpochs);
+    }
+    if (message.yaml !== "") {
+      obj.yaml = message.yaml;
+    }
+    if (message.overrides?.length) {
+      obj.overrides = message.overrides;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ExtendSweepRequest>, I>>(base?: I): ExtendSweepRequest {
+    return ExtendSweepRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExtendSweepRequest>, I>>(object: I): ExtendSweepRequest {
+    const message = createBaseExtendSweepRequest() as any;
+    message.sweepId = object.sweepId ?? "";
+    message.trials = object.trials ?? undefined;
+    message.repeats = object.repeats ?? undefined;
+    message.maxEpochs = object.maxEpochs ?? undefined;
+    message.yaml = object.yaml ?? "";
+    message.overrides = object.overrides?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseExtendSweepResponse(): ExtendSweepResponse {
+  return { sweep: undefined, change: "" };
+}
+
+export const ExtendSweepResponse: MessageFns<ExtendSweepResponse> = {
+  encode(message: ExtendSweepResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweep !== undefined) {
+      Sweep.encode(message.sweep, writer.uint32(10).fork()).join();
+    }
+    if (message.change !== "") {
+      writer.uint32(18).string(message.change);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExtendSweepResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExtendSweepResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweep = Sweep.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.change = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExtendSweepResponse {
+    return {
+      sweep: isSet(object.sweep) ? Sweep.fromJSON(object.sweep) : undefined,
+      change: isSet(object.change) ? globalThis.String(object.change) : "",
+    };
+  },
+
+  toJSON(message: ExtendSweepResponse): unknown {
+    const obj: any = {};
+    if (message.sweep !== undefined) {
+      obj.sweep = Sweep.toJSON(message.sweep);
+    }
+    if (message.change !== "") {
+      obj.change = message.change;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ExtendSweepResponse>, I>>(base?: I): ExtendSweepResponse {
+    return ExtendSweepResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExtendSweepResponse>, I>>(object: I): ExtendSweepResponse {
+    const message = createBaseExtendSweepResponse() as any;
+    message.sweep = (object.sweep !== undefined && object.sweep !== null) ? Sweep.fromPartial(object.sweep) : undefined;
+    message.change = object.change ?? "";
+    return message;
+  },
+};
+
+function createBaseLimitChange(): LimitChange {
+  return { key: "", value: undefined };
+}
+
+export const LimitChange: MessageFns<LimitChange> = {
+  encode(message: LimitChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      writer.uint32(17).double(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LimitChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLimitChange() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LimitChange {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.Number(object.value) : undefined,
+    };
+  },
+
+  toJSON(message: LimitChange): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== undefined) {
+      obj.value = floatToJson(message.value);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<LimitChange>, I>>(base?: I): LimitChange {
+    return LimitChange.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<LimitChange>, I>>(object: I): LimitChange {
+    const message = createBaseLimitChange() as any;
+    message.key = object.key ?? "";
+    message.value = object.value ?? undefined;
+    return message;
+  },
+};
+
+function createBaseSetLimitsRequest(): SetLimitsRequest {
+  return { sweepId: "", changes: [] };
+}
+
+export const SetLimitsRequest: MessageFns<SetLimitsRequest> = {
+  encode(message: SetLimitsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    for (const v of message.changes) {
+      LimitChange.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetLimitsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetLimitsRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.changes.push(LimitChange.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetLimitsRequest {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+      changes: globalThis.Array.isArray(object?.changes) ? object.changes.map((e: any) => LimitChange.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: SetLimitsRequest): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    if (message.changes?.length) {
+      obj.changes = message.changes.map((e) => LimitChange.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SetLimitsRequest>, I>>(base?: I): SetLimitsRequest {
+    return SetLimitsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetLimitsRequest>, I>>(object: I): SetLimitsRequest {
+    const message = createBaseSetLimitsRequest() as any;
+    message.sweepId = object.sweepId ?? "";
+    message.changes = object.changes?.map((e) => LimitChange.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSetLimitsResponse(): SetLimitsResponse {
+  return { sweep: undefined };
+}
+
+export const SetLimitsResponse: MessageFns<SetLimitsResponse> = {
+  encode(message: SetLimitsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweep !== undefined) {
+      Sweep.encode(message.sweep, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetLimitsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetLimitsResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweep = Sweep.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetLimitsResponse {
+    return { sweep: isSet(object.sweep) ? Sweep.fromJSON(object.sweep) : undefined };
+  },
+
+  toJSON(message: SetLimitsResponse): unknown {
+    const obj: any = {};
+    if (message.sweep !== undefined) {
+      obj.sweep = Sweep.toJSON(message.sweep);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SetLimitsResponse>, I>>(base?: I): SetLimitsResponse {
+    return SetLimitsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetLimitsResponse>, I>>(object: I): SetLimitsResponse {
+    const message = createBaseSetLimitsResponse() as any;
+    message.sweep = (object.sweep !== undefined && object.sweep !== null) ? Sweep.fromPartial(object.sweep) : undefined;
+    return message;
+  },
+};
+
+function createBaseTagSweepRequest(): TagSweepRequest {
+  return { sweepId: "", add: [], remove: [] };
+}
+
+export const TagSweepRequest: MessageFns<TagSweepRequest> = {
+  encode(message: TagSweepRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    for (const v of message.add) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.remove) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TagSweepRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTagSweepRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.add.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.remove.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TagSweepRequest {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+      add: globalThis.Array.isArray(object?.add) ? object.add.map((e: any) => globalThis.String(e)) : [],
+      remove: globalThis.Array.isArray(object?.remove) ? object.remove.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: TagSweepRequest): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    if (message.add?.length) {
+      obj.add = message.add;
+    }
+    if (message.remove?.length) {
+      obj.remove = message.remove;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<TagSweepRequest>, I>>(base?: I): TagSweepRequest {
+    return TagSweepRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TagSweepRequest>, I>>(object: I): TagSweepRequest {
+    const message = createBaseTagSweepRequest() as any;
+    message.sweepId = object.sweepId ?? "";
+    message.add = object.add?.map((e) => e) || [];
+    message.remove = object.remove?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseTagSweepResponse(): TagSweepResponse {
+  return { sweep: undefined };
+}
+
+export const TagSweepResponse: MessageFns<TagSweepResponse> = {
+  encode(message: TagSweepResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweep !== undefined) {
+      Sweep.encode(message.sweep, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TagSweepResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTagSweepResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweep = Sweep.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TagSweepResponse {
+    return { sweep: isSet(object.sweep) ? Sweep.fromJSON(object.sweep) : undefined };
+  },
+
+  toJSON(message: TagSweepResponse): unknown {
+    const obj: any = {};
+    if (message.sweep !== undefined) {
+      obj.sweep = Sweep.toJSON(message.sweep);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<TagSweepResponse>, I>>(base?: I): TagSweepResponse {
+    return TagSweepResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TagSweepResponse>, I>>(object: I): TagSweepResponse {
+    const message = createBaseTagSweepResponse() as any;
+    message.sweep = (object.sweep !== undefined && object.sweep !== null) ? Sweep.fromPartial(object.sweep) : undefined;
+    return message;
+  },
+};
+
+function createBaseArchiveSweepRequest(): ArchiveSweepRequest {
+  return { sweepId: "", archived: false };
+}
+
+export const ArchiveSweepRequest: MessageFns<ArchiveSweepRequest> = {
+  encode(message: ArchiveSweepRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    if (message.archived !== false) {
+      writer.uint32(16).bool(message.archived);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ArchiveSweepRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseArchiveSweepRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.archived = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ArchiveSweepRequest {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+      archived: isSet(object.archived) ? globalThis.Boolean(object.archived) : false,
+    };
+  },
+
+  toJSON(message: ArchiveSweepRequest): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    if (message.archived !== false) {
+      obj.archived = message.archived;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ArchiveSweepRequest>, I>>(base?: I): ArchiveSweepRequest {
+    return ArchiveSweepRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ArchiveSweepRequest>, I>>(object: I): ArchiveSweepRequest {
+    const message = createBaseArchiveSweepRequest() as any;
+    message.sweepId = object.sweepId ?? "";
+    message.archived = object.archived ?? false;
+    return message;
+  },
+};
+
+function createBaseArchiveSweepResponse(): ArchiveSweepResponse {
+  return { sweep: undefined };
+}
+
+export const ArchiveSweepResponse: MessageFns<ArchiveSweepResponse> = {
+  encode(message: ArchiveSweepResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweep !== undefined) {
+      Sweep.encode(message.sweep, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ArchiveSweepResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseArchiveSweepResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweep = Sweep.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ArchiveSweepResponse {
+    return { sweep: isSet(object.sweep) ? Sweep.fromJSON(object.sweep) : undefined };
+  },
+
+  toJSON(message: ArchiveSweepResponse): unknown {
+    const obj: any = {};
+    if (message.sweep !== undefined) {
+      obj.sweep = Sweep.toJSON(message.sweep);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ArchiveSweepResponse>, I>>(base?: I): ArchiveSweepResponse {
+    return ArchiveSweepResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ArchiveSweepResponse>, I>>(object: I): ArchiveSweepResponse {
+    const message = createBaseArchiveSweepResponse() as any;
+    message.sweep = (object.sweep !== undefined && object.sweep !== null) ? Sweep.fromPartial(object.sweep) : undefined;
+    return message;
+  },
+};
+
+function createBaseDeleteSweepRequest(): DeleteSweepRequest {
+  return { sweepId: "", force: false };
+}
+
+export const DeleteSweepRequest: MessageFns<DeleteSweepRequest> = {
+  encode(message: DeleteSweepRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    if (message.force !== false) {
+      writer.uint32(16).bool(message.force);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteSweepRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteSweepRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.force = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteSweepRequest {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+      force: isSet(object.force) ? globalThis.Boolean(object.force) : false,
+    };
+  },
+
+  toJSON(message: DeleteSweepRequest): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    if (message.force !== false) {
+      obj.force = message.force;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DeleteSweepRequest>, I>>(base?: I): DeleteSweepRequest {
+    return DeleteSweepRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteSweepRequest>, I>>(object: I): DeleteSweepRequest {
+    const message = createBaseDeleteSweepRequest() as any;
+    message.sweepId = object.sweepId ?? "";
+    message.force = object.force ?? false;
+    return message;
+  },
+};
+
+function createBaseDeleteSweepResponse(): DeleteSweepResponse {
+  return { deleted: false, trials: 0, epochs: 0 };
+}
+
+export const DeleteSweepResponse: MessageFns<DeleteSweepResponse> = {
+  encode(message: DeleteSweepResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deleted !== false) {
+      writer.uint32(8).bool(message.deleted);
+    }
+    if (message.trials !== 0) {
+      writer.uint32(16).uint32(message.trials);
+    }
+    if (message.epochs !== 0) {
+      writer.uint32(24).uint32(message.epochs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteSweepResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteSweepResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.deleted = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.trials = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.epochs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteSweepResponse {
+    return {
+      deleted: isSet(object.deleted) ? globalThis.Boolean(object.deleted) : false,
+      trials: isSet(object.trials) ? globalThis.Number(object.trials) : 0,
+      epochs: isSet(object.epochs) ? globalThis.Number(object.epochs) : 0,
+    };
+  },
+
+  toJSON(message: DeleteSweepResponse): unknown {
+    const obj: any = {};
+    if (message.deleted !== false) {
+      obj.deleted = message.deleted;
+    }
+    if (message.trials !== 0) {
+      obj.trials = Math.round(message.trials);
+    }
+    if (message.epochs !== 0) {
+      obj.epochs = Math.round(message.epochs);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DeleteSweepResponse>, I>>(base?: I): DeleteSweepResponse {
+    return DeleteSweepResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeleteSweepResponse>, I>>(object: I): DeleteSweepResponse {
+    const message = createBaseDeleteSweepResponse() as any;
+    message.deleted = object.deleted ?? false;
+    message.trials = object.trials ?? 0;
+    message.epochs = object.epochs ?? 0;
+    return message;
+  },
+};
+
+function createBaseCompareSweepFileRequest(): CompareSweepFileRequest {
+  return { sweepId: "", yaml: "", overrides: [] };
+}
+
+export const CompareSweepFileRequest: MessageFns<CompareSweepFileRequest> = {
+  encode(message: CompareSweepFileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    if (message.yaml !== "") {
+      writer.uint32(18).string(message.yaml);
+    }
+    for (const v of message.overrides) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CompareSweepFileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCompareSweepFileRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.yaml = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.overrides.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CompareSweepFileRequest {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+      yaml: isSet(object.yaml) ? globalThis.String(object.yaml) : "",
+      overrides: globalThis.Array.isArray(object?.overrides)
+        ? object.overrides.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: CompareSweepFileRequest): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    if (message.yaml !== "") {
+      obj.yaml = message.yaml;
+    }
+    if (message.overrides?.length) {
+      obj.overrides = message.overrides;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CompareSweepFileRequest>, I>>(base?: I): CompareSweepFileRequest {
+    return CompareSweepFileRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CompareSweepFileRequest>, I>>(object: I): CompareSweepFileRequest {
+    const message = createBaseCompareSweepFileRequest() as any;
+    message.sweepId = object.sweepId ?? "";
+    message.yaml = object.yaml ?? "";
+    message.overrides = object.overrides?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseCompareSweepFileResponse(): CompareSweepFileResponse {
+  return { differences: [] };
+}
+
+export const CompareSweepFileResponse: MessageFns<CompareSweepFileResponse> = {
+  encode(message: CompareSweepFileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.differences) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CompareSweepFileResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCompareSweepFileResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.differences.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CompareSweepFileResponse {
+    return {
+      differences: globalThis.Array.isArray(object?.differences)
+        ? object.differences.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: CompareSweepFileResponse): unknown {
+    const obj: any = {};
+    if (message.differences?.length) {
+      obj.differences = message.differences;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CompareSweepFileResponse>, I>>(base?: I): CompareSweepFileResponse {
+    return CompareSweepFileResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CompareSweepFileResponse>, I>>(object: I): CompareSweepFileResponse {
+    const message = createBaseCompareSweepFileResponse() as any;
+    message.differences = object.differences?.map((e) => e) || [];
     return message;
   },
 };
@@ -4514,6 +6286,79 @@ export const CoordinatorServiceService = {
       Buffer.from(ControlSweepResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ControlSweepResponse => ControlSweepResponse.decode(value),
   },
+  /** Lets trials that ended without success run again, also after the sweep has ended. */
+  rerunTrials: {
+    path: "/wattsweep.v1.CoordinatorService/RerunTrials" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RerunTrialsRequest): Buffer => Buffer.from(RerunTrialsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RerunTrialsRequest => RerunTrialsRequest.decode(value),
+    responseSerialize: (value: RerunTrialsResponse): Buffer => Buffer.from(RerunTrialsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RerunTrialsResponse => RerunTrialsResponse.decode(value),
+  },
+  /** More points, repeats or epochs; what has run is kept. */
+  extendSweep: {
+    path: "/wattsweep.v1.CoordinatorService/ExtendSweep" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExtendSweepRequest): Buffer => Buffer.from(ExtendSweepRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExtendSweepRequest => ExtendSweepRequest.decode(value),
+    responseSerialize: (value: ExtendSweepResponse): Buffer => Buffer.from(ExtendSweepResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExtendSweepResponse => ExtendSweepResponse.decode(value),
+  },
+  /** Changes budget, priority and trials at the same time; acts at once. */
+  setLimits: {
+    path: "/wattsweep.v1.CoordinatorService/SetLimits" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetLimitsRequest): Buffer => Buffer.from(SetLimitsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetLimitsRequest => SetLimitsRequest.decode(value),
+    responseSerialize: (value: SetLimitsResponse): Buffer => Buffer.from(SetLimitsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetLimitsResponse => SetLimitsResponse.decode(value),
+  },
+  /** Adds and removes tags. */
+  tagSweep: {
+    path: "/wattsweep.v1.CoordinatorService/TagSweep" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: TagSweepRequest): Buffer => Buffer.from(TagSweepRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TagSweepRequest => TagSweepRequest.decode(value),
+    responseSerialize: (value: TagSweepResponse): Buffer => Buffer.from(TagSweepResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TagSweepResponse => TagSweepResponse.decode(value),
+  },
+  /** Leaves a sweep out of lists, or brings it back. */
+  archiveSweep: {
+    path: "/wattsweep.v1.CoordinatorService/ArchiveSweep" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ArchiveSweepRequest): Buffer => Buffer.from(ArchiveSweepRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ArchiveSweepRequest => ArchiveSweepRequest.decode(value),
+    responseSerialize: (value: ArchiveSweepResponse): Buffer =>
+      Buffer.from(ArchiveSweepResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ArchiveSweepResponse => ArchiveSweepResponse.decode(value),
+  },
+  /** Forgets a sweep. The ledger still tells that it was, and that it was deleted. */
+  deleteSweep: {
+    path: "/wattsweep.v1.CoordinatorService/DeleteSweep" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteSweepRequest): Buffer => Buffer.from(DeleteSweepRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteSweepRequest => DeleteSweepRequest.decode(value),
+    responseSerialize: (value: DeleteSweepResponse): Buffer => Buffer.from(DeleteSweepResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteSweepResponse => DeleteSweepResponse.decode(value),
+  },
+  /** What a sweep file says otherwise than the recorded sweep. */
+  compareSweepFile: {
+    path: "/wattsweep.v1.CoordinatorService/CompareSweepFile" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CompareSweepFileRequest): Buffer =>
+      Buffer.from(CompareSweepFileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CompareSweepFileRequest => CompareSweepFileRequest.decode(value),
+    responseSerialize: (value: CompareSweepFileResponse): Buffer =>
+      Buffer.from(CompareSweepFileResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CompareSweepFileResponse => CompareSweepFileResponse.decode(value),
+  },
   /** Decisions about one trial, with their reasons. */
   explainTrial: {
     path: "/wattsweep.v1.CoordinatorService/ExplainTrial" as const,
@@ -4611,6 +6456,20 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   getSweep: handleUnaryCall<GetSweepRequest, GetSweepResponse>;
   /** Ends, pauses or resumes a sweep. */
   controlSweep: handleUnaryCall<ControlSweepRequest, ControlSweepResponse>;
+  /** Lets trials that ended without success run again, also after the sweep has ended. */
+  rerunTrials: handleUnaryCall<RerunTrialsRequest, RerunTrialsResponse>;
+  /** More points, repeats or epochs; what has run is kept. */
+  extendSweep: handleUnaryCall<ExtendSweepRequest, ExtendSweepResponse>;
+  /** Changes budget, priority and trials at the same time; acts at once. */
+  setLimits: handleUnaryCall<SetLimitsRequest, SetLimitsResponse>;
+  /** Adds and removes tags. */
+  tagSweep: handleUnaryCall<TagSweepRequest, TagSweepResponse>;
+  /** Leaves a sweep out of lists, or brings it back. */
+  archiveSweep: handleUnaryCall<ArchiveSweepRequest, ArchiveSweepResponse>;
+  /** Forgets a sweep. The ledger still tells that it was, and that it was deleted. */
+  deleteSweep: handleUnaryCall<DeleteSweepRequest, DeleteSweepResponse>;
+  /** What a sweep file says otherwise than the recorded sweep. */
+  compareSweepFile: handleUnaryCall<CompareSweepFileRequest, CompareSweepFileResponse>;
   /** Decisions about one trial, with their reasons. */
   explainTrial: handleUnaryCall<ExplainTrialRequest, ExplainTrialResponse>;
   /** Computes every decision of a sweep again from the ledger and compares. */
@@ -4693,6 +6552,118 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ControlSweepResponse) => void,
+  ): ClientUnaryCall;
+  /** Lets trials that ended without success run again, also after the sweep has ended. */
+  rerunTrials(
+    request: RerunTrialsRequest,
+    callback: (error: ServiceError | null, response: RerunTrialsResponse) => void,
+  ): ClientUnaryCall;
+  rerunTrials(
+    request: RerunTrialsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RerunTrialsResponse) => void,
+  ): ClientUnaryCall;
+  rerunTrials(
+    request: RerunTrialsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RerunTrialsResponse) => void,
+  ): ClientUnaryCall;
+  /** More points, repeats or epochs; what has run is kept. */
+  extendSweep(
+    request: ExtendSweepRequest,
+    callback: (error: ServiceError | null, response: ExtendSweepResponse) => void,
+  ): ClientUnaryCall;
+  extendSweep(
+    request: ExtendSweepRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExtendSweepResponse) => void,
+  ): ClientUnaryCall;
+  extendSweep(
+    request: ExtendSweepRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExtendSweepResponse) => void,
+  ): ClientUnaryCall;
+  /** Changes budget, priority and trials at the same time; acts at once. */
+  setLimits(
+    request: SetLimitsRequest,
+    callback: (error: ServiceError | null, response: SetLimitsResponse) => void,
+  ): ClientUnaryCall;
+  setLimits(
+    request: SetLimitsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetLimitsResponse) => void,
+  ): ClientUnaryCall;
+  setLimits(
+    request: SetLimitsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetLimitsResponse) => void,
+  ): ClientUnaryCall;
+  /** Adds and removes tags. */
+  tagSweep(
+    request: TagSweepRequest,
+    callback: (error: ServiceError | null, response: TagSweepResponse) => void,
+  ): ClientUnaryCall;
+  tagSweep(
+    request: TagSweepRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: TagSweepResponse) => void,
+  ): ClientUnaryCall;
+  tagSweep(
+    request: TagSweepRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: TagSweepResponse) => void,
+  ): ClientUnaryCall;
+  /** Leaves a sweep out of lists, or brings it back. */
+  archiveSweep(
+    request: ArchiveSweepRequest,
+    callback: (error: ServiceError | null, response: ArchiveSweepResponse) => void,
+  ): ClientUnaryCall;
+  archiveSweep(
+    request: ArchiveSweepRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ArchiveSweepResponse) => void,
+  ): ClientUnaryCall;
+  archiveSweep(
+    request: ArchiveSweepRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ArchiveSweepResponse) => void,
+  ): ClientUnaryCall;
+  /** Forgets a sweep. The ledger still tells that it was, and that it was deleted. */
+  deleteSweep(
+    request: DeleteSweepRequest,
+    callback: (error: ServiceError | null, response: DeleteSweepResponse) => void,
+  ): ClientUnaryCall;
+  deleteSweep(
+    request: DeleteSweepRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteSweepResponse) => void,
+  ): ClientUnaryCall;
+  deleteSweep(
+    request: DeleteSweepRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteSweepResponse) => void,
+  ): ClientUnaryCall;
+  /** What a sweep file says otherwise than the recorded sweep. */
+  compareSweepFile(
+    request: CompareSweepFileRequest,
+    callback: (error: ServiceError | null, response: CompareSweepFileResponse) => void,
+  ): ClientUnaryCall;
+  compareSweepFile(
+    request: CompareSweepFileRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CompareSweepFileResponse) => void,
+  ): ClientUnaryCall;
+  compareSweepFile(
+    request: CompareSweepFileRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CompareSweepFileResponse) => void,
   ): ClientUnaryCall;
   /** Decisions about one trial, with their reasons. */
   explainTrial(

@@ -4,6 +4,7 @@
  * here knows of trials, files or the clock: a method that learns is given results as plain data.
  */
 import type { Parameters, SearchSpec, SweepSpec } from '../spec.js';
+import { compileExpression } from './expression.js';
 import { gridPoint, gridSize } from './grid.js';
 import type { Results, SearchMethod } from './method.js';
 import { randomCoordinates } from './random.js';
@@ -103,6 +104,24 @@ export function firstPoints(spec: SweepSpec, limit: number): Parameters[] {
     points.push(point);
   }
   return points;
+}
+
+/** Every point of a search whose points are known before any result, in its order. */
+export const pointsOf = (spec: SweepSpec): Parameters[] => firstPoints(spec, searchSize(spec));
+
+/** Where `max_epochs` decides about points: the parameter or constraint that names it first; null for nowhere. */
+export function namesMaxEpochs({ sweep, cases, constraints = [] }: SweepSpec): string | null {
+  const texts = [
+    ...[...sweep, ...cases.flat()].flatMap(({ name, domain }) =>
+      domain.kind === 'expression' ? [{ name, text: domain.expression }] : [],
+    ),
+    ...constraints.map((text) => ({ name: `the constraint "${text}"`, text })),
+  ];
+  const found = texts.find(({ text }) => {
+    const outcome = compileExpression(text);
+    return 'expression' in outcome && outcome.expression.names.includes('max_epochs');
+  });
+  return found?.name ?? null;
 }
 
 /** Up to `limit` points from all over the space, for checks; never enqueued or listed ones. */
