@@ -51,6 +51,9 @@ type Unary<Request, Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
+/** A sweep file to run. */
+export type Submission = Omit<SubmitSweepRequest, 'tags'> & Partial<Pick<SubmitSweepRequest, 'tags'>>;
+
 export class Coordinator {
   readonly #token: string | null;
   readonly #finder: LeaderFinder;
@@ -60,8 +63,8 @@ export class Coordinator {
     this.#finder = new LeaderFinder(address);
   }
 
-  submit(request: SubmitSweepRequest): Promise<SubmitSweepResponse> {
-    return this.#call((client) => client.submitSweep.bind(client), request);
+  submit({ tags = [], ...request }: Submission): Promise<SubmitSweepResponse> {
+    return this.#call((client) => client.submitSweep.bind(client), { ...request, tags });
   }
 
   /** Newest first. */
