@@ -34,6 +34,9 @@ export interface CommanderOptions {
 
 type ActionOf<T extends CommandName> = Extract<Action, { type: T }>;
 
+/** Most actions after which attempts and channels of before are still remembered. */
+const TIDY_AFTER_ACTIONS = 1_000;
+
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
 
@@ -49,6 +52,7 @@ export class Commander {
   readonly #options: CommanderOptions;
   readonly #clock: Clock;
   readonly #underway: StartsUnderway;
+  #actionsSinceTidy = 0;
   /** The last command of each attempt: the next one of the same attempt waits for it. */
   readonly #tails = new Map<string, Promise<void>>();
   /** Trainers that are being asked, and whether they shall be asked once more afterwards. */
@@ -85,9 +89,19 @@ export class Commander {
           if (this.#tails.get(key) === tail) this.#tails.delete(key);
         });
     }
-    this.#underway.keepOnly(this.#options.state());
-    const addresses = [...this.#options.state().trainers.values()].map((trainer) => trainer.info.address);
-    this.#options.commands.keepOnly(new Set(addresses));
+    this.#actionsSinceTidy += actions.length;
+    const trainersCame = actions.some(({ type }) => type === 'list_attempts');
+    if (trainersCame || this.#actionsSinceTidy >= TIDY_AFTER_ACTIONS) this.#tidy();
+  }
+
+  /** Forgets attempts and channels of before. Looks at the whole fleet, so that not every commit can afford it. */
+  #tidy(): void {
+    this.#actionsSinceTidy = 0;
+    const state = this.#options.state();
+    this.#underway.keepOnly(state);
+    this.#options.commands.keepOnly(
+      new Set([...state.trainers.values()].map((trainer) => trainer.info.address)),
+    );
   }
 
   async #start(action: ActionOf<'start_attempt'>): Promise<void> {

@@ -27,14 +27,25 @@ const UNREAD: Energy = {
 const reading = (value: number | undefined): number | null =>
   value === undefined || !Number.isFinite(value) || value < 0 ? null : value;
 
+/** Methods and reasons are few and come with every epoch: each is kept once, so that a million epochs do not hold it. */
+const words = new Map<string, string>();
+const MAX_WORDS = 1_000;
+
+function kept(word: string): string {
+  const known = words.get(word);
+  if (known !== undefined) return known;
+  if (words.size < MAX_WORDS) words.set(word, word);
+  return word;
+}
+
 const energyOf = (energy: EnergyMessage | undefined): Energy =>
   energy === undefined
     ? UNREAD
     : {
         joules: reading(energy.joules),
         meanWatts: reading(energy.meanWatts),
-        method: energy.method,
-        absentReason: energy.absentReason,
+        method: kept(energy.method),
+        absentReason: kept(energy.absentReason),
       };
 
 function refOf(key: AttemptKey | undefined): AttemptRef | null {

@@ -22,6 +22,8 @@ export interface Restart {
   /** Of the first coordinator that met the ledger, and of those that followed it. */
   readonly firstSeconds: number;
   readonly laterSeconds: readonly number[];
+  /** Processor seconds of the last of them until then: what a busy machine does not change. */
+  readonly processorSeconds: number;
   readonly residentBytes: number;
 }
 
@@ -41,13 +43,15 @@ export async function measureRestart(trials: number, restarts: number): Promise<
     const { reports, ledgerBytes } = await writeLedger(dataDir, trials);
     const seconds: number[] = [];
     let residentBytes = 0;
+    let processorSeconds = 0;
     for (let i = 0; i <= restarts; i++) {
-      const { took, resident } = await startAndDecide(dataDir);
+      const { took, resident, processor } = await startAndDecide(dataDir);
       seconds.push(took);
+      processorSeconds = processor;
       residentBytes = Math.max(residentBytes, resident);
     }
     const [firstSeconds = NaN, ...laterSeconds] = seconds;
-    return { trials, reports, ledgerBytes, firstSeconds, laterSeconds, residentBytes };
+    return { trials, reports, ledgerBytes, firstSeconds, laterSeconds, processorSeconds, residentBytes };
   } finally {
     rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -105,7 +109,9 @@ async function writeLedger(
   }
 }
 
-async function startAndDecide(dataDir: string): Promise<{ took: number; resident: number }> {
+async function startAndDecide(
+  dataDir: string,
+): Promise<{ readonly took: number; readonly resident: number; readonly processor: number }> {
   const stack = await Stack.start({ slots: 0, dataDir });
   try {
     const begin = performance.now();
@@ -121,7 +127,11 @@ async function startAndDecide(dataDir: string): Promise<{ took: number; resident
         await sleep(5);
       }
     }
-    return { took: (performance.now() - begin) / 1_000, resident: stack.residentBytes('coordinator') };
+    return {
+      took: (performance.now() - begin) / 1_000,
+      resident: stack.residentBytes('coordinator'),
+      processor: stack.processorSeconds('coordinator'),
+    };
   } finally {
     await stack.stop();
   }

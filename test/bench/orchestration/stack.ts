@@ -16,6 +16,8 @@ import { Marked } from './marked.js';
 const MAIN = resolve(import.meta.dirname, '../../../dist/cli/main.js');
 const READY_WITHIN_MS = 60_000;
 const END_WITHIN_MS = 5_000;
+/** Linux counts processor time so on every machine that matters. */
+const TICKS_A_SECOND = 100;
 
 type Ready = Readonly<Record<string, string>>;
 
@@ -91,6 +93,13 @@ export class Stack {
 
   pid(name: string): number {
     return this.#children.find((started) => started.name === name)?.child.pid ?? 0;
+  }
+
+  /** Of a service since its start. */
+  processorSeconds(name: string): number {
+    const stat = readFileSync(`/proc/${String(this.pid(name))}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
   }
 
   /** Resident memory of a service, bytes. */

@@ -107,12 +107,13 @@ function otherRows({ firstPoint, restart, fleet }: Results): readonly Row[] {
       '',
     ]);
   if (restart !== null) {
-    const { trials, reports, ledgerBytes, firstSeconds, laterSeconds, residentBytes } = restart;
+    const { trials, reports, ledgerBytes, firstSeconds, laterSeconds, processorSeconds, residentBytes } =
+      restart;
     const ledger = `${number(trials)} trials, ${number(reports)} reports (${number(ledgerBytes / 1e6)} MB)`;
     const later = laterSeconds.map(number).join(', ');
     rows.push([
       `coordinator's start to its first decision, ${ledger}`,
-      `${later} s; ${number(firstSeconds)} s where no coordinator had led with that ledger before`,
+      `${later} s (${number(processorSeconds)} s of processor time); ${number(firstSeconds)} s where no coordinator had led with that ledger before`,
       '3 s',
     ]);
     rows.push(['resident memory of that coordinator, at most', `${number(residentBytes / 1e6)} MB`, '']);
