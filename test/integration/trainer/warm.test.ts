@@ -203,7 +203,8 @@ describe('a warm runner', () => {
     process.kill(supervisor.pid, 'SIGKILL');
     await gone(runOf('t2'));
     const third = await run('t3');
-    await client.start('t4', { epochs: 1_000, epochMs: 10, stay: true });
+    // It does not heed the end of its input: only by its token is it found.
+    await client.start('t4', { hang: true });
     await spoke('t4');
     expect(runOf('t4').pid).toBe(third.pid);
     process.kill(supervisorOf().pid, 'SIGKILL');
@@ -284,6 +285,9 @@ describe('a warm runner', () => {
     expect(two.env.WATTSWEEP_ATTEMPT_TOKEN).not.toBe(one.env.WATTSWEEP_ATTEMPT_TOKEN);
     expect(two.cwd).toBe(join(attemptDir('t2'), 'work'));
     expect(two.fds).toBe(one.fds);
+    const third = await run('t3', {}, program('process.exit(3)'));
+    expect(third).toMatchObject({ class: AttemptEndClass.CRASHED, pid: first.pid });
+    expect((await run('t4', {}, program(look))).pid).not.toBe(first.pid);
     for (const [trialId, other] of [
       ['t1', 't2'],
       ['t2', 't1'],
