@@ -63,6 +63,8 @@ class Runner {
     this.#busy = true;
     for (let command = this.#waiting.shift(); command !== undefined; command = this.#waiting.shift()) {
       const end = await this.#run(command);
+      // What comes later would stand in the next attempt's log.
+      await Promise.all([process.stdout, process.stderr].map(flushed));
       this.#facts.write({ type: 'end', ...end, stays: this.#isFit() });
     }
     this.#busy = false;
@@ -129,6 +131,13 @@ class Runner {
     };
   }
 }
+
+/** Resolves when the stream's reader has taken all that was written, or is gone. */
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    if (stream.writableLength === 0) resolve();
+    else stream.write('', () => resolve());
+  });
 
 /** What is wrong with the box: elsewhere, or later, the same trial may run. */
 const BOX_CODES: ReadonlySet<ErrorCode> = new Set(['ENGINE_MISSING', 'DATASET_INVALID']);

@@ -146,8 +146,8 @@ export class RunnerProcess {
   }
 
   /**
-   * Resolves when all that it printed before its last line on descriptor 3 has been heard. Its writes to pipes are
-   * synchronous: by then they lie in the pipes, and the loop's next look finds them.
+   * Resolves when all that it printed before its last line on descriptor 3 has been heard: a runner that stays has written
+   * it out, so it lies in the pipes, and the loop's next look finds it.
    */
   async settled(): Promise<void> {
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.resume();

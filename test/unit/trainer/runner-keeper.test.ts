@@ -60,6 +60,20 @@ describe('a runner that waits', () => {
     await next.runner.leave();
   });
 
+  it('has been heard in full before its last line counts, also where it printed too fast', async () => {
+    const bytes = 8 * 1024 * 1024 + 32 * 1024;
+    const prints = `process.stdin.resume();
+      process.stdout.write('x'.repeat(${String(bytes)}), () => require('fs').writeSync(3, '{}\\n'));`;
+    const { runner } = await keeper.take(attempt({ runnerCommand: [process.execPath, '-e', prints] }));
+    let heard = 0;
+    await new Promise<void>((resolve) =>
+      runner.listen({ onLines: () => resolve(), onOutput: (chunk) => (heard += chunk.length) }),
+    );
+    await runner.settled();
+    expect(heard).toBe(bytes);
+    await runner.leave();
+  });
+
   it('is killed when it does not go', async () => {
     const stubborn = attempt({ runnerCommand: [process.execPath, '-e', STAYS] });
     const { runner } = await keeper.take(stubborn);
