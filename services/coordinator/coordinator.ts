@@ -23,7 +23,13 @@ import { TrainerClients } from './fleet/index.js';
 import { Lease } from './leadership/lease.js';
 import type { Term } from './leadership/term.js';
 import { leadInTurns } from './leadership/turns.js';
-import { JetStreamLog, ObjectStoreSnapshots, schemaOf, type SnapshotWord } from './ledger/index.js';
+import {
+  JetStreamLog,
+  ObjectStoreSnapshots,
+  refuseNewerLedger,
+  schemaOf,
+  type SnapshotWord,
+} from './ledger/index.js';
 import { ensureStreams, NatsLink, openBucket, type Bucket, type NatsLinkOptions } from './nats/index.js';
 import {
   advertisedAddress,
@@ -54,7 +60,8 @@ const API_GRACE_MS = 1_000;
 /**
  * Starts a coordinator. Resolves once NATS is reached and configured; until then it listens, tries, and says at /readyz
  * that it is not ready.
- * @throws USAGE, PORT_IN_USE, NATS_TOO_OLD, NATS_CONFIG, UNAUTHENTICATED; NATS_UNREACHABLE when the signal aborts
+ * @throws USAGE, PORT_IN_USE, NATS_TOO_OLD, NATS_CONFIG, UNAUTHENTICATED, LEDGER_VERSION; NATS_UNREACHABLE when the
+ * signal aborts
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<RunningCoordinator> {
   const coordinator = new Coordinator(completeOptions(options));
@@ -123,6 +130,7 @@ class Coordinator {
     this.#log.info({ grpcAddress, httpAddress }, 'listening');
 
     const link = (this.#link = await this.#untilNats((options) => NatsLink.connect(options)));
+    await this.#untilNats(() => refuseNewerLedger(link));
     await this.#untilNats(() => ensureStreams(link, this.#options));
     this.#leases = await this.#untilNats(() => openBucket(link, LEADER_BUCKET));
     const trainers = await this.#untilNats(() => openBucket(link, TRAINERS_BUCKET));

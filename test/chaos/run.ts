@@ -88,7 +88,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     if (options.stopping) await patiently(() => coordinator.replay(sweepId).then(refuseDifference));
     coordinator.close();
     const faults = [...stack.ended(), ...stillTraining(stack)];
-    const { events: ledger, state } = await readLedger(stack.nats.url);
+    const { events: ledger, state } = await readLedgerAt(stack.nats.url);
     await stack.stop();
     for (const { pid, command } of stack.box.processes())
       faults.push(`left over: ${pid} ${command.join(' ')}`);
@@ -155,7 +155,7 @@ function refuseDifference(replay: Awaited<ReturnType<Coordinator['replay']>>): v
     throw new Error(`replay differs: ${JSON.stringify(replay.difference)}`);
 }
 
-async function readLedger(url: string): Promise<{ events: LedgerEvent[]; state: State }> {
+export async function readLedgerAt(url: string): Promise<{ events: LedgerEvent[]; state: State }> {
   const link = await NatsLink.connect({ url, token: null, name: 'chaos' });
   try {
     const log = new JetStreamLog(link);

@@ -21,10 +21,17 @@ export interface LedgerBatch extends BatchHeader {
   readonly events: readonly LedgerEvent[];
 }
 
-const VERSION = 1;
+/**
+ * Raised by the first change after a release that an older program would fold wrongly: a new event, a new field. It then
+ * refuses the ledger (LEDGER_VERSION) instead of leading without knowing what it leaves out.
+ */
+const VERSION = 2;
 
-/** How to read an older version: from its number to the next one's shape. None yet. */
-const upcasters: Readonly<Record<number, (entry: unknown) => unknown>> = {};
+/** How to read an older version: from its number to the next one's shape. */
+const upcasters: Readonly<Record<number, (entry: object) => object>> = {
+  // 0.1.0; since then events and fields have been added, and none has changed.
+  1: (entry) => ({ ...entry, v: 2 }),
+};
 
 const COMPRESS_ABOVE_BYTES = 256 * 1024;
 
@@ -116,7 +123,7 @@ function upcast(entry: unknown, seq: number): LedgerBatch {
     if (step === undefined) {
       throw new WattsweepError(
         'LEDGER_VERSION',
-        `the ledger's entry ${seq} has version ${current.v}; this program reads up to ${VERSION}`,
+        `the ledger's entry ${seq} has version ${current.v}, which a newer program wrote; this one reads up to ${VERSION}`,
       );
     }
     current = step(current);

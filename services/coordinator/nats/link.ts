@@ -168,6 +168,21 @@ export class NatsLink {
     }
   }
 
+  /** Null when the stream is empty, or is not there. @throws NATS_UNREACHABLE */
+  async lastMessage(stream: string): Promise<StreamMessage | null> {
+    try {
+      const { state } = await this.answered(this.manager.streams.info(stream));
+      if (state.messages === 0) return null;
+      const { seq, subject, data } = await this.answered(
+        this.manager.streams.getMessage(stream, { seq: state.last_seq }),
+      );
+      return { seq, subject, data };
+    } catch (error) {
+      if (natsErrorCode(error) === 'not_found') return null;
+      throw unreachable(`the stream ${stream} does not answer`, error);
+    }
+  }
+
   /** Removes messages below `seq`. @throws NATS_UNREACHABLE */
   async purgeBelow(stream: string, seq: number): Promise<void> {
     await this.answered(this.manager.streams.purge(stream, { seq })).catch((error: unknown) => {

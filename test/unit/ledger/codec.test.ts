@@ -30,7 +30,7 @@ describe('an entry of the ledger', () => {
     'carries %s exactly',
     (value) => {
       const batch = decodeBatch(encodeBatch(header, [encodeEvents([ended(value)])]), 1);
-      expect(batch).toStrictEqual({ v: 1, ...header, events: [ended(value)] });
+      expect(batch).toStrictEqual({ v: 2, ...header, events: [ended(value)] });
     },
   );
 
