@@ -29,6 +29,12 @@ export interface BoxSetup {
   readonly trainerId: string;
   readonly slots: number;
   readonly epochMs: number;
+  /** What its slots are made of. */
+  readonly device: {
+    readonly kind: 'gpu' | 'cpu';
+    readonly model: string;
+    readonly memoryBytes: number | undefined;
+  };
   /** What an attempt draws; null on a box without a meter. */
   readonly watts: number | null;
   /** An attempt ends by itself when its service stays away for so long. */
@@ -39,6 +45,11 @@ export interface BoxSetup {
   readonly mishap: (request: StartAttemptRequest) => AttemptEndClass | null;
 }
 
+export const slotsOf = ({ slotId, furtherSlotIds }: StartAttemptRequest): readonly string[] => [
+  slotId,
+  ...furtherSlotIds,
+];
+
 export class SimBox {
   readonly attempts = new Map<string, SimAttempt>();
   readonly holders = new Map<string, SimAttempt | null>();
@@ -47,6 +58,8 @@ export class SimBox {
   /** Since when no service watches; null while one does. */
   unwatchedSince: number | null = 0;
   slowness = 1;
+  /** Whatever begins here fails at once. */
+  broken = false;
   /** Told of each line of a spool. */
   onWritten: (attempt: SimAttempt, line: number) => void = () => undefined;
 
@@ -65,7 +78,7 @@ export class SimBox {
   }
 
   get running(): SimAttempt[] {
-    return [...this.holders.values()].filter((held) => held !== null);
+    return [...new Set([...this.holders.values()].filter((held) => held !== null))];
   }
 
   /** Reports that NATS has not acknowledged. */
@@ -109,7 +122,7 @@ export class SimBox {
       endedAt: null,
     };
     this.attempts.set(id, attempt);
-    this.holders.set(request.slotId, attempt);
+    for (const slotId of slotsOf(request)) this.holders.set(slotId, attempt);
     this.#run(attempt);
   }
 
@@ -144,6 +157,10 @@ export class SimBox {
         this.#end(attempt, AttemptEndClass.PREEMPTED, 'The service did not come back.');
         return;
       }
+      if (this.broken) {
+        this.#end(attempt, AttemptEndClass.CRASHED, 'The box is broken.');
+        return;
+      }
       if (mishap !== null && attempt.epoch >= mishapAt) {
         this.#end(attempt, mishap, 'as simulated');
         return;
@@ -168,8 +185,8 @@ export class SimBox {
         $case: 'started',
         value: {
           key,
-          deviceKind: 'cpu',
-          deviceModel: 'simulated',
+          deviceKind: this.setup.device.kind,
+          deviceModel: this.setup.device.model,
           engine: {},
           trainableParameters: undefined,
           stepsPerEpoch: undefined,
@@ -210,7 +227,8 @@ export class SimBox {
     if (attempt.phase === AttemptPhase.ENDED) return;
     attempt.phase = AttemptPhase.ENDED;
     attempt.endedAt ??= this.scheduler.now;
-    if (this.holders.get(attempt.request.slotId) === attempt) this.holders.set(attempt.request.slotId, null);
+    for (const slotId of slotsOf(attempt.request))
+      if (this.holders.get(slotId) === attempt) this.holders.set(slotId, null);
     const { key, computesSince, endedAt } = attempt;
     const computedMs = computesSince === null ? 0 : endedAt - computesSince;
     const energy = this.#energy(computedMs);

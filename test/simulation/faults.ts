@@ -13,6 +13,8 @@ export const FAULT_KINDS = [
   'box_wiped',
   'service_restart',
   'trainer_drained',
+  'trainer_parked',
+  'box_broken',
   'trainer_slow',
   'nats_restart',
   'lost_acknowledgements',

@@ -80,9 +80,11 @@ export class LedgerWatch {
     if (sweep.status !== 'running') this.blame(`${what} assigned while its sweep is ${sweep.status}`);
     if (trainer.status !== 'alive' || trainer.info.draining)
       this.blame(`${what} assigned to ${trainerId}, which is ${trainer.status} or draining`);
-    if (trainer.holders.has(slotId)) this.blame(`${what} takes a slot of ${trainerId} that is held`);
-    if (!trainer.info.slots.some((slot) => slot.slotId === slotId))
-      this.blame(`${what} takes a slot that ${trainerId} does not have`);
+    for (const taken of [slotId, ...(event.furtherSlotIds ?? [])]) {
+      if (trainer.holders.has(taken)) this.blame(`${what} takes a slot of ${trainerId} that is held`);
+      if (!trainer.info.slots.some((slot) => slot.slotId === taken))
+        this.blame(`${what} takes a slot that ${trainerId} does not have`);
+    }
     if (sweep.active.size >= (sweep.limits.maxParallel ?? Infinity))
       this.blame(`${what} is more than max_parallel allows`);
     const { energyWh } = sweep.limits;
@@ -145,16 +147,27 @@ export class LedgerWatch {
         const attempt = this.state.sweeps.get(holder.sweepId)?.trials.get(holder.trialId)?.attempts[
           holder.attempt - 1
         ];
-        if (attempt?.end !== null || attempt.trainerId !== info.trainerId || attempt.slotId !== slotId)
+        if (
+          attempt?.end !== null ||
+          attempt.trainerId !== info.trainerId ||
+          ![attempt.slotId, ...attempt.furtherSlotIds].includes(slotId)
+        )
           this.blame(`${slotId} of ${info.trainerId} is held by ${textOf(holder)}, which is not there`);
       }
     }
     for (const { sweepId, trials, active } of this.state.sweeps.values())
       for (const trialId of active) {
         const attempt = trials.get(trialId)?.attempts.at(-1);
-        const holder = this.state.trainers.get(attempt?.trainerId ?? '')?.holders.get(attempt?.slotId ?? '');
-        if (holder?.sweepId !== sweepId || holder.trialId !== trialId || holder.attempt !== attempt?.attempt)
-          this.blame(`${sweepId}/${trialId} runs and holds no slot`);
+        const holders = this.state.trainers.get(attempt?.trainerId ?? '')?.holders;
+        for (const slotId of attempt === undefined ? [] : [attempt.slotId, ...attempt.furtherSlotIds]) {
+          const holder = holders?.get(slotId);
+          if (
+            holder?.sweepId !== sweepId ||
+            holder.trialId !== trialId ||
+            holder.attempt !== attempt?.attempt
+          )
+            this.blame(`${sweepId}/${trialId} runs and does not hold ${slotId}`);
+        }
       }
   }
 }

@@ -16,6 +16,7 @@ import {
   type SweepState,
   type TrialRecord,
 } from '../../services/coordinator/core/index.js';
+import { isBlocked, pointInBlock } from '../../services/coordinator/core/blocks.js';
 import { judgeNewest } from '../../services/coordinator/core/judge.js';
 import { nextPosition } from '../../services/coordinator/core/lifecycle.js';
 import { nextPromotion } from '../../services/coordinator/core/promotion.js';
@@ -81,10 +82,11 @@ class BareLog {
 
   #created(event: Extract<LedgerEvent, { type: 'trial_created' }>): void {
     const sweep = this.#sweep(event.sweepId);
-    const position = event.index % sweep.points;
-    const earlier = [...sweep.trials.values()].find(({ index }) => index === position);
+    const place = event.index % sweep.points;
+    const position = isBlocked(sweep.spec) ? pointInBlock(sweep, place, event.repeat) : place;
+    const earlier = [...sweep.trials.values()].find(({ index }) => index === place);
     const expected =
-      event.repeat > 1 && earlier !== undefined
+      event.repeat > 1 && sweep.spec.search.method === 'tpe' && earlier !== undefined
         ? earlier.parameters
         : pointAt(sweep.spec, position, () => searchResults(sweep));
     if (event.index !== nextPosition(sweep) || !isDeepStrictEqual(event.parameters, expected))
@@ -124,7 +126,13 @@ function movesByReportsAlone({ spec, status }: SweepState): boolean {
   const { stopping, search, trialLimits } = spec;
   const pauses = stopping.rule === 'hyperband' || (stopping.rule === 'asha' && stopping.mode === 'promote');
   const learns = search.method === 'tpe';
-  return status === 'completed' && !pauses && !learns && (trialLimits?.maxEnergyWh ?? null) === null;
+  return (
+    status === 'completed' &&
+    !isBlocked(spec) &&
+    !pauses &&
+    !learns &&
+    (trialLimits?.maxEnergyWh ?? null) === null
+  );
 }
 
 /** As many at a time as there are slots, and nothing ends it: what is new is made in the same order. */
@@ -132,6 +140,7 @@ const unbound = (spec: SweepSpec): SweepSpec => ({
   ...spec,
   maxParallel: null,
   budget: { energyWh: null, hours: null },
+  resources: { gpus: null, device: null },
 });
 
 function checkAllAtOnce(state: State, events: readonly LedgerEvent[], blame: Blame): void {

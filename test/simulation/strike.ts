@@ -17,7 +17,9 @@ export interface Stage {
   /** A person's request, made once. */
   readonly ask: (control: Extract<Input, { type: 'control' }>['control'], sweepId: string) => void;
   readonly change: (kind: ChangeKind, sweepId: string, number: number) => void;
-  /** A person's request, made until it is taken. */
+  readonly drain: (trainerId: string, stopRunning: boolean) => void;
+  /** These are asked until they are taken. */
+  readonly undrain: (trainerId: string) => void;
   readonly insist: (control: 'resume', sweepId: string) => void;
 }
 
@@ -85,6 +87,16 @@ export function strike(stage: Stage, fault: Fault): void {
         trainer.killService();
         trainer.boot();
       });
+      return;
+    case 'trainer_parked': {
+      const { trainerId } = trainer.setup;
+      stage.drain(trainerId, target % 2 === 0);
+      lift(() => stage.undrain(trainerId));
+      return;
+    }
+    case 'box_broken':
+      trainer.box.broken = true;
+      lift(() => (trainer.box.broken = false));
       return;
     case 'trainer_slow':
       trainer.box.slowness = 12;

@@ -52,22 +52,26 @@ export function drawPlainSweeps(random: Random): readonly PlannedSweep[] {
   });
 }
 
-export function drawSweeps(random: Random): readonly PlannedSweep[] {
+/** @param gpus GPUs of the box that is there always */
+export function drawSweeps(random: Random, gpus: number): readonly PlannedSweep[] {
   const sweeps: PlannedSweep[] = [];
   for (let i = random.whole(1, 3); i > 0; i -= 1) {
     const earlier = sweeps.at(-1)?.sweepId ?? null;
     const submitAt = random.chance(0.3) ? Math.round(random.between(0, 60_000)) : 0;
-    sweeps.push({ sweepId: `sweep${sweeps.length}`, spec: drawSpec(random, earlier), submitAt });
+    sweeps.push({ sweepId: `sweep${sweeps.length}`, spec: drawSpec(random, earlier, gpus), submitAt });
   }
   return sweeps;
 }
 
 /** @param earlier a sweep that a search may start warm from; null for none */
-export function drawSpec(random: Random, earlier: string | null): SweepSpec {
+export function drawSpec(random: Random, earlier: string | null, gpus = 0): SweepSpec {
   const maxEpochs = random.whole(1, 9);
   const isGrouped = random.chance(0.3);
   const { axes, search } = drawSearch(random, earlier, isGrouped);
-  const repeats = random.chance(0.25) ? random.whole(2, 3) : 1;
+  const stopping = drawStopping(random, isGrouped);
+  // Blocks are whole only where every point runs.
+  const isBlocked = stopping.rule === 'none' && search.method !== 'tpe' && random.chance(0.4);
+  const repeats = isBlocked || random.chance(0.25) ? random.whole(2, 3) : 1;
   const target = random.chance(0.2) ? random.between(0.6, 0.9) : null;
   return sweepSpec({
     name: 'drawn',
@@ -81,7 +85,7 @@ export function drawSpec(random: Random, earlier: string | null): SweepSpec {
     },
     sweep: axes,
     search,
-    stopping: drawStopping(random, isGrouped),
+    stopping,
     repeats,
     seed: random.whole(1, 1_000),
     // A box draws 100 W, and an epoch takes seconds.
@@ -98,6 +102,9 @@ export function drawSpec(random: Random, earlier: string | null): SweepSpec {
         }
       : {}),
     maxParallel: random.chance(0.3) ? random.whole(1, 3) : null,
+    resources: { gpus: gpus > 0 && random.chance(0.4) ? random.whole(1, gpus) : null, device: null },
+    ...(random.chance(0.2) ? { retries: { crashed: random.whole(0, 3), lost: 1, outOfMemory: 1 } } : {}),
+    ...(isBlocked ? { placement: 'blocked' as const } : {}),
   });
 }
 

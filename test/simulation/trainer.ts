@@ -13,7 +13,7 @@ import {
   type StopAttemptRequest,
 } from '../../proto/gen/wattsweep/v1/trainer.js';
 import { reportsSubject, TRAINERS_BUCKET } from '../../proto/subjects.js';
-import { SimBox, type BoxSetup, type SimAttempt } from './box.js';
+import { SimBox, slotsOf, type BoxSetup, type SimAttempt } from './box.js';
 import { SimLink, type SimNats } from './nats.js';
 import { randomOf } from './random.js';
 import { Process } from './scheduler.js';
@@ -163,8 +163,10 @@ export class SimTrainer {
     const id = `${ledgerId}/${keyText(key)}`;
     if (attempts.has(id)) return { created: false };
     if (this.#draining) throw new WattsweepError('DRAINING', this.setup.trainerId);
-    if (!holders.has(request.slotId)) throw new WattsweepError('SLOT_NOT_FOUND', request.slotId);
-    if (holders.get(request.slotId) !== null) throw new WattsweepError('SLOT_BUSY', request.slotId);
+    for (const slotId of slotsOf(request)) {
+      if (!holders.has(slotId)) throw new WattsweepError('SLOT_NOT_FOUND', slotId);
+      if (holders.get(slotId) !== null) throw new WattsweepError('SLOT_BUSY', slotId);
+    }
     this.witness.started(this.setup.trainerId, key);
     this.box.begin(id, ledgerId, request);
     return { created: true };
@@ -247,16 +249,16 @@ export class SimTrainer {
   }
 
   #putRecord(link: SimLink): void {
-    const { trainerId } = this.setup;
+    const { trainerId, device } = this.setup;
     const record = TrainerRecord.toJSON({
       trainerId,
       address: this.address,
       slots: [...this.box.holders.keys()].map((slotId) => ({
         slotId,
-        deviceKind: 'cpu',
-        deviceModel: 'simulated',
+        deviceKind: device.kind,
+        deviceModel: device.model,
         deviceUuids: [],
-        memoryBytes: undefined,
+        memoryBytes: device.memoryBytes,
         threads: 1,
       })),
       recipes: ['resnet-cifar10'],

@@ -7,6 +7,7 @@
 import type { StartAttemptRequest } from '../../proto/gen/wattsweep/v1/trainer.js';
 import { LEADER_BUCKET, TRAINERS_BUCKET } from '../../proto/subjects.js';
 import type { Input, State } from '../../services/coordinator/core/index.js';
+import type { BoxSetup } from './box.js';
 import { LEASE_TTL_MS, LOST_AFTER_MS, SimCoordinator, TRAINER_TTL_MS } from './coordinator.js';
 import { drawFaults, HARMLESS, type Fault } from './faults.js';
 import { checkOvershoot, checkRest, isFoldOf } from './invariants.js';
@@ -33,9 +34,12 @@ export interface Run {
 const LIMIT_MS = 3_600_000;
 const LOOK_EVERY_MS = 500;
 const PROBE_EVERY_MS = 7_000;
+const RELEASE_EVERY_MS = 20_000;
 /** Quiet for so long before the state is looked at. */
 const REST_MS = 5_000;
 const MOST_RESTS = 20;
+/** Time enough to reach every box and to stop what it should not run. */
+const CALM_MS = 20_000;
 
 export interface RunOptions {
   /** @default those that the seed draws */
@@ -49,6 +53,13 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   return new World(seed, faults, sweeps === 'plain' ? drawPlainSweeps : drawSweeps).run();
 }
 
+function deviceOf(random: Random): BoxSetup['device'] {
+  const model = random.pick(['small', 'large']);
+  return random.chance(0.6)
+    ? { kind: 'gpu', model, memoryBytes: model === 'small' ? 8e9 : 24e9 }
+    : { kind: 'cpu', model: 'simulated', memoryBytes: undefined };
+}
+
 class World {
   readonly #scheduler = new Scheduler();
   readonly #recorder = new Recorder();
@@ -59,16 +70,18 @@ class World {
   readonly #sweeps: readonly PlannedSweep[];
   readonly #submitted = new Set<string>();
   readonly #toResume = new Set<string>();
+  readonly #toUndrain = new Set<string>();
   readonly #faultsEndMs: number;
   #quietSinceMs = Infinity;
   #probedMs = 0;
+  #releasedMs = 0;
   #rests = 0;
   #finished = false;
 
   constructor(
     readonly seed: number,
     readonly faults: readonly Fault[],
-    draw: (random: Random) => readonly PlannedSweep[],
+    draw: (random: Random, gpus: number) => readonly PlannedSweep[],
   ) {
     const random = (this.#random = randomOf(seed, 'world'));
     const meters = randomOf(seed, 'meters');
@@ -84,6 +97,7 @@ class World {
         trainerId: `box${i}`,
         slots: random.whole(1, 3),
         epochMs: random.between(300, 4_000),
+        device: deviceOf(meters),
         watts: meters.chance(0.8) ? meters.between(50, 300) : null,
         ttlMs: TRAINER_TTL_MS,
         lostAfterMs: LOST_AFTER_MS,
@@ -102,7 +116,9 @@ class World {
           onFault: (text) => recorder.blame(text),
         }),
     );
-    this.#sweeps = draw(random);
+    // The first box is there always; what a sweep needs, it has.
+    const { slots, device } = this.#trainers[0]!.setup;
+    this.#sweeps = draw(random, device.kind === 'gpu' ? slots : 0);
     this.#faultsEndMs = Math.max(0, ...faults.map(({ at, lastsMs }) => at + lastsMs));
   }
 
@@ -145,6 +161,8 @@ class World {
         if (input !== null) this.#offer(input);
       },
       insist: (_control, sweepId) => void this.#toResume.add(sweepId),
+      drain: (trainerId, stopRunning) => this.#control(trainerId, 'drain', stopRunning),
+      undrain: (trainerId) => void this.#toUndrain.add(trainerId),
     };
   }
 
@@ -159,6 +177,10 @@ class World {
     }
     for (const sweepId of this.#toResume)
       this.#offer({ type: 'control', sweepId, control: 'resume', at }, () => this.#toResume.delete(sweepId));
+    for (const trainerId of this.#toUndrain)
+      this.#control(trainerId, 'undrain', false, () => this.#toUndrain.delete(trainerId));
+    this.#release(now);
+    if (now > this.#faultsEndMs + CALM_MS) this.#checkObeyed();
     this.#quietSinceMs = this.#isQuiet() ? Math.min(this.#quietSinceMs, now) : Infinity;
     const term = this.#leader?.term;
     if (now - this.#quietSinceMs >= REST_MS)
@@ -171,6 +193,25 @@ class World {
       this.#recorder.probe(term.state, () => term.acknowledged());
     }
     this.#scheduler.after(LOOK_EVERY_MS, () => this.#look());
+  }
+
+  /** Somebody looks at boxes in quarantine now and then. */
+  #release(now: number): void {
+    if (now - this.#releasedMs < RELEASE_EVERY_MS) return;
+    this.#releasedMs = now;
+    for (const trainer of this.#leader?.term?.state.trainers.values() ?? [])
+      if (trainer.quarantine !== null || trainer.slotQuarantines.size > 0)
+        this.#control(trainer.info.trainerId, 'release', false);
+  }
+
+  #control(
+    trainerId: string,
+    control: 'drain' | 'undrain' | 'release',
+    stopRunning: boolean,
+    taken?: () => void,
+  ): void {
+    const at = this.#leader?.now() ?? 0;
+    this.#offer({ type: 'control_trainer', trainerId, control, stopRunning, at }, taken);
   }
 
   /** The state may be ahead of the ledger, by what is on its way there: not for long. */
@@ -188,13 +229,24 @@ class World {
     this.#leader?.term?.offer([input]).then(taken, () => undefined);
   }
 
+  /** Long after the last fault no box trains what the ledger has given to another one. */
+  #checkObeyed(): void {
+    const sweeps = this.#leader?.term?.state.sweeps;
+    for (const { box, isGone } of this.#trainers)
+      for (const { id, key } of isGone ? [] : box.running) {
+        const attempt = sweeps?.get(key.sweepId)?.trials.get(key.trialId)?.attempts[key.attempt - 1];
+        const { end = null } = attempt ?? {};
+        if (end !== null) this.#recorder.blame(`${id} still runs, and its end (${end.class}) is recorded`);
+      }
+  }
+
   #isQuiet(): boolean {
     const { sweeps, deleted } = this.#leader?.term?.state ?? {};
     return (
       sweeps !== undefined &&
       this.#scheduler.now > this.#faultsEndMs &&
       sweeps.size + (deleted?.size ?? 0) === this.#sweeps.length &&
-      this.#toResume.size === 0 &&
+      this.#toResume.size + this.#toUndrain.size === 0 &&
       [...sweeps.values()].every(({ endedAt }) => endedAt !== null) &&
       this.#trainers.every(({ box, isGone }) => isGone || (box.running.length === 0 && box.waiting === 0))
     );
