@@ -29,6 +29,7 @@ export const sweepJson = (sweep: Sweep) => ({
   reason: sweep.reason,
   waiting: orNull(sweep.waiting),
   tags: sweep.tags,
+  smoke: sweep.smoke === '' ? null : sweep.smoke,
   archived: sweep.archived,
   priority: sweep.priority,
   maxParallel: sweep.maxParallel ?? null,

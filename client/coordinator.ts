@@ -52,7 +52,8 @@ type Unary<Request, Response> = (
 ) => ClientUnaryCall;
 
 /** A sweep file to run. */
-export type Submission = Omit<SubmitSweepRequest, 'tags'> & Partial<Pick<SubmitSweepRequest, 'tags'>>;
+export type Submission = Omit<SubmitSweepRequest, 'tags' | 'smoke'> &
+  Partial<Pick<SubmitSweepRequest, 'tags' | 'smoke'>>;
 
 export class Coordinator {
   readonly #token: string | null;
@@ -63,8 +64,8 @@ export class Coordinator {
     this.#finder = new LeaderFinder(address);
   }
 
-  submit({ tags = [], ...request }: Submission): Promise<SubmitSweepResponse> {
-    return this.#call((client) => client.submitSweep.bind(client), { ...request, tags });
+  submit({ tags = [], smoke = false, ...request }: Submission): Promise<SubmitSweepResponse> {
+    return this.#call((client) => client.submitSweep.bind(client), { ...request, tags, smoke });
   }
 
   /** Newest first. */

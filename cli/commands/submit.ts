@@ -4,6 +4,7 @@ import { type ServerOptions, type JsonOption, repeatedOption, withServer, withSe
 interface Options extends ServerOptions, JsonOption {
   readonly set: readonly string[];
   readonly tag: readonly string[];
+  readonly smoke?: boolean;
   readonly watch?: boolean;
   readonly requestId?: string;
 }
@@ -14,6 +15,7 @@ export function register(program: Command): void {
     .description('start a sweep on a running coordinator')
     .argument('<file>', 'sweep file')
     .addOption(repeatedOption('--tag <tag>', 'word to find the sweep by'))
+    .option('--smoke', 'first one epoch of the extreme points; the sweep is paused when one of them fails')
     .option('--watch', 'stay and show it until it ends')
     .option('--request-id <id>', 'makes a retried submit harmless: the same id again returns the same sweep');
   withServer(withSet(command)).action(async (file: string, options: Options) => {
@@ -29,6 +31,7 @@ export function register(program: Command): void {
         overrides: options.set,
         requestId,
         tags: options.tag,
+        smoke: options.smoke ?? false,
       });
       for (const warning of accepted.warnings) warn(warning);
       if (options.json) printJson({ sweepId: accepted.sweepId, warnings: accepted.warnings });

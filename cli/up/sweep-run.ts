@@ -20,6 +20,7 @@ export interface SweepRunOptions {
   readonly overrides: readonly string[];
   /** Also where an interrupted sweep of that name waits. */
   readonly anew: boolean;
+  readonly smoke: boolean;
   readonly reportDir: string;
   readonly json: boolean;
   readonly signal: AbortSignal;
@@ -93,7 +94,7 @@ async function submitOrGoOn(
   coordinator: Coordinator,
   { yaml, spec: { name } }: SweepFile,
   dataDir: string,
-  { overrides, anew }: Pick<SweepRunOptions, 'overrides' | 'anew'>,
+  { overrides, anew, smoke }: Pick<SweepRunOptions, 'overrides' | 'anew' | 'smoke'>,
 ): Promise<string> {
   const path = join(dataDir, 'last-sweep.json');
   const digest = createHash('sha256')
@@ -111,7 +112,7 @@ async function submitOrGoOn(
     note(`${sweepId} is unfinished and shares the slots; \`wattsweep stop ${sweepId}\` ends it`);
   }
   const requestId = crypto.randomUUID();
-  const accepted = await coordinator.submit({ yaml, overrides, requestId, tags: [] });
+  const accepted = await coordinator.submit({ yaml, overrides, requestId, smoke });
   for (const warning of accepted.warnings) warn(warning);
   writeFileSync(path, JSON.stringify({ sweepId: accepted.sweepId, digest, name } satisfies LastSweep));
   return accepted.sweepId;

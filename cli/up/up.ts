@@ -81,6 +81,7 @@ async function runStack(
       exitCode = await runSweep(sweep, options, stack.addresses.grpcAddress, {
         overrides: flags.set,
         anew: flags.new ?? false,
+        smoke: flags.smoke ?? false,
         reportDir: flags.reportDir,
         json: flags.json ?? false,
         signal: interrupted,

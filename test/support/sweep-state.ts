@@ -176,6 +176,7 @@ export function sweepState({
     endedMs: 0,
     limits: { maxParallel: null, energyWh: null, hours: null, priority: 1 },
     tags: [],
+    smoke: null,
     archived: false,
     deletes: false,
     hasEpoch: true,

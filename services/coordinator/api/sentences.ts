@@ -7,7 +7,9 @@ const because = (reason: string): string => (reason === '' ? '' : `: ${reason}`)
 export function sentenceOf(event: LedgerEvent): string | null {
   switch (event.type) {
     case 'sweep_paused':
-      return 'the sweep is paused';
+      return `the sweep is paused${because(event.reason ?? '')}`;
+    case 'smoke_ended':
+      return event.message;
     case 'sweep_resumed':
       return 'the sweep goes on';
     case 'sweep_stopping':

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { SubmitSweepRequest, SubmitSweepResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { suits, type State, type SweepSpec, type SweepState, type TrainerState } from '../core/index.js';
+import { withSmoke } from '../core/search/index.js';
 import { differenceText, parseSweepFile } from '../spec/index.js';
 import { compareWithFile } from './extension.js';
 import type { Leader } from './leader.js';
@@ -11,7 +12,7 @@ import { checkTags } from './tags.js';
 /** @throws SPEC_*, NOT_ENOUGH_SLOTS, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
 export async function submitSweep(
   leader: Leader,
-  { yaml, overrides, requestId, tags }: SubmitSweepRequest,
+  { yaml, overrides, requestId, tags, smoke }: SubmitSweepRequest,
   now: () => number,
 ): Promise<SubmitSweepResponse> {
   const { spec, warnings } = parseSweepFile(yaml, { overrides });
@@ -29,7 +30,9 @@ export async function submitSweep(
   }
   const ofFleet = [...checkFleet(leader.state, spec), ...checkWarmStart(leader.state, spec)];
   const sweepId = freshId(leader.state, spec.name);
-  await leader.offer([{ type: 'submit', sweepId, spec, source: yaml, requestId, tags, at: now() }]);
+  const toRun = smoke ? withSmoke(spec) : spec;
+  if (smoke && toRun.smoke === undefined) ofFleet.push('no point is extreme, so there is no smoke test');
+  await leader.offer([{ type: 'submit', sweepId, spec: toRun, source: yaml, requestId, tags, at: now() }]);
   // The same request may have been waiting for its decision when this one looked.
   const accepted = submittedBefore(leader.state, requestId)?.sweepId ?? sweepId;
   return { sweepId: accepted, warnings: [...warnings, ...ofFleet] };

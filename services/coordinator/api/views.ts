@@ -79,6 +79,7 @@ export function sweepView(sweep: SweepState, state: State): Sweep {
     budgetHours: orAbsent(sweep.limits.hours),
     bestObjective: sweep.best?.value,
     bestTrialId: sweep.best?.trialId ?? '',
+    smoke: sweep.smoke === null ? '' : sweep.smoke.isOpen ? 'running' : sweep.smoke.message,
   };
 }
 

@@ -20,6 +20,8 @@ import { settle } from './placement.js';
 import { checkBudget, onReport } from './reports.js';
 import { withWarmStart } from './results.js';
 import { searchSize } from './search/index.js';
+import { openSweeps } from './openings.js';
+import { settleSmoke } from './smoke.js';
 import type { State } from './state.js';
 import { Step } from './step.js';
 
@@ -34,6 +36,7 @@ export interface Decided {
 export function decide(state: State, input: Input): Decided {
   const step = new Step(state, input.at);
   take(step, input);
+  for (const sweep of openSweeps(state)) settleSmoke(step, sweep);
   settle(step, input.type === 'tick');
   return { events: step.events, actions: step.actions };
 }

@@ -201,7 +201,22 @@ export type LedgerEvent =
       readonly tags?: readonly string[];
       readonly at: UnixMs;
     }
-  | { readonly type: 'sweep_paused'; readonly sweepId: string; readonly at: UnixMs }
+  | {
+      readonly type: 'sweep_paused';
+      readonly sweepId: string;
+      /** Absent when a person has paused it. */
+      readonly reason?: string;
+      readonly at: UnixMs;
+    }
+  | {
+      /** All points of the smoke test have run an epoch, or ended without one. */
+      readonly type: 'smoke_ended';
+      readonly sweepId: string;
+      readonly passed: boolean;
+      /** In words. */
+      readonly message: string;
+      readonly at: UnixMs;
+    }
   | { readonly type: 'sweep_resumed'; readonly sweepId: string; readonly at: UnixMs }
   | {
       /** No new trials or epochs; running attempts are being ended. */

@@ -71,6 +71,7 @@ export function fold(state: State, event: LedgerEvent): void {
         firstAssignedAt: null,
         endedMs: 0,
         limits: limitsOf(event.spec),
+        smoke: smokeOf(event.spec),
         tags: event.tags ?? [],
         archived: false,
         deletes: false,
@@ -83,9 +84,12 @@ export function fold(state: State, event: LedgerEvent): void {
       noteSweep(state, sweep);
       return;
     }
-    case 'sweep_paused':
-      sweepOf(state, event.sweepId).status = 'paused';
+    case 'sweep_paused': {
+      const sweep = sweepOf(state, event.sweepId);
+      sweep.status = 'paused';
+      sweep.reason = event.reason ?? '';
       return;
+    }
     case 'sweep_resumed':
       resumeSweep(sweepOf(state, event.sweepId));
       return;
@@ -181,6 +185,9 @@ export function fold(state: State, event: LedgerEvent): void {
       trainer.status = event.type === 'trainer_lost' ? 'lost' : 'suspect';
       return;
     }
+    case 'smoke_ended':
+      endSmoke(sweepOf(state, event.sweepId), event);
+      return;
     case 'sweep_reopened':
     case 'trial_reopened':
     case 'sweep_extended':
@@ -203,8 +210,21 @@ export function fold(state: State, event: LedgerEvent): void {
 
 type EventOf<T extends LedgerEvent['type']> = Extract<LedgerEvent, { type: T }>;
 
+const smokeOf = ({ smoke }: SweepSpec): SweepState['smoke'] =>
+  smoke === undefined ? null : { points: smoke, isOpen: true, message: '' };
+
+function endSmoke(sweep: SweepState, { passed, message }: EventOf<'smoke_ended'>): void {
+  if (sweep.smoke !== null) sweep.smoke = { ...sweep.smoke, isOpen: false, message };
+  if (passed) requeuePaused(sweep);
+}
+
 function resumeSweep(sweep: SweepState): void {
   sweep.status = 'running';
+  sweep.reason = '';
+  requeuePaused(sweep);
+}
+
+function requeuePaused(sweep: SweepState): void {
   for (const trial of sweep.trials.values()) {
     if (trial.state !== 'paused' || trial.waitsAtRung !== null) continue;
     trial.state = 'queued';

@@ -84,6 +84,7 @@ export function nextPosition(sweep: SweepState): number | null {
     if (!made.has(next)) break;
     next += 1;
   }
+  if (sweep.smoke?.isOpen === true && next >= sweep.smoke.points) return null;
   if (next < positions && exhaustedAt !== 0) return next;
   return sweep.earnedRepeats[0] ?? null;
 }
@@ -92,7 +93,7 @@ export function nextPosition(sweep: SweepState): number | null {
 export function endSweepWhenDone(step: Step, sweep: SweepState): void {
   if (sweep.endedAt !== null || sweep.active.size > 0 || sweep.openTrials > 0) return;
   const isStopped = sweep.status === 'stopping';
-  if (!isStopped && nextPosition(sweep) !== null) return;
+  if (!isStopped && (sweep.smoke?.isOpen === true || nextPosition(sweep) !== null)) return;
   const { sweepId } = sweep;
   const state = isStopped ? 'stopped' : 'completed';
   const reason = isStopped ? sweep.reason : 'every trial has ended';

@@ -82,7 +82,8 @@ const goesOn = ({ spec }: SweepState, { maxEpochs, lastEpoch }: AttemptState): b
 /** Parks the trial; when its sweep runs, a trial that is not at a rung waits for a slot. */
 function pauseTrial(step: Step, sweep: SweepState, trial: TrialRecord): void {
   const ref = { sweepId: sweep.sweepId, trialId: trial.trialId };
-  if (sweep.status === 'paused' || trial.waitsAtRung !== null) {
+  const isSmoked = sweep.smoke?.isOpen === true && trial.epochs.length > 0;
+  if (sweep.status === 'paused' || trial.waitsAtRung !== null || isSmoked) {
     step.emit({ type: 'trial_paused', ...ref, at: step.at });
     return;
   }

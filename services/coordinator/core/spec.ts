@@ -259,6 +259,8 @@ export interface SweepSpec {
   readonly placement?: 'blocked';
   /** Attempts at the same time; null for as many as there are slots. */
   readonly maxParallel: number | null;
+  /** So many points at the front of `search.enqueue` run one epoch before all others. Absent: none. */
+  readonly smoke?: number;
   /** Weight among sweeps, above 0. Absent: 1. */
   readonly priority?: number;
 }

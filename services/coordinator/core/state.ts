@@ -131,6 +131,8 @@ export interface SweepState {
   /** Milliseconds between ends and reopenings. */
   endedMs: number;
   limits: Limits;
+  /** Null without a smoke test. */
+  smoke: { readonly points: number; isOpen: boolean; message: string } | null;
   /** In the order of their adding, each once. */
   tags: readonly string[];
   /** Left out of lists. */

@@ -54,6 +54,7 @@ const EVENT_TYPES: Readonly<Record<LedgerEventType, true>> = {
   trial_requeued: true,
   trial_paused: true,
   trial_ended: true,
+  smoke_ended: true,
   sweep_reopened: true,
   trial_reopened: true,
   sweep_extended: true,

@@ -23,11 +23,13 @@ export const differenceText = ({ key, before, after }: SpecDifference): string =
   `${key}: ${show(before)}, in the file ${show(after)}`;
 
 function entriesOf(spec: SweepSpec): Map<string, unknown> {
-  const { sweep, cases, fixed, search, ...rest } = spec;
-  const { added: _added, ...method } = search;
+  const { sweep, cases, fixed, search, smoke = 0, ...rest } = spec;
+  const { added: _added, enqueue = [], ...method } = search;
   const entries = new Map<string, unknown>();
   for (const [name, value] of Object.entries(rest)) addEntry(entries, snake(name), value);
   for (const [name, value] of Object.entries(fixed)) entries.set(`fixed.${name}`, value);
+  // What stands in front of it was chosen for the smoke test.
+  if (enqueue.length > smoke) entries.set('search.enqueue', enqueue.slice(smoke));
   addAxes(entries, 'sweep', sweep);
   for (const [index, axes] of cases.entries()) addAxes(entries, `cases[${index}]`, axes);
   for (const [name, value] of Object.entries(method)) entries.set(`search.${snake(name)}`, value);

@@ -69,7 +69,12 @@ export class Client {
 
   submit(yaml: string, requestId = '', overrides: readonly string[] = []): Promise<SubmitSweepResponse> {
     return this.#call((done) =>
-      this.raw.submitSweep({ yaml, overrides, requestId, tags: [] }, this.#metadata, options(), done),
+      this.raw.submitSweep(
+        { yaml, overrides, requestId, tags: [], smoke: false },
+        this.#metadata,
+        options(),
+        done,
+      ),
     );
   }
 

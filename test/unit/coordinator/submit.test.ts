@@ -27,7 +27,7 @@ test('the same request twice, both before the first is decided, names one sweep'
     },
     subscribe: () => () => undefined,
   };
-  const request = { yaml: SWEEP, overrides: [], tags: [], requestId: 'r' };
+  const request = { yaml: SWEEP, overrides: [], tags: [], smoke: false, requestId: 'r' };
   const [one, two] = await Promise.all([1, 2].map(() => submitSweep(leader, request, () => 1)));
   expect([...state.sweeps.keys()]).toEqual([one?.sweepId]);
   expect(two?.sweepId).toBe(one?.sweepId);

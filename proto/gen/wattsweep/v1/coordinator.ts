@@ -425,6 +425,8 @@ export interface Sweep {
     | undefined;
   /** The trial that has it. */
   readonly bestTrialId: string;
+  /** Where the smoke test stands, in words; empty without one. */
+  readonly smoke: string;
 }
 
 export interface Sweep_TrialsByStateEntry {
@@ -442,6 +444,8 @@ export interface SubmitSweepRequest {
   readonly requestId: string;
   /** Words to find it by. */
   readonly tags: readonly string[];
+  /** Runs one epoch of the extreme points first, and pauses the sweep when one fails. */
+  readonly smoke: boolean;
 }
 
 /** The sweep has been accepted into the ledger. */
@@ -1311,6 +1315,7 @@ function createBaseSweep(): Sweep {
     budgetHours: undefined,
     bestObjective: undefined,
     bestTrialId: "",
+    smoke: "",
   };
 }
 
@@ -1381,6 +1386,9 @@ export const Sweep: MessageFns<Sweep> = {
     }
     if (message.bestTrialId !== "") {
       writer.uint32(170).string(message.bestTrialId);
+    }
+    if (message.smoke !== "") {
+      writer.uint32(178).string(message.smoke);
     }
     return writer;
   },
@@ -1577,6 +1585,14 @@ export const Sweep: MessageFns<Sweep> = {
             message.bestTrialId = reader.string();
             continue;
           }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.smoke = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1693,6 +1709,7 @@ export const Sweep: MessageFns<Sweep> = {
         : isSet(object.best_trial_id)
         ? globalThis.String(object.best_trial_id)
         : "",
+      smoke: isSet(object.smoke) ? globalThis.String(object.smoke) : "",
     };
   },
 
@@ -1770,6 +1787,9 @@ export const Sweep: MessageFns<Sweep> = {
     if (message.bestTrialId !== "") {
       obj.bestTrialId = message.bestTrialId;
     }
+    if (message.smoke !== "") {
+      obj.smoke = message.smoke;
+    }
     return obj;
   },
 
@@ -1808,6 +1828,7 @@ export const Sweep: MessageFns<Sweep> = {
     message.budgetHours = object.budgetHours ?? undefined;
     message.bestObjective = object.bestObjective ?? undefined;
     message.bestTrialId = object.bestTrialId ?? "";
+    message.smoke = object.smoke ?? "";
     return message;
   },
 };
@@ -1898,7 +1919,7 @@ export const Sweep_TrialsByStateEntry: MessageFns<Sweep_TrialsByStateEntry> = {
 };
 
 function createBaseSubmitSweepRequest(): SubmitSweepRequest {
-  return { yaml: "", overrides: [], requestId: "", tags: [] };
+  return { yaml: "", overrides: [], requestId: "", tags: [], smoke: false };
 }
 
 export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
@@ -1914,6 +1935,9 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
     }
     for (const v of message.tags) {
       writer.uint32(34).string(v!);
+    }
+    if (message.smoke !== false) {
+      writer.uint32(40).bool(message.smoke);
     }
     return writer;
   },
@@ -1963,6 +1987,14 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
             message.tags.push(reader.string());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.smoke = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1987,6 +2019,7 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
         ? globalThis.String(object.request_id)
         : "",
       tags: globalThis.Array.isArray(object?.tags) ? object.tags.map((e: any) => globalThis.String(e)) : [],
+      smoke: isSet(object.smoke) ? globalThis.Boolean(object.smoke) : false,
     };
   },
 
@@ -2004,6 +2037,9 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
     if (message.tags?.length) {
       obj.tags = message.tags;
     }
+    if (message.smoke !== false) {
+      obj.smoke = message.smoke;
+    }
     return obj;
   },
 
@@ -2016,6 +2052,7 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
     message.overrides = object.overrides?.map((e) => e) || [];
     message.requestId = object.requestId ?? "";
     message.tags = object.tags?.map((e) => e) || [];
+    message.smoke = object.smoke ?? false;
     return message;
   },
 };

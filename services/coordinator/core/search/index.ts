@@ -141,6 +141,7 @@ export function samplePoints(spec: SweepSpec, limit: number): Parameters[] {
   }
 }
 
+export { withSmoke } from './corners.js';
 export { canonicalJson } from './canonical.js';
 export { axisValues } from './domain.js';
 export { addExpressions, orderedExpressions, pointOf } from './point.js';
