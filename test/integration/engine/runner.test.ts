@@ -57,6 +57,19 @@ describe('the runner trains resnet-cifar10', () => {
     expect(last!['test_cross_entropy']).not.toBe(last!['val_cross_entropy']);
   });
 
+  it('remembers after a resume what did not improve', async () => {
+    // No epoch improves by so much: the rate falls after the second.
+    const reduce_on_plateau = { factor: 0.5, patience: 0, min_delta: 9 };
+    const first = attemptOf({ ...small, train_images: 64, reduce_on_plateau }, { maxEpochs: 1 });
+    const path = (await runAttempt(first)).of('checkpoint')[0]!.path;
+    const resumed = await runAttempt({ ...first, maxEpochs: 3, resumeFrom: path });
+    const rates = resumed.of('epoch').map(({ epoch, metrics }) => [epoch, metrics['learning_rate']]);
+    expect(rates).toEqual([
+      [2, 0.001],
+      [3, 0.0005],
+    ]);
+  });
+
   it('stopped in the middle of an epoch and resumed, equals the uninterrupted run bit for bit', async () => {
     const parameters = { ...small, batch_size: 16 };
     const whole = attemptOf(parameters, { checkpointDir: checkpoints() });

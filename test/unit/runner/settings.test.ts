@@ -19,6 +19,7 @@ describe('the parameters of resnet-cifar10', () => {
       lrPeak: 1e-3,
       schedule: { kind: 'constant', warmup: 0, per: 'step' },
       weightDecaySchedule: { kind: 'constant', warmup: 0, per: 'step' },
+      plateau: null,
       l2: 1e-4,
       augment: { shift: 0.1, flip: true },
       bnMomentum: 0.99,

@@ -63,6 +63,12 @@ export const resnetCifar10: RecipeDescriptor = {
       description: 'Weight decay over the run, a multiple of weight_decay: the same kinds as schedule.',
       default: { kind: 'constant' },
     },
+    reduce_on_plateau: {
+      type: 'object',
+      description:
+        'Multiplies what schedule says by factor (0.1) once patience (10) epochs in a row have not improved monitor (val_cross_entropy, or val_accuracy) by more than min_delta (1e-4); cooldown (0) epochs after it do not count; never below min_lr (0). As ReduceLROnPlateau of Keras. Empty: off.',
+      default: {},
+    },
     momentum: {
       type: 'number',
       description: 'Momentum of sgd; the other optimizers ignore it.',

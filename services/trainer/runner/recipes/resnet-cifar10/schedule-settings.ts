@@ -1,6 +1,6 @@
 /** Checks the parameters `schedule` and `weight_decay_schedule`, and completes them. */
 import type { ParameterValue, Parameters } from '../../../protocol/runner.js';
-import { refuse, suggestion } from '../validate.js';
+import { Given } from './given.js';
 import type { OneCycle } from './one-cycle.js';
 import type { Schedule } from './schedule.js';
 
@@ -24,7 +24,7 @@ const KEYS: Readonly<Record<Schedule['kind'], readonly string[]>> = {
 export function parseSchedule(value: ParameterValue, maxEpochs: number, parameter = 'schedule'): Schedule {
   const given = new Given(parameter, value as Parameters);
   const kind = given.word('kind', Object.keys(KEYS) as Schedule['kind'][]);
-  given.keys(kind, KEYS[kind]);
+  given.keys(`a ${kind} schedule`, KEYS[kind]);
   if (kind === '1cycle') return parseOneCycle(given);
   const epochsOf = (boundary: number): number => (boundary < 1 ? boundary * maxEpochs : boundary);
   const common = {
@@ -78,69 +78,21 @@ function parseOneCycle(given: Given): OneCycle {
     anneal: given.word('anneal', ['cos', 'linear'], 'cos'),
     div: given.number('div', 25, 1),
     finalDiv: given.number('final_div', fastai ? 1e5 : 1e4, 1),
-    momentum: given.momentum(),
+    momentum: parseMomentum(given),
   };
 }
 
-/** The keys that were given, read one by one. */
-class Given {
-  constructor(
-    private readonly parameter: string,
-    readonly values: Parameters,
-  ) {}
-
-  refuse(key: string, problem: string): never {
-    refuse(`${this.parameter}.${key}`, problem);
-  }
-
-  keys(kind: string, known: readonly string[]): void {
-    for (const key of Object.keys(this.values)) {
-      if (!known.includes(key))
-        this.refuse(key, `a ${kind} schedule has no such key${suggestion(key, known)}`);
-    }
-  }
-
-  word<Word extends string>(key: string, choices: readonly Word[], otherwise?: Word): Word {
-    const value = this.values[key] ?? otherwise;
-    const found = choices.find((choice) => choice === value);
-    const hint = typeof value === 'string' ? suggestion(value, choices) : '';
-    return found ?? this.refuse(key, `${JSON.stringify(value)} is none of ${choices.join(', ')}${hint}`);
-  }
-
-  number(key: string, otherwise: number, min: number, max = Infinity): number {
-    const value = this.values[key] ?? otherwise;
-    if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max) {
-      const bounds = max === Infinity ? `at least ${min}` : `from ${min} to ${max}`;
-      this.refuse(key, `${JSON.stringify(value)} is no number ${bounds}`);
-    }
-    return value;
-  }
-
-  /** @param zero Whether 0 may be among them. */
-  numbers(key: string, zero: boolean): number[] {
-    const value = this.values[key];
-    const valid = (item: unknown): item is number =>
-      typeof item === 'number' && Number.isFinite(item) && (zero ? item >= 0 : item > 0);
-    if (!Array.isArray(value) || !value.every(valid))
-      this.refuse(
-        key,
-        `${JSON.stringify(value)} is no list of ${zero ? 'numbers of at least 0' : 'positive numbers'}`,
-      );
-    return value;
-  }
-
-  momentum(): OneCycle['momentum'] {
-    const value = this.values['momentum'];
-    if (value === undefined) return [0.95, 0.85];
-    if (value === false) return null;
-    const pair: readonly unknown[] = Array.isArray(value) ? value : [];
-    const [high, low] = pair;
-    const valid = (item: unknown): item is number => typeof item === 'number' && item >= 0 && item < 1;
-    if (!valid(high) || !valid(low) || pair.length !== 2)
-      this.refuse(
-        'momentum',
-        `${JSON.stringify(value)} is neither false nor [high, low] with numbers below 1`,
-      );
-    return [high, low];
-  }
+function parseMomentum(given: Given): OneCycle['momentum'] {
+  const value = given.values['momentum'];
+  if (value === undefined) return [0.95, 0.85];
+  if (value === false) return null;
+  const pair: readonly unknown[] = Array.isArray(value) ? value : [];
+  const [high, low] = pair;
+  const valid = (item: unknown): item is number => typeof item === 'number' && item >= 0 && item < 1;
+  if (!valid(high) || !valid(low) || pair.length !== 2)
+    given.refuse(
+      'momentum',
+      `${JSON.stringify(value)} is neither false nor [high, low] with numbers below 1`,
+    );
+  return [high, low];
 }

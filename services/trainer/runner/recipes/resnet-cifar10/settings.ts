@@ -6,6 +6,8 @@ import { isDepth } from './architecture.js';
 import type { AugmentSettings } from './augment.js';
 import { TRAINING_IMAGES } from './cifar10.js';
 import type { OptimizerSettings } from './optimizers.js';
+import type { PlateauSettings } from './plateau.js';
+import { parsePlateau } from './plateau.js';
 import { resnetCifar10 } from './recipe.js';
 import { parseSchedule } from './schedule-settings.js';
 import type { Schedule } from './schedule.js';
@@ -19,6 +21,7 @@ export interface Settings {
   readonly lrPeak: number;
   readonly schedule: Schedule;
   readonly weightDecaySchedule: Schedule;
+  readonly plateau: PlateauSettings | null;
   readonly l2: number;
   readonly augment: AugmentSettings;
   readonly bnMomentum: number;
@@ -71,6 +74,7 @@ export function parseSettings(given: Parameters, maxEpochs: number): Settings {
       maxEpochs,
       'weight_decay_schedule',
     ),
+    plateau: parsePlateau(all['reduce_on_plateau'] ?? {}),
     l2: number('l2'),
     augment: { shift: number('shift'), flip: all['flip'] as boolean },
     bnMomentum: number('bn_momentum'),

@@ -16,7 +16,9 @@ import { keptData, keptEngine, keptProgram } from './kept.js';
 import type { Tally } from './model.js';
 import { Model, noTally, sum } from './model.js';
 import { momentumOf } from './optimizers.js';
-import type { ScheduleContext } from './schedule.js';
+import type { PlateauState } from './plateau.js';
+import { afterEpoch, reduced, untouched } from './plateau.js';
+import type { Rates, ScheduleContext } from './schedule.js';
 import { ratesAt } from './schedule.js';
 import type { Settings } from './settings.js';
 import { parseSettings } from './settings.js';
@@ -72,6 +74,7 @@ class TrainingRun {
   /** Sums over the current, half-done epoch. */
   #tally: Tally = noTally;
   #lastStepLine = -Infinity;
+  #plateau: PlateauState = untouched;
   #lastFinite = 'none';
   /** Step of the last checkpoint that this attempt has written. */
   #checkpointed = -1;
@@ -116,8 +119,9 @@ class TrainingRun {
     model.write(vectors);
     this.epoch = epoch;
     this.#step = step;
-    const { crossEntropySum = 0, correct = 0, images = 0 } = progress;
+    const { crossEntropySum = 0, correct = 0, images = 0, ...rest } = progress;
     this.#tally = { crossEntropySum, correct, images };
+    this.#plateau = { ...untouched, ...rest };
   }
 
   async train(): Promise<AttemptEnd> {
@@ -157,7 +161,7 @@ class TrainingRun {
       if (stopped !== null) return stopped;
       const batch = feeder.next();
       dataWaitSeconds += batch.waitedSeconds;
-      const rates = ratesAt(this.#schedule, this.#step + 1);
+      const rates = this.#ratesAt(this.#step + 1);
       lr = rates.lr;
       // Fetching the loss waits for the device, so the window below holds all the work.
       const tally = this.model.train(batch.images, batch.labels, rates, this.#step + 1);
@@ -200,12 +204,18 @@ class TrainingRun {
     const tally = this.#tally;
     this.epoch++;
     this.#tally = noTally;
+    const valAccuracy = evaluated.correct / evaluated.images;
+    if (this.settings.plateau !== null) {
+      const metrics = { val_accuracy: valAccuracy, val_cross_entropy: valCrossEntropy };
+      const scheduled = ratesAt(this.#schedule, this.#step).lr;
+      this.#plateau = afterEpoch(this.settings.plateau, this.#plateau, metrics, scheduled);
+    }
     this.context.report({
       type: 'epoch',
       epoch: this.epoch,
       step: this.#step,
       metrics: {
-        val_accuracy: evaluated.correct / evaluated.images,
+        val_accuracy: valAccuracy,
         val_cross_entropy: valCrossEntropy,
         ...(tested === undefined
           ? {}
@@ -231,6 +241,12 @@ class TrainingRun {
     });
     this.#checkpoint(vectors);
     return null;
+  }
+
+  #ratesAt(step: number): Rates {
+    const rates = ratesAt(this.#schedule, step);
+    const { plateau } = this.settings;
+    return plateau === null ? rates : { ...rates, lr: reduced(plateau, this.#plateau, rates.lr) };
   }
 
   /** @returns null when the attempt is cancelled meanwhile. */
@@ -272,7 +288,7 @@ class TrainingRun {
         network: this.#network,
         epoch: this.epoch,
         step: this.#step,
-        progress: { ...this.#tally },
+        progress: { ...this.#tally, ...(this.settings.plateau === null ? {} : this.#plateau) },
         vectors,
       });
     } catch (error) {
