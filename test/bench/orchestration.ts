@@ -6,7 +6,7 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { firstPoint, growth } from './orchestration/growing.js';
-import { parts, SLOTS, type Part } from './orchestration/parts.js';
+import { parts, python, SLOTS, type Part } from './orchestration/parts.js';
 import { RAY, runRay, type Taken } from './orchestration/ray.js';
 import { measureRestart } from './orchestration/restart.js';
 import { Stack } from './orchestration/stack.js';
@@ -52,7 +52,7 @@ const spreadOf = (values: readonly number[]): Spread | null => {
 
 async function ours(part: Part): Promise<number[]> {
   const measured: number[] = [];
-  const stack = await Stack.start({ slots: SLOTS, allowCommands: ['python3'] });
+  const stack = await Stack.start({ slots: SLOTS, allowCommands: [python] });
   try {
     // Every slot has its processes.
     await stack.run(part.sweep(part.id === 'd' ? SLOTS : 4 * SLOTS), WITHIN_MS);

@@ -139,10 +139,17 @@ const NON_FINITE: ReadonlyMap<string, number> = new Map([
 
 /** JSON has no NaN: non-finite numbers travel as the strings `NaN`, `Infinity` and `-Infinity`. */
 export function encodeLine(line: RunnerLine | RunnerCommand): string {
+  // The replacer is slow, and most lines are finite.
+  if (!hasNonFinite(line)) return JSON.stringify(line);
   return JSON.stringify(line, (_key, value: unknown) =>
     typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
   );
 }
+
+const hasNonFinite = (value: unknown): boolean =>
+  typeof value === 'number'
+    ? !Number.isFinite(value)
+    : typeof value === 'object' && value !== null && Object.values(value).some(hasNonFinite);
 
 /** A number as {@link encodeLine} writes it, or undefined when `value` is none. */
 export function decodeNumber(value: unknown): number | undefined {

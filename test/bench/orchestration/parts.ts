@@ -3,6 +3,7 @@
  * both. Both are measured warm: ours after a sweep that started every slot's processes, Ray from the moment when each of
  * its 16 slots has delivered its first result (whatever came before it is left out of its time and of its counts).
  */
+import { execFileSync } from 'node:child_process';
 import type { RayPart, Taken } from './ray.js';
 
 export const SLOTS = 16;
@@ -51,8 +52,13 @@ const aSecond = (trials: number): string => {
   return replay(1, '', `{ speed: { min: ${String(min)}, max: ${String(max)}, count: ${String(trials)} } }`);
 };
 
+/** The interpreter itself, as Ray has it: a version manager's \`python3\` is a script that takes longer than Python. */
+export const python = execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], {
+  encoding: 'utf8',
+}).trim();
+
 const program = (trials: number): string => `name: bench
-command: [python3, -c, 'print("{\\"epoch\\": 1, \\"loss\\": 0.5}")']
+command: [${python}, -c, 'print("{\\"epoch\\": 1, \\"loss\\": 0.5}")']
 objective: { metric: loss, goal: minimize }
 max_epochs: 1
 sweep: { x: { min: 0, max: 1, count: ${String(trials)} } }

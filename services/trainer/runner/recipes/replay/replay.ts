@@ -70,10 +70,17 @@ function recordingOf(wanted: Wanted, repeat: number): Recording {
   return recording;
 }
 
+/** How long a fast replay goes on before commands are read. */
+const BREATH_MS = 2;
+let breathedMs = -Infinity;
+
 /** Waits for a moment of `performance.now()`, or for a request to stop. */
 async function until(atMs: number, context: AttemptContext): Promise<void> {
-  const leftMs = atMs - performance.now();
+  const nowMs = performance.now();
+  const leftMs = atMs - nowMs;
   if (leftMs < 1) {
+    if (nowMs - breathedMs < BREATH_MS) return;
+    breathedMs = nowMs;
     await context.breathe();
     return;
   }
