@@ -120,6 +120,29 @@ async function transpile(root, files) {
     replace(output.path, (temporary) => writeFileSync(temporary, output.contents));
 }
 
+/** What the client is typed by: programs import it. @param {string} file */
+const isOfClient = (file) =>
+  /^(client\/|proto\/(errors|grpc|gen\/)).*\.ts$/.test(file) && !file.endsWith('.gen.ts');
+
+/**
+ * Writes the declarations of each file by itself; whether they are right, `tsc` says in the checks.
+ * @param {string} root
+ * @param {readonly string[]} files
+ */
+async function declare(root, files) {
+  if (files.length === 0) return;
+  const { default: ts } = await import('typescript');
+  const compilerOptions = { declaration: true, strict: true, target: ts.ScriptTarget.ES2022 };
+  for (const file of files) {
+    const { outputText } = ts.transpileDeclaration(readFileSync(join(root, file), 'utf8'), {
+      fileName: file,
+      compilerOptions,
+    });
+    const output = join(root, 'dist', `${file.slice(0, -3)}.d.ts`);
+    replace(output, (temporary) => writeFileSync(temporary, outputText));
+  }
+}
+
 /**
  * Brings dist/ up to date with the sources; does nothing in an installed package.
  * @returns {Promise<string>} the dist folder
@@ -151,9 +174,11 @@ export async function ensureBuild() {
     if (!stale(now)) return;
     progress('build', `${now.changed.length} files`);
     for (const path of now.gone) {
+      rmSync(join(dist, `${path.slice(0, -3)}.d.ts`), { force: true });
       for (const suffix of ['', '.map']) rmSync(join(dist, outputOf(path) + suffix), { force: true });
     }
     await transpile(root, now.changed.filter(isCode)).finally(() => progressEnds('build'));
+    await declare(root, now.changed.filter(isOfClient));
     for (const path of now.changed.filter((file) => !isCode(file))) {
       replace(join(dist, path), (temporary) => copyFileSync(join(root, path), temporary));
     }

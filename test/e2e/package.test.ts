@@ -1,6 +1,6 @@
 /** What `npm install wattsweep` would bring: the packed tarball with its declared dependencies and nothing else. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { allowCurve, writeCurveSweep } from './command-sweep.js';
@@ -31,6 +31,34 @@ it('checks and plans a sweep of the examples', async () => {
   const plan = await wattsweep('plan', join(installed, 'examples', 'quickstart.yaml'));
   expect(plan.exitCode, plan.stderr).toBe(0);
   expect(plan.stdout).toMatch(/^quickstart: \d+ trials/);
+});
+
+it('has a client that programs import, with its types', async () => {
+  const client = JSON.stringify(join(installed, 'dist', 'client', 'index.js'));
+  const program = [
+    `import { WattsweepClient, WattsweepError, type SweepEvent } from ${client};`,
+    "const client = new WattsweepClient({ server: '127.0.0.1:9' });",
+    'async function follow(sweepId: string): Promise<number> {',
+    '  const events: AsyncGenerator<SweepEvent> = client.watch(sweepId, { awayMs: 1 });',
+    "  for await (const event of events) if (event.type === 'trial') return event.trial.epoch;",
+    '  return 0;',
+    '}',
+    '// @ts-expect-error no event has this',
+    'export const wrong = (event: SweepEvent) => event.epok;',
+    "const code = await follow('x').catch((e: unknown) => (e instanceof WattsweepError ? e.code : 'none'));",
+    'console.log(code);',
+    'client.close();',
+  ].join('\n');
+  const file = join(box.dir, 'program.mts');
+  writeFileSync(file, program);
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const flags = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--skipLibCheck'];
+  const types = ['--typeRoots', join(root, 'node_modules', '@types'), '--types', 'node'];
+  const compiled = await box.node(tsc, [...flags, ...types, file]).exit;
+  expect(compiled.stdout).toBe('');
+  expect((await box.node(join(box.dir, 'program.mjs'), []).exit).stdout.trim()).toBe(
+    'COORDINATOR_UNREACHABLE',
+  );
 });
 
 it('runs a sweep to its report', async () => {

@@ -1,7 +1,7 @@
 /** The coordinator's HTTP server: /healthz, /readyz, /metrics. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { listenFailure } from './server.js';
+import { hostPort, listenFailure } from './server.js';
 
 /** What /readyz answers with; ready when `ready`. */
 export interface Readiness {
@@ -48,7 +48,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   });
   const { port: bound } = server.address() as AddressInfo;
   return {
-    address: `${host}:${bound}`,
+    address: hostPort(host, bound),
     close: async () => {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));

@@ -44,7 +44,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   createReflection()?.addToServer(server);
   const bound = await bind(server, host, port);
   return {
-    address: `${host}:${bound}`,
+    address: hostPort(host, bound),
     setServing: (serving) => {
       for (const name of ['', SERVICE]) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
     },
@@ -57,11 +57,14 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   };
 }
 
+/** As URLs and gRPC want it: an IPv6 address in brackets. */
+export const hostPort = (host: string, port: number): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
 async function bind(server: Server, host: string, port: number): Promise<number> {
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   try {
     return await new Promise<number>((resolve, reject) => {
-      server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+      server.bindAsync(hostPort(host, port), ServerCredentials.createInsecure(), (error, bound) => {
         if (error === null) resolve(bound);
         else reject(error);
       });

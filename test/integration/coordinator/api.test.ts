@@ -211,6 +211,18 @@ test('/metrics shows the sweeps of the leader', async () => {
   expect((await fetch(`http://${coordinator.httpAddress}/nothing`)).status).toBe(404);
 });
 
+test('an IPv6 address is told in brackets', async (context) => {
+  const starting = startCoordinator(
+    coordinatorOptions(nats.url, { listenHost: '::1', coordinatorId: 'six' }),
+  );
+  const six = await starting.catch(() => null);
+  if (six === null) return context.skip();
+  expect(six.httpAddress).toMatch(/^\[::1\]:\d+$/);
+  expect(six.grpcAddress).toMatch(/^\[::1\]:\d+$/);
+  expect((await fetch(`http://${six.httpAddress}/healthz`)).status).toBe(200);
+  await six.close();
+});
+
 test.each(['grpcPort', 'httpPort'] as const)('%s in use is PORT_IN_USE', async (which) => {
   const holder = createServer();
   await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
