@@ -159,6 +159,24 @@ export const errorRegistry = {
     badInput,
     'Add `hours` to the budget, or a box with a power meter.',
   ),
+  MODULE_NOT_ALLOWED: entry(
+    'FAILED_PRECONDITION',
+    false,
+    badInput,
+    'Give the coordinator (or `simulate`) the folder in which the module lies: --modules DIR.',
+  ),
+  MODULE_INVALID: entry(
+    'INVALID_ARGUMENT',
+    false,
+    badInput,
+    'Mend the module; docs/modules.md says what it exports.',
+  ),
+  MODULE_MISSING: entry(
+    'FAILED_PRECONDITION',
+    false,
+    badInput,
+    "Put the module back into the coordinator's folder of modules, as it was when the sweep was submitted, and start the coordinator again.",
+  ),
   COORDINATOR_UNREACHABLE: entry(
     'UNAVAILABLE',
     true,

@@ -18,6 +18,7 @@ interface Options {
   readonly token?: string;
   readonly id?: string;
   readonly replicas: number;
+  readonly modules?: string;
   readonly leaseTtl: number;
   readonly trainerTtl: number;
   readonly lostAfter: number;
@@ -46,6 +47,7 @@ export function register(program: Command): void {
     .option('--token <token>', 'join token (default: WATTSWEEP_TOKEN)')
     .option('--id <name>', 'name of this coordinator (default: the host and process)')
     .option('--replicas <n>', 'copies of each stream: 1, or 3 on a cluster of three NATS', parseCount, 1)
+    .option('--modules <dir>', 'let sweeps use search methods and stopping rules from this folder')
     .addOption(durationOption('--lease-ttl <time>', 'a leader that is silent for so long is replaced', '10s'))
     .addOption(
       durationOption('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', '10s'),
@@ -80,6 +82,7 @@ async function run(options: Options): Promise<void> {
     httpPort: options.httpPort,
     coordinatorId: options.id ?? `${defaultName()}-${process.pid}`,
     replicas: options.replicas,
+    modules: options.modules ?? null,
     leaseTtlMs: options.leaseTtl,
     trainerTtlMs: options.trainerTtl,
     lostAfterMs: options.lostAfter,

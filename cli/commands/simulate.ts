@@ -4,6 +4,7 @@ import { type JsonOption, withJson, withSet } from '../options.js';
 interface Options extends JsonOption {
   readonly set: readonly string[];
   readonly curves: string;
+  readonly modules?: string;
 }
 
 export function register(program: Command): void {
@@ -11,7 +12,8 @@ export function register(program: Command): void {
     .command('simulate')
     .description('what the stopping rule would have decided of known curves, and what it would have saved')
     .argument('<file>', 'sweep file; - for standard input')
-    .requiredOption('--curves <csv>', 'trial,epoch,value[,seconds,joules], a report a line as they arrived');
+    .requiredOption('--curves <csv>', 'trial,epoch,value[,seconds,joules], a report a line as they arrived')
+    .option('--modules <dir>', 'folder of the stopping rule, where it is a module of your own');
   withJson(withSet(command)).action(async (file: string, options: Options) => {
     const { print, printJson, warn } = await import('../output.js');
     const { readSweepFile, readText } = await import('../sweep-file.js');
@@ -19,7 +21,10 @@ export function register(program: Command): void {
     const { simulate } = await import('../../services/coordinator/core/simulation.js');
     const { describeSimulation, simulationJson } = await import('../simulation-view.js');
     const { spec, warnings } = readSweepFile(file, options.set);
-    const simulation = simulate(spec, parseCurves(readText(options.curves), options.curves));
+    const { ModuleFolder, withModules } = await import('../../services/coordinator/modules/index.js');
+    const folder = options.modules === undefined ? null : new ModuleFolder(options.modules);
+    const complete = withModules({ ...spec, search: { method: 'grid' } }, folder);
+    const simulation = simulate(complete, parseCurves(readText(options.curves), options.curves));
     for (const warning of warnings) warn(warning);
     if (simulation.ranksTogether) warn('the curves have no parameters, so compare_within ranks all together');
     if (options.json) printJson(simulationJson(simulation));

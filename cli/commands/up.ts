@@ -56,6 +56,7 @@ export function register(program: Command): void {
       'where nothing reads power: assume so much, labelled as an estimate',
       parsePositive,
     )
+    .option('--modules <dir>', 'let sweeps use search methods and stopping rules from this folder')
     .addOption(repeatedOption('--allow-command <program>', 'let sweeps run this program'))
     .addOption(logLevel());
   withJson(withSet(command))

@@ -20,6 +20,7 @@ export interface UpFlags {
   readonly reportDir: string;
   readonly estimateWatts?: number;
   readonly allowCommand: readonly string[];
+  readonly modules?: string;
   readonly logLevel: string;
   readonly json?: boolean;
 }

@@ -21,6 +21,8 @@ export interface UpOptions {
   /** `part` of `threads` cores and of the GPUs, as `1/2`. */
   readonly trainers: readonly { readonly id: string; readonly threads: number; readonly part: string }[];
   readonly allowCommands: readonly string[];
+  /** Folder of users' search methods and stopping rules; null: none may run. */
+  readonly modules: string | null;
   readonly estimateWatts: number | null;
   readonly trainerTtlMs: number;
   readonly lostAfterMs: number;
@@ -87,6 +89,7 @@ export function coordinatorService(options: UpOptions, natsUrl: string, events: 
             ...['--data', join(options.dataDir, 'coordinator')],
             ...['--trainer-ttl', duration(options.trainerTtlMs)],
             ...['--lost-after', duration(options.lostAfterMs)],
+            ...(options.modules === null ? [] : ['--modules', options.modules]),
             ...['--log-level', options.logLevel],
           ],
           env: environment(options),

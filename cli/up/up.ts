@@ -1,4 +1,5 @@
 /** The command `up`, from flags to exit code. The services are `stack.ts`; the sweep's way is `sweep-run.ts`. */
+import { resolve } from 'node:path';
 import { cpus } from 'node:os';
 import { mkdirSync } from 'node:fs';
 import { ExitCode } from '../../proto/errors.js';
@@ -54,6 +55,7 @@ function completeOptions(folder: string, flags: UpFlags): UpOptions {
     token: given ?? (isLoopback(flags.listen) ? null : keptToken(folder)),
     trainers: names.map((id, i) => ({ id, threads: threads[i] ?? 1, part: `${i + 1}/${names.length}` })),
     allowCommands: flags.allowCommand,
+    modules: flags.modules === undefined ? null : resolve(flags.modules),
     estimateWatts: flags.estimateWatts ?? null,
     trainerTtlMs: flags.trainerTtl,
     lostAfterMs: flags.lostAfter,

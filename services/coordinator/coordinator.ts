@@ -30,6 +30,7 @@ import {
   schemaOf,
   type SnapshotWord,
 } from './ledger/index.js';
+import { ModuleFolder } from './modules/index.js';
 import { ensureStreams, NatsLink, openBucket, type Bucket, type NatsLinkOptions } from './nats/index.js';
 import {
   advertisedAddress,
@@ -105,6 +106,8 @@ class Coordinator {
     const { listenHost: host, grpcPort, httpPort, token } = this.#options;
     const onFault = (error: unknown, path: string): void =>
       this.#log.error({ err: error, path }, 'a call failed');
+    const modules = this.#options.modules === null ? null : new ModuleFolder(this.#options.modules);
+    modules?.provideAll();
     this.#http = await startHttp({
       host,
       port: httpPort,
@@ -124,6 +127,7 @@ class Coordinator {
       now: Date.now,
       onFault,
       leader: () => this.#leader(),
+      modules,
     });
     const { address: grpcAddress } = this.#api;
     const { address: httpAddress } = this.#http;

@@ -31,6 +31,8 @@ export interface CoordinatorOptions {
   readonly replicas?: number;
   /** A snapshot of the ledger's fold is due when so many events came after the last one. @default 50000 */
   readonly snapshotEvents?: number;
+  /** Folder of users' own search methods and stopping rules; null: sweeps that name one are refused. @default null */
+  readonly modules?: string | null;
   /** Ends a start that still waits for NATS. */
   readonly signal?: AbortSignal;
 }
@@ -42,9 +44,9 @@ const LOOPBACK = /^(localhost|::1|127(\.\d{1,3}){3})$/;
 
 /** @throws USAGE */
 export function completeOptions(options: CoordinatorOptions): CompleteOptions {
-  const { listenHost = '127.0.0.1', advertiseHost = null, replicas = 1, ...others } = options;
+  const { listenHost = '127.0.0.1', advertiseHost = null, replicas = 1, modules = null, ...others } = options;
   const { dataDir: _dataDir, signal: _signal, snapshotEvents = 50_000, ...rest } = others;
-  const complete = { listenHost, advertiseHost, replicas, snapshotEvents, ...rest };
+  const complete = { listenHost, advertiseHost, replicas, modules, snapshotEvents, ...rest };
   const { token, coordinatorId, leaseTtlMs, trainerTtlMs, lostAfterMs } = complete;
   if (!LOOPBACK.test(listenHost) && (token === null || token === '')) {
     throw new WattsweepError('USAGE', `listening on ${listenHost} needs a join token`, {

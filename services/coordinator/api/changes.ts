@@ -1,4 +1,5 @@
 /** What people change of a sweep after its submission: checked here, decided by the core, answered once recorded. */
+import type { ModuleFolder } from '../modules/index.js';
 import { WattsweepError } from '../../../proto/errors.js';
 import type {
   ArchiveSweepRequest,
@@ -37,6 +38,8 @@ export interface ServiceOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly onFault: OnFault;
+  /** Users' modules that may run; null for none. @default null */
+  readonly modules?: ModuleFolder | null;
 }
 
 type Handlers = Pick<

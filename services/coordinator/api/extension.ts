@@ -21,7 +21,7 @@ const MAX_COMPARED_POINTS = 10_000;
 export function extensionOf(spec: SweepSpec, request: ExtendSweepRequest): Extension {
   const { yaml, overrides } = request;
   if (yaml === '' && overrides.length > 0) throw refused('overrides are of a file, and none is given');
-  const file = yaml === '' ? null : parseSweepFile(yaml, { overrides }).spec;
+  const file = yaml === '' ? null : withKnownHashes(parseSweepFile(yaml, { overrides }).spec, spec);
   const wanted = {
     trials: request.trials ?? trialsOf(file?.search ?? null),
     repeats: request.repeats ?? file?.repeats ?? spec.repeats,
@@ -61,10 +61,25 @@ export function extensionOf(spec: SweepSpec, request: ExtendSweepRequest): Exten
 
 /** What differs between a sweep and a file; after an extension by points, the points count, not how they are written. */
 export function compareWithFile(spec: SweepSpec, file: SweepSpec): SpecDifference[] {
-  const differences = compareSpecs(spec, file);
+  const differences = compareSpecs(spec, withKnownHashes(file, spec));
   if (spec.search.added === undefined || !differences.some(isOfPoints)) return differences;
   const isSame = samePoints(spec, file);
   return differences.filter((difference) => !isSame || !isOfPoints(difference));
+}
+
+/** A file does not know the hashes of the modules that it names: those that are recorded stand. */
+function withKnownHashes(file: SweepSpec, { search, stopping }: SweepSpec): SweepSpec {
+  return {
+    ...file,
+    search:
+      file.search.method === 'module' && search.method === 'module'
+        ? { ...file.search, ref: { ...file.search.ref, hash: search.ref.hash } }
+        : file.search,
+    stopping:
+      file.stopping.rule === 'module' && stopping.rule === 'module'
+        ? { ...file.stopping, ref: { ...file.stopping.ref, hash: stopping.ref.hash } }
+        : file.stopping,
+  };
 }
 
 function samePoints(spec: SweepSpec, file: SweepSpec): boolean {

@@ -21,6 +21,7 @@ import {
   type WatchSweepResponse,
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { Replay, type State } from '../core/index.js';
+import { requireModules } from '../modules/index.js';
 import { buildReport, renderJson } from '../report/index.js';
 import { differenceText, parseSweepFile } from '../spec/index.js';
 import { changeHandlers, type ServiceOptions } from './changes.js';
@@ -34,7 +35,12 @@ import { submitSweep } from './submit.js';
 import { decisionView, replayView, sweepView, trialView } from './views.js';
 import { watchSweep } from './watch.js';
 
-export function coordinatorService({ leader, now, onFault }: ServiceOptions): CoordinatorServiceServer {
+export function coordinatorService({
+  leader,
+  now,
+  onFault,
+  modules = null,
+}: ServiceOptions): CoordinatorServiceServer {
   /** Renders from the state, and answers once the ledger holds what was rendered. */
   const query = <Request, Response>(render: (state: State, request: Request) => Response) =>
     unary(async (request: Request): Promise<Response> => {
@@ -45,7 +51,7 @@ export function coordinatorService({ leader, now, onFault }: ServiceOptions): Co
     }, onFault);
 
   return {
-    submitSweep: unary(async (request) => submitSweep(await leader(), request, now), onFault),
+    submitSweep: unary(async (request) => submitSweep(await leader(), request, now, modules), onFault),
     listSweeps: query(listSweeps),
     getSweep: query(getSweep),
     controlSweep: unary(async (request: ControlSweepRequest): Promise<ControlSweepResponse> => {
@@ -68,7 +74,9 @@ export function coordinatorService({ leader, now, onFault }: ServiceOptions): Co
     explainTrial: query(explainTrial),
     replaySweep: unary(async (request: ReplaySweepRequest): Promise<ReplaySweepResponse> => {
       const term = await leader();
-      const replay = new Replay(sweepIn(term.state, request.sweepId).sweepId);
+      const { sweepId, spec } = sweepIn(term.state, request.sweepId);
+      requireModules(spec);
+      const replay = new Replay(sweepId);
       await term.acknowledged();
       for await (const event of term.history()) replay.take(event);
       return replayView(replay);

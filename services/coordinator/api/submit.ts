@@ -4,30 +4,33 @@ import { WattsweepError } from '../../../proto/errors.js';
 import type { SubmitSweepRequest, SubmitSweepResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { suits, type State, type SweepSpec, type SweepState, type TrainerState } from '../core/index.js';
 import { withSmoke } from '../core/search/index.js';
+import { withModules, type ModuleFolder } from '../modules/index.js';
 import { differenceText, parseSweepFile } from '../spec/index.js';
 import { compareWithFile } from './extension.js';
 import type { Leader } from './leader.js';
 import { checkTags } from './tags.js';
 
-/** @throws SPEC_*, NOT_ENOUGH_SLOTS, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
+/** @throws SPEC_*, MODULE_*, NOT_ENOUGH_SLOTS, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
 export async function submitSweep(
   leader: Leader,
   { yaml, overrides, requestId, tags, smoke }: SubmitSweepRequest,
   now: () => number,
+  modules: ModuleFolder | null = null,
 ): Promise<SubmitSweepResponse> {
-  const { spec, warnings } = parseSweepFile(yaml, { overrides });
+  const { spec: written, warnings } = parseSweepFile(yaml, { overrides });
   checkTags(tags);
   const earlier = submittedBefore(leader.state, requestId);
   if (earlier !== null) {
     await leader.acknowledged();
     const { sweepId } = earlier;
-    const changed = compareWithFile(earlier.spec, spec).map(differenceText);
+    const changed = compareWithFile(earlier.spec, written).map(differenceText);
     const ofFile = `this request was accepted before, as ${sweepId}, and what is recorded holds`;
     return {
       sweepId,
       warnings: [...warnings, ...(changed.length === 0 ? [] : [`${ofFile}: ${changed.join('; ')}`])],
     };
   }
+  const spec = withModules(written, modules);
   const ofFleet = [...checkFleet(leader.state, spec), ...checkWarmStart(leader.state, spec)];
   const sweepId = freshId(leader.state, spec.name);
   const toRun = smoke ? withSmoke(spec) : spec;

@@ -14,8 +14,7 @@ import {
 } from './fleet.js';
 import { onStopHeld } from './held.js';
 import type { Action, Input } from './inputs.js';
-import { hasEnded } from './lookup.js';
-import { requestStop, stopSweep } from './lifecycle.js';
+import { pauseSweep, stopSweep } from './lifecycle.js';
 import { settle } from './placement.js';
 import { checkBudget, onReport } from './reports.js';
 import { withWarmStart } from './results.js';
@@ -114,13 +113,7 @@ function onControl(step: Step, { sweepId, control, at }: Extract<Input, { type: 
         stopSweep(step, sweep, 'cancelled', 'stopped by a person');
       return;
     case 'pause':
-      if (sweep.status !== 'running') return;
-      step.emit({ type: 'sweep_paused', sweepId, at });
-      for (const trialId of sweep.active) {
-        const trial = sweep.trials.get(trialId);
-        if (trial !== undefined && !hasEnded(trial))
-          requestStop(step, sweep, trial, 'pause', 'paused by a person');
-      }
+      pauseSweep(step, sweep, null);
       return;
     case 'resume':
       if (sweep.status === 'paused') step.emit({ type: 'sweep_resumed', sweepId, at });

@@ -13,6 +13,13 @@ export { waitingReason } from './waiting.js';
 export { capacity, isOpen, slotsNeeded, suits } from './resources.js';
 export { heldKey, type HeldAttempt, type Quarantine } from './state.js';
 export { spentBudget } from './reports.js';
+export {
+  isProvided,
+  ModuleFault,
+  provideModule,
+  type OwnModule,
+  type PlainObservation,
+} from './own-modules.js';
 export { ashaRungs } from './stopping/index.js';
 export {
   initialState,

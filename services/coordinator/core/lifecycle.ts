@@ -56,6 +56,18 @@ export function complete(step: Step, sweep: SweepState, trial: TrialRecord, with
   else endTrial(step, sweep, trial, 'succeeded', `complete after epoch ${epoch}`);
 }
 
+/** Lets no trial begin, and its attempts checkpoint and end, until a person resumes it. @param reason null: a person's wish */
+export function pauseSweep(step: Step, sweep: SweepState, reason: string | null): void {
+  if (sweep.status !== 'running') return;
+  const why = reason === null ? {} : { reason };
+  step.emit({ type: 'sweep_paused', sweepId: sweep.sweepId, ...why, at: step.at });
+  for (const trialId of sweep.active) {
+    const trial = sweep.trials.get(trialId);
+    if (trial !== undefined && !hasEnded(trial))
+      requestStop(step, sweep, trial, 'pause', reason ?? 'paused by a person');
+  }
+}
+
 /** Ends every open trial of the sweep; the sweep itself ends, and may then be deleted, when its last attempt has. */
 export function stopSweep(
   step: Step,

@@ -10,7 +10,8 @@ import { ruleOf } from './lookup.js';
 import { FreeSlots, isOver, type Place } from './free-slots.js';
 import type { Action } from './inputs.js';
 import { firstWaiting, someWaiting } from './lanes.js';
-import { endSweepWhenDone, nextPosition } from './lifecycle.js';
+import { endSweepWhenDone, nextPosition, pauseSweep } from './lifecycle.js';
+import { ModuleFault } from './own-modules.js';
 import { endHopeless, nextPromotion, promote } from './promotion.js';
 import { openSweeps } from './openings.js';
 import { capacity, isFit, isOpen, slotsInUse, slotsNeeded } from './resources.js';
@@ -186,7 +187,14 @@ function createTrial(step: Step, sweep: SweepState): TrialRecord | null {
   if (index === null || (isBlocked(spec) && !mayBegin(sweep, index))) return null;
   const repeat = Math.floor(index / points) + 1;
   const position = isBlocked(spec) ? pointInBlock(sweep, index % points, repeat) : index % points;
-  const parameters = parametersAt(sweep, position, repeat);
+  let parameters: Parameters | null;
+  try {
+    parameters = parametersAt(sweep, position, repeat);
+  } catch (error) {
+    if (!(error instanceof ModuleFault) || spec.search.method !== 'module') throw error;
+    pauseSweep(step, sweep, `the search ${spec.search.ref.module} failed: ${error.message}`);
+    return null;
+  }
   if (parameters === null) {
     step.emit({ type: 'search_exhausted', sweepId, position: index % points, at: step.at });
     return createTrial(step, sweep);

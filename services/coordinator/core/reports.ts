@@ -7,7 +7,7 @@ import { hasEnded } from './lookup.js';
 import type { Input, ReportInput } from './inputs.js';
 import { judgeNewest } from './judge.js';
 import { backoffMs, faultOf, type Ending } from './faults.js';
-import { complete, endSweepWhenDone, endTrial, requestStop, stopSweep } from './lifecycle.js';
+import { complete, endSweepWhenDone, endTrial, pauseSweep, requestStop, stopSweep } from './lifecycle.js';
 import { judgeBox } from './quarantine.js';
 import { afterAttemptEnd } from './retries.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
@@ -85,12 +85,11 @@ function onEpoch(
 /** Decides about a trial whose newest epoch has just been accepted. */
 function judge(step: Step, sweep: SweepState, trial: TrialRecord): void {
   const ref = { sweepId: sweep.sweepId, trialId: trial.trialId };
-  const { decisions, end } = judgeNewest(sweep, trial);
+  const { decisions, end, fault } = judgeNewest(sweep, trial);
   for (const decision of decisions) step.emit({ type: 'decision_made', ...ref, decision, at: step.at });
-  if (end !== null) {
-    endTrial(step, sweep, trial, end.state, end.reason, end.code);
-    return;
-  }
+  if (end !== null) endTrial(step, sweep, trial, end.state, end.reason, end.code);
+  if (fault !== undefined) pauseSweep(step, sweep, fault);
+  if (end !== null) return;
   const pause = decisions.find(({ action }) => action === 'pause');
   if (pause !== undefined) requestStop(step, sweep, trial, 'pause', `${pause.rule}: ${pause.reason}`);
 }

@@ -106,6 +106,21 @@ export interface MedianSpec {
 /** Rules that may act together. */
 export type SingleRuleSpec = AshaSpec | PatienceSpec | ThresholdSpec | MedianSpec | EnergyToTargetSpec;
 
+/** A user's module. */
+export interface ModuleRef {
+  /** Path of the file, seen from the coordinator's folder of modules. */
+  readonly module: string;
+  /** SHA-256 of its text, hexadecimal; empty in a file's spec, filled in when the sweep is submitted. */
+  readonly hash: string;
+  /** What the file gives it, as it is. */
+  readonly options: ParameterValue;
+}
+
+export interface ModuleRuleSpec {
+  readonly rule: 'module';
+  readonly ref: ModuleRef;
+}
+
 export interface CompositeSpec {
   readonly rule: 'composite';
   /** At least one; any of them may stop a trial. */
@@ -116,7 +131,7 @@ export interface NoRuleSpec {
   readonly rule: 'none';
 }
 
-export type StoppingSpec = SingleRuleSpec | HyperbandSpec | CompositeSpec | NoRuleSpec;
+export type StoppingSpec = SingleRuleSpec | HyperbandSpec | ModuleRuleSpec | CompositeSpec | NoRuleSpec;
 
 export interface TrialLimitsSpec {
   /** Seconds of a trial's training and evaluation, all attempts together; null for no limit. */
@@ -186,7 +201,12 @@ export interface TpeSpec extends DrawnSpec {
   } | null;
 }
 
-export type SearchSpec = GridSpec | RandomSpec | SobolSpec | ListSpec | TpeSpec;
+export interface ModuleSearchSpec extends DrawnSpec {
+  readonly method: 'module';
+  readonly ref: ModuleRef;
+}
+
+export type SearchSpec = GridSpec | RandomSpec | SobolSpec | ListSpec | TpeSpec | ModuleSearchSpec;
 
 export interface BudgetSpec {
   /** Watt-hours of the whole sweep, retrained epochs included; null for no limit. */

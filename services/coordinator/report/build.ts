@@ -34,6 +34,8 @@ function stoppingText(rule: StoppingSpec): string {
       return `hyperband: eta ${rule.eta}`;
     case 'composite':
       return `any of (${rule.rules.map(stoppingText).join('; ')})`;
+    case 'module':
+      return `the module ${rule.ref.module}`;
     case 'none':
       return 'none';
   }

@@ -90,7 +90,8 @@ export function checkPoints(spec: SweepSpec, problems: Problems): void {
     const message = `the point breaks the constraint \`${broken ?? ''}\``;
     problems.add({ code: 'SPEC_VALUE', path, message });
   }
-  if (problems.count > before || firstPoints({ ...spec, search: unqueued }, 1).length > 0) return;
+  if (problems.count > before || search.method === 'module') return;
+  if (firstPoints({ ...spec, search: unqueued }, 1).length > 0) return;
   const message =
     search.method === 'grid'
       ? 'no point of the grid satisfies the constraints'

@@ -35,6 +35,7 @@ function ofRule(spec: SweepSpec, rule: StoppingSpec, points: number): Expected {
     case 'patience':
     case 'threshold':
     case 'energy_to_target':
+    case 'module':
       return depends(`what ${rule.rule} stops depends on the curves`);
     case 'median':
       return ofMedian(spec, rule, points);

@@ -122,6 +122,16 @@ export const tpeSchema = z
   })
   .describe('Tree-structured Parzen estimator, multivariate: learns from results where to look next.');
 
+export const moduleSearchSchema = z
+  .strictObject({
+    method: z.literal('module'),
+    module: z.string().min(1).max(200).describe("The file, seen from the coordinator's folder of modules."),
+    options: z.record(z.string(), z.unknown()).default({}).describe('What the module is given.'),
+    trials: z.int().min(1).max(1_000_000).describe('Points in all, the enqueued ones included.'),
+    enqueue,
+  })
+  .describe("A search of one's own; only where the coordinator was started with --modules.");
+
 export const budgetSchema = z.strictObject({
   energy_wh: z.number().positive().optional().describe('Watt-hours of the whole sweep.'),
   hours: z.number().positive().optional().describe('Hours since the first attempt began.'),
@@ -177,7 +187,14 @@ export const sweepFileSchema = z.strictObject({
   search: z
     .union([
       z.enum(['grid', 'random', 'sobol', 'list', 'tpe']),
-      z.discriminatedUnion('method', [gridSchema, randomSchema, sobolSchema, listSchema, tpeSchema]),
+      z.discriminatedUnion('method', [
+        gridSchema,
+        randomSchema,
+        sobolSchema,
+        listSchema,
+        tpeSchema,
+        moduleSearchSchema,
+      ]),
     ])
     .default('grid')
     .describe('How points are chosen. Default: every combination.'),
@@ -220,6 +237,7 @@ const shapes: Readonly<Record<string, object>> = {
   'search.sobol': sobolSchema.shape,
   'search.list': listSchema.shape,
   'search.tpe': tpeSchema.shape,
+  'search.module': moduleSearchSchema.shape,
   budget: budgetSchema.shape,
   resources: resourcesSchema.shape,
   trial_limits: trialLimitsSchema.shape,

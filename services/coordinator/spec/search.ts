@@ -24,7 +24,7 @@ export const needsCounts = (search: unknown): boolean =>
   search === 'grid' ||
   (typeof search === 'object' && search !== null && 'method' in search && search.method === 'grid');
 
-const shortest: Readonly<Record<Exclude<SearchSpec['method'], 'grid'>, string>> = {
+const shortest: Readonly<Record<Exclude<SearchSpec['method'], 'grid' | 'module'>, string>> = {
   random: 'trials: 60',
   sobol: 'trials: 64',
   list: 'points: [...]',
@@ -65,9 +65,12 @@ export function readSearch(
     case 'random':
     case 'sobol':
     case 'tpe':
+    case 'module':
       break;
   }
-  const { trials, case_weights: caseWeights = around.cases.map(() => 1) } = written;
+  const { trials } = written;
+  const caseWeights =
+    (written.method === 'module' ? undefined : written.case_weights) ?? around.cases.map(() => 1);
   if (caseWeights.length !== around.cases.length) {
     problems.add({
       code: 'SPEC_VALUE',
@@ -87,6 +90,10 @@ export function readSearch(
   const drawn = { trials, caseWeights, ...common };
   if (written.method === 'random') return { method: 'random', ...drawn };
   if (written.method === 'sobol') return { method: 'sobol', scramble: written.scramble, ...drawn };
+  if (written.method === 'module') {
+    const { module, options } = written;
+    return { method: 'module', ref: { module, hash: '', options: asParameter(options) }, ...drawn };
+  }
   const { startup, candidates, gamma, warm_start: sweepId } = written;
   const warmStart = sweepId === undefined ? null : { sweepId, results: [] };
   if (startup >= trials && warmStart === null)

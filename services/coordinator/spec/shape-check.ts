@@ -32,7 +32,7 @@ export function valueAt(content: unknown, path: Path): unknown {
 
 /** Checks the shape; reports every problem; returns the parts without one. */
 export function checkShape(content: Content, problems: Problems): PartialSweepFile {
-  let sound = content;
+  let sound = withModuleNames(content);
   const first = sweepFileSchema.safeParse(sound);
   if (first.success) return first.data;
   for (const issue of first.error.issues) report(issue, sound, problems);
@@ -41,6 +41,20 @@ export function checkShape(content: Content, problems: Problems): PartialSweepFi
   if (second.success) return second.data;
   sound = takeOut(second.error.issues, sound, 1);
   return partialSweepFileSchema.safeParse(sound).data ?? {};
+}
+
+/** `stopping: { module: ./rule.mjs }` says by that key which rule it is; so does a search. */
+function withModuleNames(content: Content): Content {
+  const named = { ...content };
+  for (const [key, name] of [
+    ['stopping', 'rule'],
+    ['search', 'method'],
+  ] as const) {
+    const part = content[key];
+    if (isContent(part) && Object.hasOwn(part, 'module') && !Object.hasOwn(part, name))
+      named[key] = { ...part, [name]: 'module' };
+  }
+  return named;
 }
 
 const without = (content: Content, key: string): Content =>

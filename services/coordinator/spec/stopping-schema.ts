@@ -106,13 +106,27 @@ export const compositeSchema = z
   })
   .describe('Several rules: any of them may stop a trial.');
 
+export const moduleRuleSchema = z
+  .strictObject({
+    rule: z.literal('module'),
+    module: z.string().min(1).max(200).describe("The file, seen from the coordinator's folder of modules."),
+    options: z.record(z.string(), z.unknown()).default({}).describe('What the module is given.'),
+  })
+  .describe("A rule of one's own; only where the coordinator was started with --modules.");
+
 export const noRuleSchema = z
   .strictObject({ rule: z.literal('none') })
   .describe('Every trial runs to max_epochs.');
 
 export const stoppingSchema = z.union([
   z.enum(['asha', 'patience', 'threshold', 'median', 'energy_to_target', 'hyperband', 'none']),
-  z.discriminatedUnion('rule', [...singleRules, hyperbandSchema, compositeSchema, noRuleSchema]),
+  z.discriminatedUnion('rule', [
+    ...singleRules,
+    hyperbandSchema,
+    compositeSchema,
+    noRuleSchema,
+    moduleRuleSchema,
+  ]),
 ]);
 
 export const trialLimitsSchema = z.strictObject({
@@ -134,4 +148,5 @@ export const ruleShapes: Readonly<Record<string, object>> = {
   hyperband: hyperbandSchema.shape,
   composite: compositeSchema.shape,
   none: noRuleSchema.shape,
+  module: moduleRuleSchema.shape,
 };

@@ -1,11 +1,12 @@
 /** Reads the stopping rule and checks that it can act within `max_epochs`. */
 import type { SingleRuleSpec, StoppingSpec } from '../core/spec.js';
+import { asParameter } from './axes.js';
 import type { Path } from './document.js';
 import { nearest, oneOf, type Problems } from './problems.js';
 import type { PartialSweepFile } from './schema.js';
 
 type Written = Exclude<NonNullable<PartialSweepFile['stopping']>, string>;
-type WrittenSingle = Exclude<Written, { rule: 'composite' | 'hyperband' | 'none' }>;
+type WrittenSingle = Exclude<Written, { rule: 'composite' | 'hyperband' | 'module' | 'none' }>;
 type WrittenAsha = Extract<Written, { rule: 'asha' }>;
 
 /** What a rule is checked against. */
@@ -63,6 +64,10 @@ export function readStopping(
 function readWritten(written: Written, surroundings: Surroundings): StoppingSpec {
   if (written.rule === 'none') return { rule: 'none' };
   if (written.rule === 'hyperband') return readHyperband(written.eta, surroundings);
+  if (written.rule === 'module') {
+    const { module, options } = written;
+    return { rule: 'module', ref: { module, hash: '', options: asParameter(options) } };
+  }
   if (written.rule !== 'composite') return readRule(written, ['stopping'], surroundings);
   const rules = written.rules.map((rule, index) => {
     const path = ['stopping', 'rules', index];

@@ -63,6 +63,7 @@ function firstLook(rule: StoppingSpec, at: Path): Look | null {
     case 'patience':
     case 'hyperband':
     case 'composite':
+    case 'module':
     case 'none':
       return null;
   }

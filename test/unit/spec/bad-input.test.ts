@@ -82,7 +82,10 @@ describe('lines that cannot follow a sound head', () => {
     ['resources: { gpu: 1 }', ['SPEC_UNKNOWN_KEY', 5, 14, 'gpus, device', 'gpus']],
     ['search: sobol', ['SPEC_MISSING_KEY', 5, 9, 'number of trials', '{ method: sobol, trials: 64 }']],
     ['search: list', ['SPEC_MISSING_KEY', 5, 9, 'its points', '{ method: list, points: [...] }']],
-    ['search: { method: gird }', ['SPEC_VALUE', 5, 19, 'one of grid, random, sobol, list, tpe', 'grid']],
+    [
+      'search: { method: gird }',
+      ['SPEC_VALUE', 5, 19, 'one of grid, random, sobol, list, tpe, module', 'grid'],
+    ],
     ['search: { trials: 60 }', ['SPEC_MISSING_KEY', 5, 9, '`method` is missing']],
     ['search: { method: random }', ['SPEC_MISSING_KEY', 5, 9, '`trials` is missing']],
     [
@@ -132,6 +135,8 @@ describe('lines that cannot follow a sound head', () => {
     ],
     ['search: { method: grid, trials: 60 }', ['SPEC_UNKNOWN_KEY', 5, 25, 'no key `trials`']],
     ['stopping: energy', ['SPEC_VALUE', 5, 11, 'energy_to_target', 'energy_to_target']],
+    ['stopping: { module: x.mjs, options: 3 }', ['SPEC_TYPE', 5, 37, 'a map']],
+    ['search: { module: x.mjs }', ['SPEC_MISSING_KEY', 5, 9, '`trials` is missing']],
     ['stopping: energy_to_target', ['SPEC_STOPPING', 5, 11, 'needs a level of the objective']],
     [
       'stopping: { rule: asha, first_rung: 2, mode: promote, pareto: [joules] }',
@@ -144,7 +149,7 @@ describe('lines that cannot follow a sound head', () => {
     ],
     [
       'stopping: { rule: energy }',
-      ['SPEC_VALUE', 5, 19, 'energy_to_target, hyperband, composite, none', 'energy_to_target'],
+      ['SPEC_VALUE', 5, 19, 'energy_to_target, hyperband, composite, none, module', 'energy_to_target'],
     ],
     ['stopping: { rule: median, grace: 10 }', ['SPEC_STOPPING', 5, 34, 'behind max_epochs 9']],
     ['stopping: { rule: median, min_trials: 0 }', ['SPEC_VALUE', 5, 39, 'at least 1']],

@@ -23,6 +23,11 @@ describe('what users read', () => {
     expect(parseSweepFile(file).warnings).toEqual([]);
   });
 
+  it('shows a sweep with modules that is right', () => {
+    const [, file = ''] = /```yaml\n(name: [\s\S]*?)```/.exec(read('docs/modules.md')) ?? [];
+    expect(parseSweepFile(file).spec.stopping.rule).toBe('module');
+  });
+
   it('names every key', () => {
     for (const [key, value] of Object.entries(sweepFileSchema.shape)) {
       const inner = value instanceof z.ZodDefault ? value.unwrap() : value;

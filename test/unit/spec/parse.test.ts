@@ -156,6 +156,10 @@ describe('a sweep file', () => {
     ['hyperband', { rule: 'hyperband', eta: 3 }],
     ['{ rule: hyperband, eta: 4 }', { rule: 'hyperband', eta: 4 }],
     ['median', { rule: 'median', grace: 1, minTrials: 3 }],
+    [
+      '{ module: ./rule.mjs, options: { a: [1] } }',
+      { rule: 'module', ref: { module: './rule.mjs', hash: '', options: { a: [1] } } },
+    ],
     ['{ rule: median, grace: 0, min_trials: 5 }', { rule: 'median', grace: 0, minTrials: 5 }],
     [
       '{ rule: composite, rules: [{ rule: median }, { rule: asha, first_rung: 2 }] }',

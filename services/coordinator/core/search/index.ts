@@ -7,6 +7,7 @@ import type { Parameters, SearchSpec, SweepSpec } from '../spec.js';
 import { compileExpression } from './expression.js';
 import { gridPoint, gridSize } from './grid.js';
 import type { Results, SearchMethod } from './method.js';
+import { ownPoint } from './own.js';
 import { randomCoordinates } from './random.js';
 import { drawableSize, sequencePoint, type Coordinates } from './sequence.js';
 import { sobolCoordinates } from './sobol.js';
@@ -63,6 +64,13 @@ const methods: Readonly<Record<SearchSpec['method'], SearchMethod>> = {
     propose: (spec, position, results) =>
       spec.search.method === 'tpe' ? tpePoint(spec, spec.search, position, results) : null,
   },
+  module: {
+    id: 'module@1',
+    learns: true,
+    size: drawnSize,
+    propose: (spec, position, results) =>
+      spec.search.method === 'module' ? ownPoint(spec, spec.search, position, results) : null,
+  },
 };
 
 const methodOf = (spec: SweepSpec): SearchMethod => methods[spec.search.method];
@@ -90,10 +98,17 @@ export function pointAt(spec: SweepSpec, position: number, results: Results = no
   return fixed ?? methodOf(spec).propose(spec, position - enqueue.length, results);
 }
 
-/** The points that are known before any result: the first `limit`, or up to those that `tpe` starts with. */
+/** The points that are known before any result: the first `limit`, or up to those that `tpe` starts with, or the enqueued ones of a module. */
 export function firstPoints(spec: SweepSpec, limit: number): Parameters[] {
   const { search } = spec;
-  const known = search.method === 'tpe' ? Math.max(search.startup, search.enqueue?.length ?? 0) : Infinity;
+  const enqueued = search.enqueue?.length ?? 0;
+  // A user's module is asked only when a trial is made.
+  const known =
+    search.method === 'tpe'
+      ? Math.max(search.startup, enqueued)
+      : search.method === 'module'
+        ? enqueued
+        : Infinity;
   const wanted = Math.min(limit, searchSize(spec), known);
   const points: Parameters[] = [];
   while (points.length < wanted) {
@@ -134,6 +149,7 @@ export function samplePoints(spec: SweepSpec, limit: number): Parameters[] {
       return [];
     case 'random':
     case 'sobol':
+    case 'module':
     case 'tpe': {
       const { caseWeights } = search;
       return firstPoints({ ...spec, search: { method: 'random', trials: limit, caseWeights } }, limit);

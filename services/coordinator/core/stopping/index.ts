@@ -1,4 +1,5 @@
 /** Stopping rules, one file each: told of accepted reports, they answer continue or stop with a reason. */
+import { ownRule } from '../own-modules.js';
 import type { SingleRuleSpec, SweepSpec } from '../spec.js';
 import { asha, ashaPromotion } from './asha.js';
 import { composite } from './composite.js';
@@ -22,6 +23,7 @@ const none: StoppingRule = { id: 'none@1', init: () => ({}), absorb: () => undef
 export function stoppingRule(spec: SweepSpec, sweepId: string): StoppingRule {
   const { stopping } = spec;
   if (stopping.rule === 'none') return none;
+  if (stopping.rule === 'module') return ownRule(stopping.ref);
   if (stopping.rule === 'hyperband') return hyperband(stopping, spec.maxEpochs, spec.objective.goal);
   if (stopping.rule !== 'composite') return singleRule(stopping, spec, sweepId);
   return composite(stopping.rules.map((rule) => singleRule(rule, spec, sweepId)));
