@@ -1,7 +1,9 @@
 /** Reads a sweep file from disk or standard input and checks it. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { WattsweepError } from '../proto/errors.js';
 import type { SweepSpec } from '../services/coordinator/core/spec.js';
+import { projectRoot } from '../setup/locate.mjs';
 import { parseSweepFile } from '../services/coordinator/spec/index.js';
 
 export interface SweepFile {
@@ -19,11 +21,29 @@ export function readSweepFile(path: string, overrides: readonly string[]): Sweep
   return { path, yaml, spec, warnings };
 }
 
+/** Curves may be long; what is larger is no file that a person has written. */
+const MAX_TEXT_BYTES = 256 * 1024 * 1024;
+
+/** `examples/...`, as the help names it, where there is no such file here: the one that ships with the package. */
+function shippedExample(path: string): string | null {
+  const isExample = path.startsWith('examples/') && !path.includes('..') && !existsSync(path);
+  const shipped = join(projectRoot(), path);
+  return isExample && existsSync(shipped) ? shipped : null;
+}
+
 /** @throws FILE_UNREADABLE. `-` reads standard input. */
 export function readText(path: string): string {
   try {
-    return readFileSync(path === '-' ? 0 : path, 'utf8');
+    const source = path === '-' ? 0 : (shippedExample(path) ?? path);
+    const bytes = typeof source === 'string' ? statSync(source).size : 0;
+    if (bytes > MAX_TEXT_BYTES)
+      throw new WattsweepError(
+        'FILE_UNREADABLE',
+        `${path} has ${bytes} bytes; ${MAX_TEXT_BYTES} are read at most`,
+      );
+    return readFileSync(source, 'utf8');
   } catch (error) {
+    if (error instanceof WattsweepError) throw error;
     const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new WattsweepError('FILE_UNREADABLE', `cannot read ${path}: ${why}`, { cause: error });
   }

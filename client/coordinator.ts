@@ -224,5 +224,8 @@ function connectionFault({ code, details }: ServiceError, address: string): [Err
     return ['COORDINATOR_UNREACHABLE', `the coordinator at ${address} did not answer in time`];
   if (code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED)
     return ['UNAUTHENTICATED', `the coordinator at ${address} refused: ${details}`];
+  // Of gRPC itself: a message that is larger than the other end takes.
+  if (code === status.RESOURCE_EXHAUSTED)
+    return ['SPEC_TOO_LARGE', `the request is too large for the coordinator at ${address}: ${details}`];
   return ['INTERNAL', `the coordinator at ${address} answered: ${details}`];
 }

@@ -28,7 +28,7 @@ const wattsweep = (...args: string[]): Promise<Finished> =>
   box.node(join(installed, 'bin', 'wattsweep.js'), args).exit;
 
 it('checks and plans a sweep of the examples', async () => {
-  const plan = await wattsweep('plan', join(installed, 'examples', 'quickstart.yaml'));
+  const plan = await wattsweep('plan', 'examples/quickstart.yaml');
   expect(plan.exitCode, plan.stderr).toBe(0);
   expect(plan.stdout).toMatch(/^quickstart: \d+ trials/);
 });

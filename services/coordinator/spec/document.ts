@@ -22,6 +22,8 @@ export type Path = readonly (string | number)[];
 export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_DEPTH = 64;
 const MAX_KEYS = 1000;
+/** Of the lexer: about three a value. To compose more takes so long that a coordinator would stand still. */
+const MAX_LEXEMES = 300_000;
 /** The lexer's mark in front of a plain or block scalar. */
 const SCALAR = '\x1f';
 const MAX_ALIASES = 100;
@@ -59,7 +61,10 @@ export function oversize(text: string): string | null {
   const tooDeep = `lists and maps are nested more than ${MAX_DEPTH} deep`;
   let open = 0;
   let before = '';
+  let lexemes = 0;
   for (const lexeme of new Lexer().lex(text)) {
+    lexemes += 1;
+    if (lexemes > MAX_LEXEMES) return `there are more than ${MAX_LEXEMES / 3} values`;
     if (before !== SCALAR && (lexeme === '[' || lexeme === '{')) open += 1;
     else if (before !== SCALAR && (lexeme === ']' || lexeme === '}')) open -= 1;
     if (open > MAX_DEPTH) return tooDeep;

@@ -27,6 +27,8 @@ export interface ParsedSweep {
   readonly warnings: readonly string[];
 }
 
+const MAX_OVERRIDES = 1_000;
+
 /** Bytes of file and spec together: both are recorded in one message of the ledger, of 1 MiB at most. */
 const MAX_RECORDED_BYTES = 1_000_000;
 
@@ -46,6 +48,11 @@ export function parseSweepFile(text: string, options: ParseOptions = {}): Parsed
   };
   const bytes = Buffer.byteLength(source);
   if (bytes > MAX_FILE_BYTES) tooLarge(`the file has ${bytes} bytes; ${MAX_FILE_BYTES} are allowed`);
+  const overriding = overrides.reduce((sum, override) => sum + Buffer.byteLength(override), 0);
+  if (overriding > MAX_FILE_BYTES)
+    tooLarge(`the overrides have ${overriding} bytes; ${MAX_FILE_BYTES} are allowed`);
+  if (overrides.length > MAX_OVERRIDES)
+    tooLarge(`there are ${overrides.length} overrides; ${MAX_OVERRIDES} are allowed`);
   const reason = oversize(source);
   if (reason !== null) tooLarge(reason);
   const content = readContent(source, overrides, problems);

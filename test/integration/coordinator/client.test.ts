@@ -68,5 +68,8 @@ test('stops; mistakes are told by code', async () => {
   expect((await client.wait(sweepId)).sweep.state).toBe(SweepState.STOPPED);
   await expect(client.stop(sweepId)).rejects.toMatchObject({ code: 'SWEEP_ENDED' });
   await expect(client.submit({ ...study, epochs: 3 })).rejects.toMatchObject({ code: 'SPEC_UNKNOWN_KEY' });
+  await expect(client.submit(`# ${'x'.repeat(40_000_000)}`)).rejects.toMatchObject({
+    code: 'SPEC_TOO_LARGE',
+  });
   await expect(client.wait('nobody')).rejects.toMatchObject({ code: 'SWEEP_NOT_FOUND' });
 });

@@ -364,6 +364,7 @@ describe('files made to hurt', () => {
   it.each([
     ['ten megabytes', `name: ${'x'.repeat(10e6)}`, 'are allowed'],
     ['aliases of aliases', bomb, 'aliases multiply'],
+    ['500,000 numbers', `a: [${'1,'.repeat(500_000)}1]`, 'more than 100000 values'],
     ['500,000 open lists', '['.repeat(500_000), 'nested'],
     ['lists in lists on a line', '- '.repeat(20_000), 'nested'],
     ['maps in maps', '{a: '.repeat(20_000), 'nested'],
@@ -394,6 +395,13 @@ describe('files made to hurt', () => {
     expect(issue?.code).toBe('SPEC_TOO_LARGE');
     expect(issue?.message).toContain(words);
     expect(performance.now() - begin).toBeLessThan(15_000);
+  });
+
+  it.each([
+    ['bytes', [`name=${'x'.repeat(600_000)}`, `name=${'y'.repeat(600_000)}`], 'the overrides have'],
+    ['overrides', Array.from({ length: 1_001 }, () => 'seed=1'), 'there are 1001 overrides'],
+  ])('too many %s are refused', (_what, overrides, words) => {
+    expect(() => parseSweepFile(head.join('\n'), { overrides })).toThrow(words);
   });
 
   it('10,000 values in a list are fine', () => {
