@@ -100,6 +100,11 @@ export class Committer {
     return this.#lastSeq;
   }
 
+  /** Events in the ledger, from its beginning. */
+  get events(): number {
+    return this.#events;
+  }
+
   /** Sequence on REPORTS up to which the ledger has every report. */
   get savedReportsSeq(): number {
     return this.#savedReportsSeq;
