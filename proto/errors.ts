@@ -361,6 +361,16 @@ export class WattsweepError extends Error {
   }
 }
 
+/** STALE_TERM: says which term the trainer remembers. */
+export class StaleTermError extends WattsweepError {
+  constructor(
+    message: string,
+    readonly knownTerm: number,
+  ) {
+    super('STALE_TERM', message);
+  }
+}
+
 /** NOT_LEADER: says which coordinator leads, so that a client can go there by itself. */
 export class NotLeaderError extends WattsweepError {
   /** @param leaderAddress `host:port` of the leader's API; null while none is known. */

@@ -7,6 +7,7 @@
  * | `authorization` | header of every call where a join token is set | `Bearer TOKEN` |
  * | `wattsweep-code` | trailer of a failed call | the error's code in `errors.ts` |
  * | `wattsweep-advice` | trailer of a failed call | what to do, in one sentence of ASCII (gRPC allows nothing else) |
+ * | `wattsweep-term` | trailer of STALE_TERM | the term that the trainer remembers, decimal |
  * | `wattsweep-leader` | trailer of NOT_LEADER | `host:port` of the coordinator that leads, where it is known |
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -19,12 +20,13 @@ import {
   type ServiceError,
   type StatusObject,
 } from '@grpc/grpc-js';
-import { type ErrorCode, NotLeaderError, WattsweepError, isErrorCode } from './errors.js';
+import { type ErrorCode, isErrorCode, NotLeaderError, StaleTermError, WattsweepError } from './errors.js';
 
 const TOKEN = 'authorization';
 const CODE = 'wattsweep-code';
 const ADVICE = 'wattsweep-advice';
 const LEADER = 'wattsweep-leader';
+const TERM = 'wattsweep-term';
 
 /** Probes of orchestrators carry no token, and learn nothing but whether the service is up. */
 const HEALTH_PATH = '/grpc.health.v1.Health/';
@@ -48,6 +50,7 @@ export function toStatus(error: unknown): StatusObject {
   metadata.set(ADVICE, known.advice.replace(/[^\x20-\x7e]/g, '?'));
   if (known instanceof NotLeaderError && known.leaderAddress !== null)
     metadata.set(LEADER, known.leaderAddress);
+  if (known instanceof StaleTermError) metadata.set(TERM, String(known.knownTerm));
   return { code: status[known.entry.status], details: clipped(known.message), metadata };
 }
 
@@ -56,13 +59,22 @@ export interface Attached {
   readonly advice: string;
   /** `host:port` of the coordinator that leads; null where the other end did not name it. */
   readonly leaderAddress: string | null;
+  /** The term that a trainer remembers; null where it did not say one. */
+  readonly knownTerm: number | null;
 }
 
 /** What the other end attached; null where gRPC itself failed, or something else answered. */
 export function attached({ metadata }: ServiceError): Attached | null {
   const text = (name: string): string => String(metadata.get(name)[0] ?? '');
   const code = text(CODE);
-  return isErrorCode(code) ? { code, advice: text(ADVICE), leaderAddress: text(LEADER) || null } : null;
+  if (!isErrorCode(code)) return null;
+  const term = Number(text(TERM) || NaN);
+  return {
+    code,
+    advice: text(ADVICE),
+    leaderAddress: text(LEADER) || null,
+    knownTerm: Number.isSafeInteger(term) ? term : null,
+  };
 }
 
 /** The headers of a call. */

@@ -22,6 +22,8 @@ interface Options {
   readonly leaseTtl: number;
   readonly trainerTtl: number;
   readonly lostAfter: number;
+  readonly keepReports: number;
+  readonly keepReportsMib: number;
   readonly snapshotEvents: number;
   readonly logLevel: string;
 }
@@ -53,6 +55,10 @@ export function register(program: Command): void {
       durationOption('--trainer-ttl <time>', 'a trainer that is silent for so long is suspect', '10s'),
     )
     .addOption(durationOption('--lost-after <time>', 'a trainer that is away for so long is lost', '90s'))
+    .addOption(
+      durationOption('--keep-reports <time>', 'keep reports so long after the ledger has them', '24h'),
+    )
+    .option('--keep-reports-mib <count>', 'and no more than so many MiB', parseCount, 256)
     .option('--snapshot-events <count>', 'events of the ledger between two snapshots', parseCount, 50_000)
     .addOption(logLevel())
     .action(run);
@@ -86,6 +92,8 @@ async function run(options: Options): Promise<void> {
     leaseTtlMs: options.leaseTtl,
     trainerTtlMs: options.trainerTtl,
     lostAfterMs: options.lostAfter,
+    keptReportsMs: options.keepReports,
+    keptReportsBytes: options.keepReportsMib * 1024 * 1024,
     snapshotEvents: options.snapshotEvents,
     logLevel: options.logLevel,
     signal: ending.signal,

@@ -217,6 +217,7 @@ class Coordinator {
           tell: (word) => this.#tellSnapshot(word),
         },
         trainers,
+        keptReports: { ms: this.#options.keptReportsMs, bytes: this.#options.keptReportsBytes },
         coordinatorId,
         settings: SETTINGS,
         trainerTtlMs,

@@ -1,6 +1,7 @@
 /** How an operator sets a coordinator up: checked once, here. */
 import { networkInterfaces } from 'node:os';
 import { WattsweepError } from '../../proto/errors.js';
+import { KEPT_REPORTS } from './fleet/index.js';
 
 export interface CoordinatorOptions {
   /** `nats://host:port`, several with commas. */
@@ -33,6 +34,10 @@ export interface CoordinatorOptions {
   readonly snapshotEvents?: number;
   /** Folder of users' own search methods and stopping rules; null: sweeps that name one are refused. @default null */
   readonly modules?: string | null;
+  /** Reports are kept so long after the ledger took them, for a ledger that is restored. @default 86400000 */
+  readonly keptReportsMs?: number;
+  /** Room for them, bytes. @default 268435456 */
+  readonly keptReportsBytes?: number;
   /** Ends a start that still waits for NATS. */
   readonly signal?: AbortSignal;
 }
@@ -45,8 +50,18 @@ const LOOPBACK = /^(localhost|::1|127(\.\d{1,3}){3})$/;
 /** @throws USAGE */
 export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   const { listenHost = '127.0.0.1', advertiseHost = null, replicas = 1, modules = null, ...others } = options;
-  const { dataDir: _dataDir, signal: _signal, snapshotEvents = 50_000, ...rest } = others;
-  const complete = { listenHost, advertiseHost, replicas, modules, snapshotEvents, ...rest };
+  const { dataDir: _dataDir, signal: _signal, snapshotEvents = 50_000, ...some } = others;
+  const { keptReportsMs = KEPT_REPORTS.ms, keptReportsBytes = KEPT_REPORTS.bytes, ...rest } = some;
+  const complete = {
+    listenHost,
+    advertiseHost,
+    replicas,
+    modules,
+    snapshotEvents,
+    keptReportsMs,
+    keptReportsBytes,
+    ...rest,
+  };
   const { token, coordinatorId, leaseTtlMs, trainerTtlMs, lostAfterMs } = complete;
   if (!LOOPBACK.test(listenHost) && (token === null || token === '')) {
     throw new WattsweepError('USAGE', `listening on ${listenHost} needs a join token`, {
@@ -72,6 +87,8 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
       'USAGE',
       `snapshotEvents must be a whole number from 1 on, not ${snapshotEvents}`,
     );
+  for (const [name, value] of Object.entries({ keptReportsMs, keptReportsBytes }))
+    if (!(value >= 0)) throw new WattsweepError('USAGE', `${name} must be 0 or more, not ${value}`);
   return complete;
 }
 

@@ -78,6 +78,7 @@ export class SimCoordinator {
       term: {
         link,
         ledger: new JetStreamLog(link, clock),
+        keptReports: { ms: 60_000, bytes: Infinity },
         snapshots: { store: nats.snapshots, schema: SCHEMA, everyEvents: 40, tell: idle },
         trainers: link.bucket(TRAINERS_BUCKET),
         coordinatorId: id,

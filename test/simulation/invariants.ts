@@ -101,7 +101,7 @@ function checkEnergy({ sweepId, trials, spentJoules }: SweepState, blame: Blame)
 function checkReports(state: State, { id, key, spool }: SimAttempt, blame: Blame): void {
   if (state.deleted.has(key.sweepId)) return;
   const trial = state.sweeps.get(key.sweepId)?.trials.get(key.trialId);
-  const recorded = trial?.attempts[key.attempt - 1];
+  const recorded = trial?.attempts.find(({ attempt }) => attempt === key.attempt);
   if (trial === undefined || recorded === undefined) {
     blame(`${id} ran and is not in the ledger`);
     return;

@@ -246,7 +246,7 @@ export class SimLink {
   bounds(stream: string): Promise<StreamBounds> {
     return this.request(() => {
       const { firstSeq, lastSeq } = this.nats.stream(stream);
-      return { firstSeq, lastSeq };
+      return { firstSeq, lastSeq, bytes: 0 };
     });
   }
 

@@ -2,7 +2,7 @@
  * The service on a box: it may be killed while the box's attempts go on. It keeps the fence, obeys commands, publishes
  * what the spools hold and renews its record. Its answers and reports are the real ones.
  */
-import { WattsweepError } from '../../proto/errors.js';
+import { StaleTermError, WattsweepError } from '../../proto/errors.js';
 import { AttemptEndClass, type AttemptKey, type Fence } from '../../proto/gen/wattsweep/v1/attempt.js';
 import { ReportBatch } from '../../proto/gen/wattsweep/v1/facts.js';
 import {
@@ -201,7 +201,7 @@ export class SimTrainer {
   #admit(fence: Fence | undefined): string {
     if (fence === undefined) throw new WattsweepError('REQUEST_INVALID', 'no fence');
     const known = this.#terms.get(fence.ledgerId) ?? 0;
-    if (fence.term < known) throw new WattsweepError('STALE_TERM', `term ${known} was seen`);
+    if (fence.term < known) throw new StaleTermError(`term ${known} was seen`, known);
     this.#terms.set(fence.ledgerId, fence.term);
     return fence.ledgerId;
   }

@@ -117,7 +117,10 @@ export class World {
     );
     return [...last.values()].filter(
       ({ sweepId, trialId, attempt }) =>
-        this.state.sweeps.get(sweepId)?.trials.get(trialId)?.attempts[attempt - 1]?.end === null,
+        this.state.sweeps
+          .get(sweepId)
+          ?.trials.get(trialId)
+          ?.attempts.find((known) => known.attempt === attempt)?.end === null,
     );
   }
 
@@ -182,7 +185,7 @@ export class World {
   /** The box that has the attempt: only its words count. */
   trainerOf({ sweepId, trialId, attempt }: { sweepId: string; trialId: string; attempt: number }): string {
     const trial = this.state.sweeps.get(sweepId)?.trials.get(trialId);
-    return trial?.attempts[attempt - 1]?.trainerId ?? 'any';
+    return trial?.attempts.find((known) => known.attempt === attempt)?.trainerId ?? 'any';
   }
 
   trial(trialId: string, sweepId = 's') {

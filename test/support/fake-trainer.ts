@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
 import { connect, type KV, type NatsConnection } from 'nats';
-import { WattsweepError } from '../../proto/errors.js';
+import { StaleTermError, WattsweepError } from '../../proto/errors.js';
 import { AttemptEndClass, type AttemptKey, type Fence } from '../../proto/gen/wattsweep/v1/attempt.js';
 import {
   ReportBatch,
@@ -213,7 +213,7 @@ export class FakeTrainer {
   #checkFence(fence: Fence | undefined): void {
     if (fence === undefined) throw new WattsweepError('STALE_TERM', 'no fence');
     if (fence.ledgerId === this.fence.ledgerId && fence.term < this.fence.term) {
-      throw new WattsweepError('STALE_TERM', `term ${fence.term} is over`);
+      throw new StaleTermError(`term ${fence.term} is over`, this.fence.term);
     }
     this.fence = fence;
   }

@@ -93,6 +93,8 @@ function attempts(outline: TrialOutline, isOpen: boolean, maxEpochs: number): At
       trainableParameters: null,
       stepsPerEpoch: null,
       maxEpochs,
+      term: 1,
+      mayLackReports: false,
       stopMode: null,
       end:
         isOpen && isLast

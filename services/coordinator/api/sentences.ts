@@ -66,7 +66,12 @@ export function sentenceOf(event: LedgerEvent): string | null {
       const { sweepId, trialId, attempt, ledgerId } = event.held;
       return `${sweepId}/${trialId}#${attempt} of the ledger ${ledgerId} is being ended on ${event.trainerId}`;
     }
+    case 'reports_lost':
+      return 'reports were removed before the ledger had taken them';
     case 'term_started':
+      return event.above === undefined
+        ? null
+        : `the ledger is an older copy; going on with term ${event.term}`;
     case 'sweep_submitted':
     case 'trial_created':
     case 'attempt_started':

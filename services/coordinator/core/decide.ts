@@ -22,6 +22,7 @@ import { searchSize } from './search/index.js';
 import { openSweeps } from './openings.js';
 import { settleSmoke } from './smoke.js';
 import type { State } from './state.js';
+import { onReportsMissing, onTermOutgrown } from './restored.js';
 import { Step } from './step.js';
 
 export interface Decided {
@@ -92,6 +93,12 @@ function take(step: Step, input: Input): void {
       return;
     case 'stop_held':
       onStopHeld(step, input);
+      return;
+    case 'term_outgrown':
+      onTermOutgrown(step, input);
+      return;
+    case 'reports_missing':
+      onReportsMissing(step, input);
       return;
     case 'tick':
       for (const sweep of step.state.sweeps.values()) checkBudget(step, sweep);

@@ -185,6 +185,16 @@ export type LedgerEvent =
       readonly term: number;
       readonly coordinatorId: string;
       readonly settings: Settings;
+      /** In the middle of a term: a trainer remembers this one, so that the ledger must be an older copy. */
+      readonly above?: number;
+      readonly at: UnixMs;
+    }
+  | {
+      /** Reports were removed before the ledger had taken them. */
+      readonly type: 'reports_lost';
+      /** Sequences on REPORTS; the last is null when the stream was made anew. */
+      readonly fromSeq: number;
+      readonly toSeq: number | null;
       readonly at: UnixMs;
     }
   | {

@@ -1,5 +1,6 @@
 /** Trainers come, fall silent, go, and say what they hold: what that means for attempts and slots. */
-import { hasEnded } from './lookup.js';
+import { ATTEMPTS_A_COPY } from './state.js';
+import { attemptIn, hasEnded } from './lookup.js';
 import type { Input, ListedAttempt } from './inputs.js';
 import { backoffMs, faultOf } from './faults.js';
 import { noteHeld } from './held.js';
@@ -20,7 +21,7 @@ interface Found {
 function find(step: Step, ref: { sweepId: string; trialId: string; attempt: number }): Found | null {
   const sweep = step.state.sweeps.get(ref.sweepId);
   const trial = sweep?.trials.get(ref.trialId);
-  const attempt = trial?.attempts[ref.attempt - 1];
+  const attempt = trial === undefined ? undefined : attemptIn(trial, ref.attempt);
   return sweep === undefined || trial === undefined || attempt === undefined
     ? null
     : { sweep, trial, attempt };
@@ -78,12 +79,18 @@ export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>):
   noteHeld(step, trainer, strangers);
   for (const ref of new Set(trainer.holders.values())) {
     const found = find(step, ref);
-    if (found === null || found.attempt.end !== null || listed.has(keyOf(ref))) continue;
-    if (found.attempt.startedAt === null && found.attempt.stopMode === null && !hasEnded(found.trial)) {
+    if (found === null || found.attempt.end !== null) continue;
+    const entry = listed.get(keyOf(ref));
+    // It has ended, and its word of that may be among the reports that are gone: it will not come.
+    const isSilent = entry?.phase === 'ended' && found.attempt.mayLackReports;
+    if (entry !== undefined && !isSilent) continue;
+    if (entry === undefined && mayStart(step, found)) {
       step.act(startAction(found.sweep, found.trial));
       continue;
     }
-    const message = `trainer ${input.trainerId} no longer knows the attempt`;
+    const message = isSilent
+      ? 'its end was among the reports that are gone'
+      : `trainer ${input.trainerId} no longer knows the attempt`;
     closeAttempt(step, found.sweep, found.trial, found.attempt, {
       class: 'lost',
       code: 'ATTEMPT_LOST',
@@ -92,6 +99,13 @@ export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>):
     });
   }
 }
+
+/** Of a restored ledger, a box may have run and forgotten what the ledger only assigned. */
+const mayStart = (step: Step, { trial, attempt }: Found): boolean =>
+  attempt.startedAt === null &&
+  attempt.stopMode === null &&
+  !hasEnded(trial) &&
+  attempt.attempt > step.state.copies * ATTEMPTS_A_COPY;
 
 const keyOf = (ref: { sweepId: string; trialId: string; attempt: number }): string =>
   `${ref.sweepId}/${ref.trialId}#${ref.attempt}`;

@@ -14,6 +14,7 @@ import { dequeue, enqueue } from './lanes.js';
 import { noteSweep, noteTrainer } from './openings.js';
 import { noteRun } from './runs.js';
 import type { Limits, SweepSpec } from './spec.js';
+import { loseReports, restoreLedger } from './fold-restored.js';
 import { newTrainer, type State, type SweepState, type TrialRecord } from './state.js';
 import { signOf } from './stopping/rule.js';
 
@@ -45,6 +46,10 @@ export function fold(state: State, event: LedgerEvent): void {
       state.ledgerId = event.ledgerId;
       state.term = event.term;
       state.settings = event.settings;
+      if (event.above !== undefined) restoreLedger(state, event);
+      return;
+    case 'reports_lost':
+      loseReports(state, event);
       return;
     case 'sweep_submitted': {
       const sweep: SweepState = {
@@ -165,6 +170,7 @@ export function fold(state: State, event: LedgerEvent): void {
     case 'epoch_repeated': {
       const attempt = attemptOf(state, event);
       attempt.lastEpoch = event.epoch;
+      attempt.mayLackReports = false;
       attempt.wastedJoules = addJoules(attempt.wastedJoules, event.joules);
       const sweep = sweepOf(state, event.sweepId);
       sweep.spentJoules = addJoules(sweep.spentJoules, event.joules);
@@ -297,6 +303,8 @@ function assignAttempt(state: State, event: EventOf<'attempt_assigned'>): void {
     trainableParameters: null,
     stepsPerEpoch: null,
     maxEpochs: sweep.spec.maxEpochs,
+    term: state.term,
+    mayLackReports: false,
     stopMode: null,
     end: null,
     lastEpoch: 0,
@@ -326,6 +334,7 @@ function acceptEpoch(state: State, event: EventOf<'epoch_accepted'>): void {
   sweep.hasEpoch = true;
   if (trial.state === 'starting') trial.state = 'running';
   attempt.lastEpoch = record.epoch;
+  attempt.mayLackReports = false;
   const joules = addJoules(record.train.joules, record.evaluation.joules);
   attempt.acceptedJoules = addJoules(attempt.acceptedJoules, joules);
   sweep.spentJoules = addJoules(sweep.spentJoules, joules);

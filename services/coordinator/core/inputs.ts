@@ -128,6 +128,23 @@ export type Input =
       readonly ledgerId: string;
       readonly at: UnixMs;
     })
+  | {
+      /** A trainer remembers a later term, and the ledger has no such one: it was restored from an older copy. */
+      readonly type: 'term_outgrown';
+      /** The term that the trainer remembers. */
+      readonly above: number;
+      readonly trainerId: string;
+      readonly coordinatorId: string;
+      readonly at: UnixMs;
+    }
+  | {
+      /** Reports are gone that this ledger has not taken. */
+      readonly type: 'reports_missing';
+      /** Sequences on REPORTS; the last is null when the stream was made anew. */
+      readonly fromSeq: number;
+      readonly toSeq: number | null;
+      readonly at: UnixMs;
+    }
   | { readonly type: 'tick'; readonly at: UnixMs };
 
 /** A command to a trainer. Sent only after the events of the same decision are in the ledger. */

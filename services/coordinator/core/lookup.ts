@@ -33,9 +33,15 @@ export function trialOf(state: State, ref: TrialRef): TrialRecord {
   return trial;
 }
 
+/** The attempt with this number. Numbers rise, and leave some out where a ledger was restored. */
+export function attemptIn({ attempts }: TrialRecord, number: number): AttemptState | undefined {
+  const last = attempts[attempts.length - 1];
+  return last?.attempt === number ? last : attempts.find(({ attempt }) => attempt === number);
+}
+
 /** @throws BrokenLogError */
 export function attemptOf(state: State, ref: AttemptRef): AttemptState {
-  const attempt = trialOf(state, ref).attempts[ref.attempt - 1];
+  const attempt = attemptIn(trialOf(state, ref), ref.attempt);
   if (attempt === undefined)
     throw new BrokenLogError(`The log has no attempt ${ref.sweepId}/${ref.trialId}#${ref.attempt}.`);
   return attempt;

@@ -18,7 +18,7 @@ import { capacity, isFit, isOpen, slotsInUse, slotsNeeded } from './resources.js
 import { searchResults } from './results.js';
 import { pointAt, pointHash, repeatSeed, searchLearns } from './search/index.js';
 import type { Parameters } from './spec.js';
-import type { State, SweepState, TrialRecord } from './state.js';
+import { ATTEMPTS_A_COPY, type State, type SweepState, type TrialRecord } from './state.js';
 import type { Step } from './step.js';
 
 /** The sweep may have another attempt. */
@@ -148,7 +148,7 @@ class Round {
       type: 'attempt_assigned',
       sweepId: sweep.sweepId,
       trialId: trial.trialId,
-      attempt: trial.attempts.length + 1,
+      attempt: Math.max(trial.attempts.at(-1)?.attempt ?? 0, step.state.copies * ATTEMPTS_A_COPY) + 1,
       trainerId: place.trainer.info.trainerId,
       slotId: first.slotId,
       ...(further.length === 0 ? {} : { furtherSlotIds: further.map(({ slotId }) => slotId) }),

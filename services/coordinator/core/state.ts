@@ -40,6 +40,10 @@ export interface AttemptState {
   stepsPerEpoch: number | null;
   /** Epochs at which it ends by itself: the sweep's when it was assigned. */
   readonly maxEpochs: number;
+  /** Term in which it was assigned. */
+  readonly term: number;
+  /** Reports are gone among which its own may have been. */
+  mayLackReports: boolean;
   /** Set once the attempt was told to end. */
   stopMode: StopMode | null;
   end: {
@@ -206,9 +210,19 @@ export const newTrainer = (info: TrainerInfo): TrainerState => ({
   held: new Map(),
 });
 
+/** Something that an operator must know of, and that no sweep is to blame for. */
+export interface Notice {
+  readonly text: string;
+  readonly at: UnixMs;
+}
+
 export interface State {
   ledgerId: string;
   term: number;
+  /** How often this ledger was found to be an older copy of what trainers remember. */
+  copies: number;
+  /** The newest, oldest first. */
+  notices: readonly Notice[];
   settings: Settings;
   /** Attempts that were ever given to a slot. */
   assignments: number;
@@ -218,9 +232,14 @@ export interface State {
   readonly trainers: Map<string, TrainerState>;
 }
 
+/** Attempts of a restored ledger are numbered from here on: what was lost with its end never had so many. */
+export const ATTEMPTS_A_COPY = 1_000;
+
 export const initialState = (): State => ({
   ledgerId: '',
   term: 0,
+  copies: 0,
+  notices: [],
   settings: { retries: { crashed: 2, lost: 5, preempted: 10 } },
   assignments: 0,
   sweeps: new Map(),

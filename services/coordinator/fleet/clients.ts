@@ -21,6 +21,8 @@ export type Answer<T> =
       readonly code: ErrorCode;
       readonly retryable: boolean;
       readonly message: string;
+      /** Of STALE_TERM: the term that the trainer remembers. */
+      readonly knownTerm?: number;
     }
   /** It is not known whether the call arrived. */
   | { readonly kind: 'unreachable'; readonly message: string };
@@ -111,9 +113,10 @@ export class TrainerClients implements TrainerCommands {
 
 function failureOf(error: ServiceError): Answer<never> {
   const message = error.details;
-  const code = attached(error)?.code;
+  const { code, knownTerm = null } = attached(error) ?? {};
   if (code !== undefined && code !== 'UNAUTHENTICATED') {
-    return { kind: 'refused', code, retryable: errorRegistry[code].retryable, message };
+    const { retryable } = errorRegistry[code];
+    return { kind: 'refused', code, retryable, message, ...(knownTerm === null ? {} : { knownTerm }) };
   }
   if (REFUSALS.has(error.code))
     return { kind: 'refused', code: 'PARAMETER_REFUSED', retryable: false, message };

@@ -20,7 +20,9 @@ export interface CommanderOptions {
   readonly now: () => number;
   readonly offer: (input: Input) => void;
   /** A trainer has seen a newer term: does this coordinator still lead? */
-  readonly onStaleTerm: () => void;
+  readonly onStaleTerm: (trainerId: string, knownTerm: number | null) => void;
+  /** The term that stands in the ledger; the state may be ahead of it. */
+  readonly term: () => number;
   readonly onCommanded: (command: CommandName, result: 'ok' | 'refused' | 'failed') => void;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -223,8 +225,7 @@ export class Commander {
   }
 
   #fence(): { ledgerId: string; term: number } {
-    const { ledgerId, term } = this.#options.state();
-    return { ledgerId, term };
+    return { ledgerId: this.#options.state().ledgerId, term: this.#options.term() };
   }
 
   /**
@@ -250,7 +251,7 @@ export class Commander {
       }
       onCommanded(name, answer.kind === 'refused' ? 'refused' : 'failed');
       if (answer.kind === 'refused' && answer.code !== 'STALE_TERM') return answer;
-      if (answer.kind === 'refused') onStaleTerm();
+      if (answer.kind === 'refused') onStaleTerm(trainerId, answer.knownTerm ?? null);
       else if (this.#clock.monotonicMs() - begin >= withinMs) return answer;
       log.debug(
         { trainerId, command: name, said: answer.message },

@@ -6,10 +6,11 @@ import type { Logger } from 'pino';
 import { ReportBatch } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { REPORTS_STREAM } from '../../../proto/subjects.js';
 import { WattsweepError } from '../../../proto/errors.js';
-import { systemClock, type Clock } from '../clock.js';
+import { isAborted, systemClock, type Clock } from '../clock.js';
 import type { Input } from '../core/index.js';
 import type { NatsLink } from '../nats/index.js';
 import { toReportInput } from './convert.js';
+import { KEPT_REPORTS, Trimming, type KeptReports } from './trimming.js';
 
 /** What the feed needs of the ledger's writer. */
 export interface ReportsSink {
@@ -28,6 +29,8 @@ export interface ReportsOptions {
   readonly log: Logger;
   /** Called with the number of reports taken from the stream. */
   readonly onConsumed: (count: number) => void;
+  /** Of reports that the ledger has. @default a day, 256 MiB */
+  readonly kept?: KeptReports;
   /** @default 30000 */
   readonly trimEveryMs?: number;
   /** @default systemClock */
@@ -48,39 +51,59 @@ export async function feedReports(
   signal: AbortSignal,
   onCaughtUp: () => void,
 ): Promise<void> {
-  const { link, sink, log } = options;
-  const { lastSeq } = await link.bounds(REPORTS_STREAM);
-  let from = sink.savedReportsSeq + 1;
-  if (sink.savedReportsSeq > lastSeq) {
-    log.warn(
-      { saved: sink.savedReportsSeq, lastSeq },
-      'the stream of reports was made anew: reading it from its start',
-    );
-    from = 1;
-  }
-  let caughtUp = from > lastSeq;
-  if (caughtUp) onCaughtUp();
-  let taken = from - 1;
-  const done = new AbortController();
-  // A mark beyond what was taken is of a stream that is gone.
-  void trimRegularly(options, () => sink.savedReportsSeq <= taken, done.signal);
-  try {
-    for await (const message of link.consume(REPORTS_STREAM, from, signal)) {
-      const inputs = inputsOf(message.data, message.seq, options);
-      const written = sink.offer(inputs, message.seq).catch((error: unknown) => {
-        const stopped = error instanceof WattsweepError && error.code === 'DEPOSED';
-        if (!stopped) log.error({ err: error, seq: message.seq }, 'a report was left out');
-      });
-      taken = message.seq;
-      if (sink.backlogBytes > MAX_BACKLOG_BYTES) await written;
-      if (!caughtUp && message.seq >= lastSeq) {
-        caughtUp = true;
-        onCaughtUp();
+  const { link, sink } = options;
+  let caughtUp = false;
+  const catchUp = (): void => {
+    if (!caughtUp) onCaughtUp();
+    caughtUp = true;
+  };
+  // Ends early only when the stream is no longer the one that it was.
+  while (!isAborted(signal)) {
+    const { firstSeq, lastSeq } = await link.bounds(REPORTS_STREAM);
+    const from = firstToTake(options, firstSeq, lastSeq);
+    if (from > lastSeq) catchUp();
+    const done = new AbortController();
+    let taken = from - 1;
+    void trimRegularly(options, () => taken, done);
+    try {
+      for await (const message of link.consume(
+        REPORTS_STREAM,
+        from,
+        AbortSignal.any([signal, done.signal]),
+      )) {
+        const written = offer(options, inputsOf(message.data, message.seq, options), message.seq);
+        taken = message.seq;
+        if (sink.backlogBytes > MAX_BACKLOG_BYTES) await written;
+        if (message.seq >= lastSeq) catchUp();
       }
+    } finally {
+      done.abort();
     }
-  } finally {
-    done.abort();
   }
+}
+
+/** Says so when reports are gone that the ledger has not taken. */
+function firstToTake(options: ReportsOptions, firstSeq: number, lastSeq: number): number {
+  const { sink, log, now } = options;
+  const saved = sink.savedReportsSeq;
+  const wasMadeAnew = saved > lastSeq;
+  if (!wasMadeAnew && firstSeq <= saved + 1) return saved + 1;
+  const [fromSeq, toSeq] = [saved + 1, wasMadeAnew ? null : firstSeq - 1];
+  log.warn(
+    { fromSeq, toSeq, lastSeq },
+    wasMadeAnew
+      ? 'the stream of reports was made anew: reading it from its start'
+      : 'reports were removed before the ledger had taken them: their epochs are missing, trials go on',
+  );
+  void offer(options, [{ type: 'reports_missing', fromSeq, toSeq, at: now() }], firstSeq - 1);
+  return firstSeq;
+}
+
+function offer({ sink, log }: ReportsOptions, inputs: readonly Input[], seq: number): Promise<void> {
+  return sink.offer(inputs, seq).catch((error: unknown) => {
+    const stopped = error instanceof WattsweepError && error.code === 'DEPOSED';
+    if (!stopped) log.error({ err: error, seq }, 'a report was left out');
+  });
 }
 
 function inputsOf(data: Uint8Array, seq: number, { now, log, onConsumed }: ReportsOptions): Input[] {
@@ -101,24 +124,30 @@ function inputsOf(data: Uint8Array, seq: number, { now, log, onConsumed }: Repor
   });
 }
 
+/** Ends the feed when the stream turns out to be another one: it ends before what was taken. */
 async function trimRegularly(
   options: ReportsOptions,
-  allowed: () => boolean,
-  done: AbortSignal,
+  taken: () => number,
+  done: AbortController,
 ): Promise<void> {
-  const { clock = systemClock, trimEveryMs = TRIM_EVERY_MS } = options;
+  const { clock = systemClock, trimEveryMs = TRIM_EVERY_MS, kept = KEPT_REPORTS, link, sink, log } = options;
+  const trimming = new Trimming(kept);
   for (;;) {
-    await clock.sleep(trimEveryMs, { signal: done });
-    if (done.aborted) return;
-    if (allowed()) await trim(options);
-  }
-}
-
-async function trim({ link, sink, log }: ReportsOptions): Promise<void> {
-  try {
-    const { firstSeq } = await link.bounds(REPORTS_STREAM);
-    if (firstSeq <= sink.savedReportsSeq) await link.purgeBelow(REPORTS_STREAM, sink.savedReportsSeq + 1);
-  } catch (error) {
-    log.debug({ err: error }, 'the stream of reports could not be trimmed');
+    await clock.sleep(trimEveryMs, { signal: done.signal });
+    if (done.signal.aborted) return;
+    try {
+      const before = taken();
+      const bounds = await link.bounds(REPORTS_STREAM);
+      if (bounds.lastSeq < before) {
+        done.abort();
+        return;
+      }
+      // A mark beyond what was taken is of a stream that is gone.
+      if (sink.savedReportsSeq > taken()) continue;
+      const below = trimming.below(clock.monotonicMs(), sink.savedReportsSeq, bounds);
+      if (bounds.firstSeq < below) await link.purgeBelow(REPORTS_STREAM, below);
+    } catch (error) {
+      log.debug({ err: error }, 'the stream of reports could not be trimmed');
+    }
   }
 }

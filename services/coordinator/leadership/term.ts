@@ -12,6 +12,7 @@ import {
   Commander,
   feedReports,
   TrainerRegistry,
+  type KeptReports,
   type ReportsLink,
   type TrainerCommands,
 } from '../fleet/index.js';
@@ -37,6 +38,8 @@ export interface TermOptions {
   /** Where snapshots of the ledger's fold are kept. @default nowhere */
   readonly snapshots?: SnapshotOptions;
   readonly trainers: Bucket;
+  /** Reports that are kept though the ledger has them. @default KEPT_REPORTS */
+  readonly keptReports?: KeptReports;
   readonly coordinatorId: string;
   /** How trainers are called; closed when the term is over. */
   readonly commands: TrainerCommands;
@@ -172,11 +175,29 @@ export class Term implements Leader {
       state: () => this.#committer.state,
       now,
       offer: (input) => this.#feed(input),
-      onStaleTerm: () => void this.#committer.checkTerm().catch(() => undefined),
+      term: () => this.#committer.term,
+      onStaleTerm: (trainerId, knownTerm) => void this.#outgrown(trainerId, knownTerm).catch(() => undefined),
       onCommanded: (command, result) => observer.commanded(command, result),
       log,
       signal: this.#over.signal,
     });
+  }
+
+  /**
+   * A trainer remembers a newer term: another coordinator's, which the ledger then has; or one of a ledger of which this
+   * one is an older copy. Only who writes the ledger can tell, and only they may go above that term.
+   */
+  async #outgrown(trainerId: string, knownTerm: number | null): Promise<void> {
+    const { coordinatorId, log, now } = this.#options;
+    await this.#committer.checkTerm();
+    if (knownTerm === null || knownTerm < this.#committer.state.term || this.#over.signal.aborted) return;
+    log.warn(
+      { trainerId, knownTerm, term: this.#committer.term },
+      'a trainer remembers a later term than this ledger: the ledger was restored from an older copy; going above that term',
+    );
+    await this.#committer.offer([
+      { type: 'term_outgrown', above: knownTerm, trainerId, coordinatorId, at: now() },
+    ]);
   }
 
   /** An input that nobody waits for: what became of it is the writer's business. */
@@ -185,7 +206,7 @@ export class Term implements Leader {
   }
 
   async #run(resume: () => void): Promise<void> {
-    const { link, trainers, trainerTtlMs, lostAfterMs, now, observer, log } = this.#options;
+    const { link, trainers, trainerTtlMs, lostAfterMs, now, observer, log, keptReports } = this.#options;
     const { signal } = this.#over;
     let caughtUp: () => void = () => undefined;
     const catchingUp = new Promise<void>((resolve) => (caughtUp = resolve));
@@ -194,6 +215,7 @@ export class Term implements Leader {
       sink: this.#committer,
       now,
       log,
+      ...(keptReports === undefined ? {} : { kept: keptReports }),
       clock: this.#clock,
       onConsumed: (count: number) => observer.consumed(count),
     };

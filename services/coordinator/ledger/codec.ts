@@ -37,6 +37,7 @@ const COMPRESS_ABOVE_BYTES = 256 * 1024;
 
 const EVENT_TYPES: Readonly<Record<LedgerEventType, true>> = {
   term_started: true,
+  reports_lost: true,
   sweep_submitted: true,
   sweep_paused: true,
   sweep_resumed: true,

@@ -30,6 +30,7 @@ export class Committer {
   readonly #options: CommitterOptions;
   readonly #clock: Clock;
   #state: State;
+  #term: number;
   #lastSeq: number;
   #lastAppendId: string;
   /** Events in the ledger. */
@@ -49,6 +50,7 @@ export class Committer {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#state = loaded.state;
+    this.#term = loaded.state.term;
     this.#lastSeq = loaded.lastSeq;
     this.#lastAppendId = loaded.appendId;
     this.#events = loaded.events;
@@ -98,6 +100,11 @@ export class Committer {
   /** Sequence of the ledger's last entry. */
   get lastSeq(): number {
     return this.#lastSeq;
+  }
+
+  /** The term that stands in the ledger: what commands carry. */
+  get term(): number {
+    return this.#term;
   }
 
   /** Events in the ledger, from its beginning. */
@@ -251,6 +258,7 @@ export class Committer {
     if (this.#ended !== null) return;
     const events = units.flatMap((u) => u.events);
     const actions = units.flatMap((u) => u.actions);
+    for (const event of events) if (event.type === 'term_started') this.#term = event.term;
     if (events.length > 0 || actions.length > 0) this.#options.onCommitted(events, actions);
     for (const unit of units) unit.settle(null);
   }
@@ -291,9 +299,8 @@ export class Committer {
   /** Folds the ledger as it stands and decides once more what is not in it. */
   async #rebase(): Promise<void> {
     this.#keeper?.abandon();
-    const term = this.#state.term;
     const loaded = await loadLedger(this.#options.log, this.#options.snapshots);
-    if (loaded.state.term !== term) throw deposed('another coordinator', loaded.state.term);
+    if (loaded.state.term !== this.#term) throw deposed('another coordinator', loaded.state.term);
     this.#state = loaded.state;
     this.#lastSeq = loaded.lastSeq;
     this.#lastAppendId = loaded.appendId;

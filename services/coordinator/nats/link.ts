@@ -53,6 +53,8 @@ export interface StreamBounds {
   readonly firstSeq: number;
   /** Sequence of the last message ever written; 0 for none. */
   readonly lastSeq: number;
+  /** Bytes of all messages. */
+  readonly bytes: number;
 }
 
 const RECONNECT_WAIT_MS = 250;
@@ -162,7 +164,7 @@ export class NatsLink {
   async bounds(stream: string): Promise<StreamBounds> {
     try {
       const { state } = await this.answered(this.manager.streams.info(stream));
-      return { firstSeq: Math.max(1, state.first_seq), lastSeq: state.last_seq };
+      return { firstSeq: Math.max(1, state.first_seq), lastSeq: state.last_seq, bytes: state.bytes };
     } catch (error) {
       throw unreachable(`the stream ${stream} does not answer`, error);
     }

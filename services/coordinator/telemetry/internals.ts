@@ -41,6 +41,8 @@ const inputTypes = namesOf<Input['type']>({
   start_refused: 1,
   control_trainer: 1,
   stop_held: 1,
+  term_outgrown: 1,
+  reports_missing: 1,
   tick: 1,
 });
 

@@ -2,7 +2,7 @@
  * The fence: of each ledger the highest term that this trainer has seen, kept on disk. A coordinator that has been
  * replaced is refused, also after a restart of the trainer.
  */
-import { WattsweepError } from '../../../proto/errors.js';
+import { StaleTermError, WattsweepError } from '../../../proto/errors.js';
 import type { Fence } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import { readJsonSync, writeJsonDurably } from '../host/files.js';
 
@@ -34,9 +34,9 @@ export class FenceStore {
     const { ledgerId, term } = fence;
     const known = this.#terms.get(ledgerId) ?? 0;
     if (term < known)
-      throw new WattsweepError(
-        'STALE_TERM',
+      throw new StaleTermError(
         `The command is of term ${String(term)}; this trainer has seen term ${String(known)} of the ledger.`,
+        known,
       );
     this.#terms.set(ledgerId, term);
     // One write after another; after a failed one the next command of the term tries again.

@@ -5,6 +5,7 @@ import { ReportBatch } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { REPORTS_STREAM, reportsSubject } from '../../../proto/subjects.js';
 import type { Input } from '../../../services/coordinator/core/index.js';
 import { feedReports } from '../../../services/coordinator/fleet/index.js';
+import { Trimming } from '../../../services/coordinator/fleet/trimming.js';
 import { ensureStreams, NatsLink } from '../../../services/coordinator/nats/index.js';
 import { startNats, type TestNats } from '../../support/nats.js';
 import { until } from './world.js';
@@ -85,6 +86,7 @@ function feed(
     log: pino({ level: 'silent' }),
     onConsumed: () => undefined,
     trimEveryMs: 50,
+    kept: { ms: 0, bytes: Infinity },
   };
   const fed = feedReports(options, stop.signal, () => (done = true));
   return { taken, fed, caughtUp: () => done };
@@ -105,7 +107,40 @@ test('a stream that was made anew is read from its start', async () => {
   await publish(epoch(1));
   const { taken, caughtUp } = feed(1_000);
   await until(caughtUp);
-  expect(taken).toMatchObject({ epochs: [1], marks: [1] });
+  expect(taken).toMatchObject({ epochs: [1], marks: [0, 1] });
+  expect(taken.inputs[0]).toMatchObject({ type: 'reports_missing', fromSeq: 1_001, toSeq: null });
+});
+
+test('a stream that is made anew while it is read is read on from its start', async () => {
+  await publish(epoch(1));
+  const { taken, caughtUp } = feed(0);
+  await until(caughtUp);
+  await link.manager.streams.delete(REPORTS_STREAM);
+  await ensureStreams(link, { leaseTtlMs: 1_000, trainerTtlMs: 1_000, replicas: 1 });
+  await until(() => taken.inputs.some(({ type }) => type === 'reports_missing'));
+  await publish(epoch(2));
+  await until(() => taken.epochs.includes(2));
+  expect(taken.epochs).toEqual([1, 2]);
+});
+
+test('reports that were removed before they were taken are missed aloud, and what follows is taken', async () => {
+  for (const number of [1, 2, 3, 4]) await publish(epoch(number));
+  await link.purgeBelow(REPORTS_STREAM, 4);
+  const { taken, caughtUp } = feed(1);
+  await until(caughtUp);
+  expect(taken.inputs[0]).toMatchObject({ type: 'reports_missing', fromSeq: 2, toSeq: 3 });
+  expect(taken).toMatchObject({ epochs: [4], marks: [3, 4] });
+});
+
+test('reports behind the mark are kept for a while, within their room', () => {
+  const bounds = (firstSeq: number, lastSeq: number, bytes: number) => ({ firstSeq, lastSeq, bytes });
+  const trimming = new Trimming({ ms: 1_000, bytes: 500 });
+  expect(trimming.below(0, 10, bounds(1, 10, 100))).toBe(1);
+  expect(trimming.below(900, 20, bounds(1, 20, 200))).toBe(1);
+  expect(trimming.below(1_000, 30, bounds(1, 30, 300))).toBe(11);
+  expect(trimming.below(1_900, 30, bounds(11, 30, 200))).toBe(21);
+  expect(trimming.below(2_000, 40, bounds(21, 80, 1_000))).toBe(41);
+  expect(new Trimming({ ms: 1e9, bytes: 500 }).below(0, 100, bounds(1, 100, 1_000))).toBe(51);
 });
 
 test('a stream that was made anew is not trimmed before the ledger has what it holds', async () => {

@@ -12,7 +12,7 @@ import { factsText, type SnapshotFacts } from './store.js';
 
 const EVERY_EVENTS = 50_000;
 /** A larger ledger has larger tails: what is written again and again stays a small multiple of what is new. */
-const SHARE_OF_ALL = 0.2;
+const SHARE_OF_ALL = 0.1;
 const SLICE_MS = 4;
 const KEPT = 2;
 

@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { fold, initialState } from '../../../services/coordinator/core/index.js';
+import { epochRecord, freeze, sweepSpec, trainer, World } from '../../support/core.js';
+
+const outgrown = (world: World, above: number) =>
+  world.feed({ type: 'term_outgrown', above, trainerId: 'a', coordinatorId: 'c1', at: world.now });
+
+const listed = (
+  world: World,
+  ...phases: { trialId: string; attempt: number; phase: 'running' | 'ended' }[]
+) =>
+  world.feed({
+    type: 'attempts_listed',
+    trainerId: 'a',
+    attempts: phases.map((phase) => ({ sweepId: 's', ledgerId: 'ledger', ...phase })),
+    at: world.now,
+  });
+
+function running(): World {
+  const world = new World();
+  world.submit(sweepSpec());
+  world.join(trainer('a', 2));
+  return world;
+}
+
+describe('a ledger that trainers have outgrown', () => {
+  it('goes on above the term that they remember, once', () => {
+    const world = running();
+    expect(outgrown(world, 7)[0]).toMatchObject({
+      type: 'term_started',
+      term: 8,
+      above: 7,
+      ledgerId: 'ledger',
+    });
+    expect(world.state).toMatchObject({ term: 8, copies: 1 });
+    expect(world.state.notices[0]?.text).toMatch(/older copy.*term 7/);
+    expect(outgrown(world, 7)).toEqual([]);
+    expect(outgrown(world, 3)).toEqual([]);
+    expect(outgrown(world, 2 ** 50)).toEqual([]);
+  });
+
+  it('numbers anew what it assigned before it knew, and leaves alone what had begun', () => {
+    const world = running();
+    const [first, second] = world.running();
+    world.started(first!);
+    outgrown(world, 7);
+    const numbers = world.running().map(({ trialId, attempt }) => [trialId, attempt]);
+    expect(numbers).toEqual([
+      [first!.trialId, 1],
+      [second!.trialId, 1_001],
+    ]);
+  });
+
+  it('does not take what a box remembers of the lost part for its own', () => {
+    const world = running();
+    const [first] = world.running();
+    outgrown(world, 7);
+    const events = listed(
+      world,
+      { trialId: first!.trialId, attempt: 2, phase: 'running' },
+      ...world.running().map(({ trialId, attempt }) => ({ trialId, attempt, phase: 'running' as const })),
+    );
+    expect(events.filter(({ type }) => type === 'attempt_ended')).toEqual([]);
+    expect(world.actions.filter(({ type }) => type === 'stop_attempt')).toEqual([]);
+    const before = freeze(world.state);
+    world.epoch({ sweepId: 's', trialId: first!.trialId, attempt: 2 }, epochRecord(1, 0.5));
+    expect(freeze(world.state)).toBe(before);
+  });
+
+  it('runs again what ended in the lost part, and what a box assigned before the copy no longer knows', () => {
+    const world = running();
+    const [first, second] = world.running();
+    world.started(first!);
+    outgrown(world, 7);
+    const again = world.running().find(({ trialId }) => trialId === second!.trialId)!;
+    const both = [
+      { trialId: first!.trialId, attempt: 1, phase: 'ended' as const },
+      { trialId: again.trialId, attempt: again.attempt, phase: 'running' as const },
+    ];
+    listed(world, ...both);
+    expect(world.trial(first!.trialId).attempts[0]?.end).toMatchObject({ class: 'lost' });
+    expect(world.trial(first!.trialId).attempts[1]).toMatchObject({ attempt: 1_001, end: null });
+  });
+});
+
+describe('reports that are gone', () => {
+  it('are told, and an attempt whose end may be among them is not waited for', () => {
+    const world = running();
+    const [first, second] = world.running();
+    for (const start of [first!, second!]) world.started(start);
+    world.feed({ type: 'reports_missing', fromSeq: 5, toSeq: 9, at: world.now });
+    expect(world.state.notices[0]?.text).toMatch(/5 to 9/);
+    world.epoch(second!, epochRecord(3, 0.5));
+    const ended = [first!, second!].map(({ trialId }) => ({ trialId, attempt: 1, phase: 'ended' as const }));
+    listed(world, ...ended);
+    expect(world.trial(first!.trialId).attempts[0]?.end).toMatchObject({ class: 'lost' });
+    // Its words come: so will the last one.
+    expect(world.trial(second!.trialId).attempts[0]?.end).toBeNull();
+    const folded = initialState();
+    for (const event of world.log) fold(folded, event);
+    expect(freeze(folded)).toBe(freeze(world.state));
+  });
+
+  it('are nothing to an empty ledger', () => {
+    const world = new World();
+    expect(world.feed({ type: 'reports_missing', fromSeq: 1, toSeq: 9, at: 1 })).toEqual([]);
+  });
+});
