@@ -14,14 +14,17 @@ export function register(program: Command): void {
 
 async function listSweeps(options: ServerOptions & JsonOption): Promise<void> {
   const { withCoordinator } = await import('../client.js');
-  const { printJson } = await import('../output.js');
+  const { printJson, warn } = await import('../output.js');
   const { sweepJson } = await import('../json.js');
   const { printSweeps } = await import('../sweep-list.js');
-  const { sweeps } = await withCoordinator(options, (coordinator) =>
+  const { sweeps, warnings } = await withCoordinator(options, (coordinator) =>
     coordinator.list({ archived: false, tags: [] }),
   );
-  if (options.json) printJson({ sweeps: sweeps.map(sweepJson) });
-  else printSweeps(sweeps, 'No sweeps yet. Start one with `wattsweep submit FILE`.');
+  if (options.json) printJson({ sweeps: sweeps.map(sweepJson), warnings });
+  else {
+    for (const text of warnings) warn(text);
+    printSweeps(sweeps, 'No sweeps yet. Start one with `wattsweep submit FILE`.');
+  }
 }
 
 async function showSweep(sweepId: string, options: ServerOptions & JsonOption): Promise<void> {

@@ -107,6 +107,7 @@ const CONTROLS: Readonly<Record<SweepControl, 'stop' | 'pause' | 'resume' | null
 };
 
 const listSweeps = (state: State, { archived, tags }: ListSweepsRequest): ListSweepsResponse => ({
+  warnings: state.notices.map(({ text, at }) => `${new Date(at).toISOString()}: ${text}`),
   sweeps: [...state.sweeps.values()]
     .reverse()
     .filter((sweep) => (archived || !sweep.archived) && tags.every((tag) => sweep.tags.includes(tag)))

@@ -41,6 +41,8 @@ export interface TermOptions {
   /** Reports that are kept though the ledger has them. @default KEPT_REPORTS */
   readonly keptReports?: KeptReports;
   readonly coordinatorId: string;
+  /** The ledger that this process has led before. @default any */
+  readonly ledgerId?: string;
   /** How trainers are called; closed when the term is over. */
   readonly commands: TrainerCommands;
   readonly settings: Settings;
@@ -115,6 +117,7 @@ export class Term implements Leader {
       log: ledger,
       ...(snapshots === undefined ? {} : { snapshots }),
       coordinatorId,
+      ...(options.ledgerId === undefined ? {} : { ledgerId: options.ledgerId }),
       settings,
       now,
       newId,

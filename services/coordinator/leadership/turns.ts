@@ -24,6 +24,7 @@ export interface TurnsOptions {
 export async function leadInTurns(options: TurnsOptions): Promise<void> {
   const { leases: bucket, leaseTtlMs: ttlMs, grpcAddress, signal } = options;
   const { clock = systemClock, newId, coordinatorId, log } = options.term;
+  let led: { readonly ledgerId: string } | null = null;
   while (!signal.aborted) {
     const self = { holder: newId(), coordinatorId, grpcAddress };
     const lease = await Lease.acquire({ bucket, self, ttlMs, clock }, signal);
@@ -32,9 +33,11 @@ export async function leadInTurns(options: TurnsOptions): Promise<void> {
       const begin = clock.monotonicMs();
       const term = await Term.begin({
         ...options.term,
+        ...(led ?? {}),
         commands: options.newCommands(),
         signal: AbortSignal.any([lease.lost, signal]),
       });
+      led = { ledgerId: term.state.ledgerId };
       options.onLead(term, clock.monotonicMs() - begin);
       refuseToGoOn(await term.ended);
     } catch (error) {

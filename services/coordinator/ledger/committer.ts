@@ -74,6 +74,7 @@ export class Committer {
       if (signal.aborted) throw stoppedLeading();
       const loaded = await loadLedger(log, snapshots);
       const { state, lastSeq, reportsSeq } = loaded;
+      if (options.ledgerId !== undefined) assertSameLedger(options.ledgerId, state.ledgerId);
       const at = now();
       const ledgerId = state.ledgerId === '' ? newId() : state.ledgerId;
       const { events, actions } = decide(state, { type: 'lead', ledgerId, coordinatorId, settings, at });
@@ -300,6 +301,7 @@ export class Committer {
   async #rebase(): Promise<void> {
     this.#keeper?.abandon();
     const loaded = await loadLedger(this.#options.log, this.#options.snapshots);
+    assertSameLedger(this.#state.ledgerId, loaded.state.ledgerId);
     if (loaded.state.term !== this.#term) throw deposed('another coordinator', loaded.state.term);
     this.#state = loaded.state;
     this.#lastSeq = loaded.lastSeq;
@@ -329,6 +331,17 @@ export class Committer {
     this.#pending = [];
     this.#options.onEnd(error);
   }
+}
+
+/** A stream that was removed, or changed for another one, must not be taken for an empty beginning. */
+function assertSameLedger(expected: string, found: string): void {
+  if (found === expected) return;
+  const what = found === '' ? 'is empty now' : `holds the ledger ${found} now`;
+  throw new WattsweepError(
+    'LEDGER_UNREADABLE',
+    `the stream LEDGER ${what}, and this coordinator has led the ledger ${expected}`,
+    { advice: 'Restore the NATS store; or start the coordinator again to go on with what is there.' },
+  );
 }
 
 const stoppedLeading = (): WattsweepError =>

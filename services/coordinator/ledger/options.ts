@@ -8,6 +8,8 @@ import type { SnapshotOptions } from './snapshot/index.js';
 export interface CommitterOptions {
   readonly log: LedgerLog;
   readonly coordinatorId: string;
+  /** The ledger that this process has led before: any other one in its place is an error. @default any */
+  readonly ledgerId?: string;
   readonly settings: Settings;
   /** Milliseconds since 1970. */
   readonly now: () => number;

@@ -160,7 +160,7 @@ export async function drive({ log, spec, slots, enough, onProgress }: DriveOptio
     }
   }
   const link = {
-    bounds: () => Promise.resolve({ firstSeq: 1, lastSeq: 0 }),
+    bounds: () => Promise.resolve({ firstSeq: 1, lastSeq: 0, bytes: 0 }),
     purgeBelow: () => Promise.resolve(),
     consume,
   };

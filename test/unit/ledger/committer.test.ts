@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest';
+import { systemClock, type Clock } from '../../../services/coordinator/clock.js';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { Action, Input, LedgerEvent, TrainerInfo } from '../../../services/coordinator/core/index.js';
 import { decodeBatch, encodeBatch, encodeEvents } from '../../../services/coordinator/ledger/codec.js';
-import { Committer, loadLedger, type LedgerLog } from '../../../services/coordinator/ledger/index.js';
+import {
+  Committer,
+  loadLedger,
+  type CommitterOptions,
+  type LedgerLog,
+} from '../../../services/coordinator/ledger/index.js';
 import { MemoryLog } from '../../../services/coordinator/ledger/memory.js';
 import { sweepSpec } from '../../support/core.js';
 
@@ -53,7 +59,10 @@ interface Scene {
   readonly stop: AbortController;
 }
 
-async function lead(log: SlowLog, id = 'one'): Promise<Scene> {
+/** Waits for nothing. */
+const impatient: Clock = { ...systemClock, sleep: () => turn() };
+
+async function lead(log: SlowLog, id = 'one', over: Partial<CommitterOptions> = {}): Promise<Scene> {
   const actions: Action[] = [];
   const committed: LedgerEvent[] = [];
   const rejected: Input[] = [];
@@ -74,6 +83,7 @@ async function lead(log: SlowLog, id = 'one'): Promise<Scene> {
     },
     onRejected: (input) => rejected.push(input),
     onRetry: () => undefined,
+    ...over,
   });
   return { log, committer, actions, committed, rejected, ends, stop };
 }
@@ -266,5 +276,51 @@ describe('the writer of a term', () => {
     scene.log.waiting.shift()?.();
     await turn();
     expect(scene.committed.map(({ type }) => type)).toEqual(['term_started']);
+  });
+
+  const outgrown = (above: number): Input => ({
+    type: 'term_outgrown',
+    above,
+    trainerId: 'box',
+    coordinatorId: 'one',
+    at: 3,
+  });
+
+  test('goes above a term that a trainer remembers, and commands carry it only once it is written', async () => {
+    const scene = await lead(new SlowLog(new MemoryLog()));
+    scene.log.slow = true;
+    const raised = scene.committer.offer([outgrown(7)]);
+    await turn();
+    expect([scene.committer.state.term, scene.committer.term]).toEqual([8, 1]);
+    scene.log.waiting.shift()?.();
+    await raised;
+    expect(scene.committer.term).toBe(8);
+    scene.log.slow = false;
+    expect((await lead(scene.log, 'two')).committer.term).toBe(9);
+  });
+
+  test('that was deposed cannot go above any term', async () => {
+    const scene = await lead(new SlowLog(new MemoryLog()));
+    const other = await lead(scene.log, 'two');
+    await expect(scene.committer.offer([outgrown(7)])).rejects.toMatchObject({ code: 'DEPOSED' });
+    expect([scene.committer.term, other.committer.term]).toEqual([1, 2]);
+    expect((await loadLedger(scene.log)).state).toMatchObject({ term: 2, copies: 0 });
+  });
+
+  test('ends when its ledger is gone, rather than to begin an empty one', async () => {
+    const scene = await lead(new SlowLog(new MemoryLog()), 'one', { clock: impatient });
+    const empty = new MemoryLog();
+    scene.log.read = (fromSeq) => empty.read(fromSeq);
+    scene.log.append = (...args) => empty.append(...args);
+    await expect(scene.committer.offer([seen])).rejects.toMatchObject({
+      code: 'LEDGER_UNREADABLE',
+      message: /is empty now/,
+    });
+    expect(scene.ends).toEqual(['LEDGER_UNREADABLE']);
+    const { ledgerId } = scene.committer.state;
+    await expect(lead(new SlowLog(empty), 'one', { ledgerId })).rejects.toMatchObject({
+      code: 'LEDGER_UNREADABLE',
+    });
+    expect(await entries(empty)).toEqual([]);
   });
 });

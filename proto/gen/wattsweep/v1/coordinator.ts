@@ -468,6 +468,8 @@ export interface ListSweepsRequest {
 export interface ListSweepsResponse {
   /** Newest first. */
   readonly sweeps: readonly Sweep[];
+  /** What an operator must know of the ledger, one sentence each: it is an older copy, reports are gone. */
+  readonly warnings: readonly string[];
 }
 
 /** Asks for one sweep. */
@@ -2232,13 +2234,16 @@ export const ListSweepsRequest: MessageFns<ListSweepsRequest> = {
 };
 
 function createBaseListSweepsResponse(): ListSweepsResponse {
-  return { sweeps: [] };
+  return { sweeps: [], warnings: [] };
 }
 
 export const ListSweepsResponse: MessageFns<ListSweepsResponse> = {
   encode(message: ListSweepsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.sweeps) {
       Sweep.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.warnings) {
+      writer.uint32(18).string(v!);
     }
     return writer;
   },
@@ -2264,6 +2269,14 @@ export const ListSweepsResponse: MessageFns<ListSweepsResponse> = {
             message.sweeps.push(Sweep.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2277,13 +2290,19 @@ export const ListSweepsResponse: MessageFns<ListSweepsResponse> = {
   },
 
   fromJSON(object: any): ListSweepsResponse {
-    return { sweeps: globalThis.Array.isArray(object?.sweeps) ? object.sweeps.map((e: any) => Sweep.fromJSON(e)) : [] };
+    return {
+      sweeps: globalThis.Array.isArray(object?.sweeps) ? object.sweeps.map((e: any) => Sweep.fromJSON(e)) : [],
+      warnings: globalThis.Array.isArray(object?.warnings) ? object.warnings.map((e: any) => globalThis.String(e)) : [],
+    };
   },
 
   toJSON(message: ListSweepsResponse): unknown {
     const obj: any = {};
     if (message.sweeps?.length) {
       obj.sweeps = message.sweeps.map((e) => Sweep.toJSON(e));
+    }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings;
     }
     return obj;
   },
@@ -2294,6 +2313,7 @@ export const ListSweepsResponse: MessageFns<ListSweepsResponse> = {
   fromPartial<I extends Exact<DeepPartial<ListSweepsResponse>, I>>(object: I): ListSweepsResponse {
     const message = createBaseListSweepsResponse() as any;
     message.sweeps = object.sweeps?.map((e) => Sweep.fromPartial(e)) || [];
+    message.warnings = object.warnings?.map((e) => e) || [];
     return message;
   },
 };
