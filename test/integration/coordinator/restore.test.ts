@@ -8,7 +8,7 @@ import { JetStreamLog, loadLedger } from '../../../services/coordinator/ledger/i
 import { NatsLink } from '../../../services/coordinator/nats/index.js';
 import { FakeTrainer } from '../../support/fake-trainer.js';
 import { startNats } from '../../support/nats.js';
-import { Client, startLeader, SWEEP, until } from './world.js';
+import { Client, close, startLeader, SWEEP, until } from './world.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 const later = (cleanup: () => Promise<unknown>): void => void cleanups.push(cleanup);
@@ -53,7 +53,7 @@ test('a restored copy goes on above the term that trainers remember, and counts 
   nats = await startNats({ dataDir: store, port: nats.port });
   leader = await startLeader(nats.url, { coordinatorId: 'four', leaseTtlMs: 1_000 });
   const after = new Client(leader.grpcAddress);
-  later(() => Promise.resolve(after.close()));
+  later(() => close(after));
   await until(async () => (await after.sweep(sweepId)).sweep?.state === SweepState.COMPLETED, 60_000);
   const { trials } = await after.sweep(sweepId);
   expect(trials).toHaveLength(6);
