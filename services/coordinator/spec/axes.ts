@@ -1,7 +1,8 @@
 /** Reads the parameters of a sweep: constants, lists, ranges and expressions. */
 import type { ParameterDescriptor, RecipeDescriptor } from '../../../proto/recipes.js';
 import { axisValues, canonicalJson, compileExpression } from '../core/search/index.js';
-import type { Axes, Domain, ParameterValue } from '../core/spec.js';
+import type { Domain, ParameterValue } from '../core/spec.js';
+import type { Condition, ReadAxis } from './conditions.js';
 import type { Path } from './document.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
 import { rangeSchema } from './schema.js';
@@ -41,15 +42,64 @@ export function readAxes(
   recipe: RecipeDescriptor | null,
   counted: boolean,
   problems: Problems,
-): Axes {
-  return Object.entries(content).flatMap(([name, value]) => {
+): ReadAxis[] {
+  return Object.entries(content).flatMap(([name, raw]) => {
     const at = [...path, name];
     checkName(name, at, recipe, problems);
     const descriptor =
       recipe !== null && Object.hasOwn(recipe.parameters, name) ? recipe.parameters[name] : undefined;
-    const domain = readDomain(value, at, descriptor, counted, problems);
-    return domain === null ? [] : [{ name, domain }];
+    const conditional = readConditional(raw, at, problems);
+    if (conditional === null) return [];
+    const { value, when, within } = conditional;
+    const domain = readDomain(value, within, descriptor, counted, problems);
+    return domain === null ? [] : [{ name, domain, when }];
   });
+}
+
+/** What stands beside `when`: `value`, `values`, or the keys of a range. Null when that is faulty, and reported. */
+function readConditional(
+  raw: unknown,
+  path: Path,
+  problems: Problems,
+): { readonly value: unknown; readonly when: Condition | null; readonly within: Path } | null {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw) || !('when' in raw))
+    return { value: raw, when: null, within: path };
+  const { when: text, ...rest } = raw as Record<string, unknown>;
+  const at = [...path, 'when'];
+  if (typeof text !== 'string') {
+    problems.add({
+      code: 'SPEC_TYPE',
+      path: at,
+      message: `found ${show(text)}`,
+      expected: 'a condition, e.g. "optimizer == \'sgd\'"',
+    });
+    return null;
+  }
+  const compiled = compileExpression(text);
+  if (!('expression' in compiled)) {
+    problems.add({ code: 'SPEC_EXPRESSION', path: at, message: `\`${text}\`: ${compiled.problem}` });
+    return null;
+  }
+  const when = { text, expression: compiled.expression, path: at };
+  const keys = Object.keys(rest);
+  for (const key of ['values', 'value']) {
+    if (!keys.includes(key)) continue;
+    const other = keys.find((name) => name !== key);
+    if (other === undefined) return { value: rest[key], when, within: [...path, key] };
+    const message = `\`${other}\` stands beside \`${key}\``;
+    problems.add({
+      code: 'SPEC_UNKNOWN_KEY',
+      path: [...path, other],
+      part: 'key',
+      message,
+      expected: `\`${key}\` and \`when\``,
+    });
+    return null;
+  }
+  if (keys.some((key) => rangeKeys.includes(key))) return { value: rest, when, within: path };
+  const message = 'there is no value beside `when`';
+  problems.add({ code: 'SPEC_MISSING_KEY', path, message, expected: '`value`, `values`, or a range' });
+  return null;
 }
 
 function readDomain(

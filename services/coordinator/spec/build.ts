@@ -4,6 +4,7 @@ import { axisValues, gridOverlaps } from '../core/search/index.js';
 import type { Axes, ObjectiveSpec, Parameters, SweepSpec } from '../core/spec.js';
 import { asParameter, checkName, doubt, isExpression, readAxes } from './axes.js';
 import type { Path } from './document.js';
+import { expandConditions } from './conditions.js';
 import { checkConstraints, checkPoints } from './constraints.js';
 import { checkReferences, tryExpressions } from './expressions.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
@@ -46,22 +47,33 @@ export function buildSpec(
     });
   }
   const counted = needsCounts(content['search']);
-  const sweep = readAxes(file.sweep ?? {}, ['sweep'], descriptor, counted, problems);
+  const readSweep = readAxes(file.sweep ?? {}, ['sweep'], descriptor, counted, problems);
   const writtenCases = file.cases ?? [{}];
-  const cases = writtenCases.map((branch, index) =>
+  const readCases = writtenCases.map((branch, index) =>
     readAxes(branch, ['cases', index], descriptor, counted, problems),
   );
+  const maxEpochs = file.max_epochs ?? 1;
+  const before = problems.count;
+  const expanded = expandConditions(readSweep, readCases, { fixed, maxEpochs }, problems);
+  const { sweep } = expanded;
+  const cases = expanded.cases.map(({ axes }) => axes);
   checkTwice(file, problems);
 
   const shared = [...Object.keys(file.fixed ?? {}), ...Object.keys(file.sweep ?? {})];
-  const declared = writtenCases.map((branch) => new Set([...shared, ...Object.keys(branch)]));
+  const declared = expanded.isConditional
+    ? cases.map(
+        (branch) =>
+          new Set([...Object.keys(file.fixed ?? {}), ...[...sweep, ...branch].map(({ name }) => name)]),
+      )
+    : writtenCases.map((branch) => new Set([...shared, ...Object.keys(branch)]));
+  // What conditions made of faulty parts is not looked at any further.
+  if (expanded.isConditional && (before > 0 || problems.count > before)) return null;
   const isWhole = (key: keyof PartialSweepFile): boolean =>
     content[key] === undefined || file[key] !== undefined;
   if (isWhole('fixed') && isWhole('sweep') && isWhole('cases')) {
     checkReferences(sweep, cases, declared, descriptor, problems);
   }
-  const maxEpochs = file.max_epochs ?? 1;
-  const surroundings = { recipe: descriptor, fixed, maxEpochs, sweep, cases };
+  const surroundings = { recipe: descriptor, fixed, maxEpochs, sweep, cases: expanded.cases };
   const search = readSearch(file.search, surroundings, problems);
   const listed = search.method === 'list' ? search.points.map((point) => new Set(Object.keys(point))) : null;
   const names = new Set([...declared, ...(listed ?? [])].flatMap((set) => [...set]));

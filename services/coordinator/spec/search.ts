@@ -3,6 +3,7 @@ import type { RecipeDescriptor } from '../../../proto/recipes.js';
 import { addExpressions, canonicalJson, orderedExpressions, pointOf } from '../core/search/index.js';
 import type { Axes, Parameters, ParameterValue, SearchSpec } from '../core/spec.js';
 import { asParameter, checkName, doubt, isExpression } from './axes.js';
+import type { ExpandedCase } from './conditions.js';
 import type { Path } from './document.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
 import type { PartialSweepFile } from './schema.js';
@@ -13,7 +14,7 @@ export interface Surroundings {
   readonly fixed: Parameters;
   readonly maxEpochs: number;
   readonly sweep: Axes;
-  readonly cases: readonly Axes[];
+  readonly cases: readonly ExpandedCase[];
 }
 
 type Written = NonNullable<PartialSweepFile['search']>;
@@ -69,16 +70,19 @@ export function readSearch(
       break;
   }
   const { trials } = written;
-  const caseWeights =
-    (written.method === 'module' ? undefined : written.case_weights) ?? around.cases.map(() => 1);
-  if (caseWeights.length !== around.cases.length) {
+  const count = 1 + Math.max(0, ...around.cases.map(({ of }) => of));
+  const weights =
+    (written.method === 'module' ? undefined : written.case_weights) ??
+    Array.from({ length: count }, () => 1);
+  if (weights.length !== count) {
     problems.add({
       code: 'SPEC_VALUE',
       path: ['search', 'case_weights'],
-      message: `there are ${caseWeights.length} weights for ${around.cases.length} cases`,
+      message: `there are ${weights.length} weights for ${count} cases`,
       expected: 'one number a case',
     });
   }
+  const caseWeights = around.cases.map(({ of, share }) => (weights[of] ?? 1) * share);
   if (enqueue.length > trials) {
     problems.add({
       code: 'SPEC_VALUE',
@@ -109,7 +113,10 @@ function checkNames(
   { fixed, sweep, cases }: Surroundings,
   problems: Problems,
 ): void {
-  const names = new Set([...Object.keys(fixed), ...[...sweep, ...cases.flat()].map(({ name }) => name)]);
+  const names = new Set([
+    ...Object.keys(fixed),
+    ...[...sweep, ...cases.flatMap(({ axes }) => axes)].map(({ name }) => name),
+  ]);
   for (const [index, point] of points.entries()) {
     for (const name of Object.keys(point)) {
       if (names.has(name)) continue;
@@ -172,7 +179,7 @@ function completed(
   if (problems.count > before) return null;
   const branch = branchFor(given, path, around, problems);
   if (branch === null) return null;
-  const axes = [...sweep, ...(cases[branch] ?? [])];
+  const axes = [...sweep, ...(cases[branch]?.axes ?? [])];
   const values = new Map(
     axes.flatMap(({ name, domain }) => (domain.kind === 'constant' ? [[name, domain.value]] : [])),
   );
@@ -196,7 +203,7 @@ function branchFor(
   problems: Problems,
 ): number | null {
   const faults = cases.map((branch) => {
-    const axes = [...sweep, ...branch];
+    const axes = [...sweep, ...branch.axes];
     for (const { name, domain } of axes) {
       const value = given.get(name);
       if (
@@ -209,7 +216,9 @@ function branchFor(
         return `the point gives no value for \`${name}\``;
     }
     const own = new Set(axes.map(({ name }) => name));
-    const foreign = cases.flat().find(({ name }) => given.has(name) && !own.has(name));
+    const foreign = cases
+      .flatMap((other) => other.axes)
+      .find(({ name }) => given.has(name) && !own.has(name));
     return foreign === undefined ? null : `\`${foreign.name}\` does not stand there`;
   });
   const found = faults.indexOf(null);

@@ -164,7 +164,7 @@ export { addExpressions, orderedExpressions, pointOf } from './point.js';
 export { coordinateCount } from './sequence.js';
 export { MAX_DIMENSIONS } from './sobol.js';
 export { spaceOf } from './space.js';
-export { compileExpression, expressionConstants } from './expression.js';
+export { compileExpression, expressionConstants, type Expression } from './expression.js';
 export { gridOverlaps, gridUnconstrained, MAX_COMPARISONS } from './grid.js';
 export { pointHash, repeatSeed } from './hash.js';
 export type { Results, SearchResult } from './method.js';
