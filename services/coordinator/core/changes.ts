@@ -3,22 +3,13 @@
  * limits, tags, archive, deletion. What cannot be done changes nothing; the API says why before it asks.
  */
 import { hasEnded } from './lookup.js';
-import type { ChangeInput } from './inputs.js';
+import type { ChangeInput, RerunSelection } from './inputs.js';
 import { stopSweep } from './lifecycle.js';
 import { checkBudget } from './reports.js';
 import { searchSize } from './search/index.js';
 import type { Limits } from './spec.js';
 import type { SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
-
-/** Which trials run again, beside the failed ones. */
-export interface RerunSelection {
-  /** Trials by name, whatever they ended as but succeeded; null for all that the other fields select. */
-  readonly trialIds: readonly string[] | null;
-  /** Those that ended with the sweep, too: by a person, or by its budget. */
-  readonly cancelled: boolean;
-  readonly diverged: boolean;
-}
 
 /** Trials that may run again: ended, without success. */
 export const isRerunnable = (trial: TrialRecord): boolean => hasEnded(trial) && trial.state !== 'succeeded';

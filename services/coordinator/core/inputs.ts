@@ -12,7 +12,6 @@ import type {
   TrainerInfo,
   UnixMs,
 } from './events.js';
-import type { RerunSelection } from './changes.js';
 import type { Limits, Parameters, SweepSpec } from './spec.js';
 
 /** A fact about an attempt, as the trainer reported it; not yet accepted. */
@@ -42,6 +41,15 @@ export interface ListedAttempt extends AttemptRef {
   readonly ledgerId: string;
   /** Absent where it is not told. */
   readonly slotIds?: readonly string[];
+}
+
+/** Which trials run again, beside the failed ones. */
+export interface RerunSelection {
+  /** Trials by name, whatever they ended as but succeeded; null for all that the other fields select. */
+  readonly trialIds: readonly string[] | null;
+  /** Those that ended with the sweep, too: by a person, or by its budget. */
+  readonly cancelled: boolean;
+  readonly diverged: boolean;
 }
 
 /** What people ask of a sweep after its submission. */
