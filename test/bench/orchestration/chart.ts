@@ -1,7 +1,7 @@
-/** The plot of cost by number: processor microseconds of one more trial and of one more report, both axes logarithmic. */
+/** The plot of cost by number: processor microseconds of a trial and of a report, both axes logarithmic. */
 import { scaleLog } from 'd3-scale';
 import { line } from 'd3-shape';
-import { costBetween, decades, type Growth } from './growing.js';
+import { costOf, type Growth } from './growing.js';
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [640, 360, 60, 500, 30, 310];
 const COLOURS = { grid: '#0072b2', random: '#d55e00' } as const;
@@ -11,10 +11,8 @@ interface Point {
   readonly cost: number;
 }
 
-const pointsOf = ({ milestones }: Growth, what: 'trials' | 'reports'): Point[] => {
-  const found = decades(milestones, what);
-  return found.map((to, i) => ({ count: to[what], cost: costBetween(found[i - 1], to, what) }));
-};
+const pointsOf = ({ milestones }: Growth, what: 'trials' | 'reports'): Point[] =>
+  milestones.map((milestone) => ({ count: milestone[what], cost: costOf(milestone, what) }));
 
 export function growthPlot(growth: readonly Growth[]): string {
   const series = growth.flatMap((one) =>
@@ -54,12 +52,12 @@ export function growthPlot(growth: readonly Growth[]): string {
     const place = y(last?.cost ?? 1) + (i < 2 ? -5 : 11);
     return `<path fill="none" stroke="${COLOURS[method]}" stroke-width="2"${dashes} d="${path(points) ?? ''}"/><text fill="${COLOURS[method]}" x="${String(x(last?.count ?? 100) + 6)}" y="${String(place)}">${method}, a ${what.slice(0, -1)}</text>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${String(WIDTH)} ${String(HEIGHT)}" role="img" aria-label="Processor time of one more trial and of one more report, by how many there are">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${String(WIDTH)} ${String(HEIGHT)}" role="img" aria-label="Processor time of a trial and of a report, by how many the sweep has">
 <style>text { font: 12px sans-serif; } .grid { stroke: #dadde0; }</style>
 <rect width="${String(WIDTH)}" height="${String(HEIGHT)}" fill="#fff"/>
-<text x="8" y="16">processor µs each, ASHA</text>
+<text x="8" y="16">processor µs each, in a sweep of so many, ASHA</text>
 ${grid.join('\n')}
-<text text-anchor="end" x="${String(RIGHT)}" y="${String(BOTTOM + 36)}">trials or reports so far</text>
+<text text-anchor="end" x="${String(RIGHT)}" y="${String(BOTTOM + 36)}">trials or reports of the sweep</text>
 ${lines.join('\n')}
 </svg>
 `;

@@ -13,7 +13,7 @@ export interface Growth {
 }
 
 const PROGRAM = fileURLToPath(new URL('growth.ts', import.meta.url));
-const WITHIN_MS = 240_000;
+const WITHIN_MS = 600_000;
 
 export async function growth(trials: number): Promise<readonly Growth[]> {
   const all: Growth[] = [];
@@ -25,20 +25,9 @@ export async function growth(trials: number): Promise<readonly Growth[]> {
   return all;
 }
 
-/** Between two milestones: processor microseconds of one more trial or report. */
-export const costBetween = (from: Milestone | undefined, to: Milestone, what: 'trials' | 'reports'): number =>
-  (1e6 * (to.processorSeconds - (from?.processorSeconds ?? 0))) / (to[what] - (from?.[what] ?? 0));
-
-/** The first milestone at or beyond each power of ten. */
-export function decades(milestones: readonly Milestone[], what: 'trials' | 'reports'): Milestone[] {
-  const found: Milestone[] = [];
-  const last = milestones.at(-1)?.[what] ?? 0;
-  for (let power = what === 'trials' ? 100 : 1_000; power <= last; power *= 10) {
-    const milestone = milestones.find((at) => at[what] >= power);
-    if (milestone !== undefined && milestone !== found.at(-1)) found.push(milestone);
-  }
-  return found;
-}
+/** Processor microseconds of a trial, its reports included, or of a report, its share of the trial included. */
+export const costOf = (milestone: Milestone, what: 'trials' | 'reports'): number =>
+  (1e6 * milestone.processorSeconds) / milestone[what];
 
 export interface FirstPoint {
   readonly points: number;

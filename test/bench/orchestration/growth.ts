@@ -1,66 +1,61 @@
 /**
- * Run as a program with `--expose-gc`: `growth.ts grid|random TRIALS`. Drives one large sweep and prints, at each power
- * of ten of its trials and reports, the processor time and the memory so far, as a line of JSON.
+ * Run as a program with `--expose-gc`: `growth.ts grid|random TRIALS`. Drives whole sweeps of 100, 1,000, ... trials, the
+ * small ones several times over, and prints what one of each size costs as a line of JSON.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ashaSpec, drive, forgetfulLog } from './drive.js';
 
-/** At a power of ten of trials or of reports. */
+/** A sweep of one size. */
 export interface Milestone {
   readonly trials: number;
+  /** Accepted. */
   readonly reports: number;
-  /** Of this process since the sweep was submitted. */
+  /** Of this process, from before the submit to the end. */
   readonly processorSeconds: number;
-  /** After a collection, beyond what it was before the sweep. */
+  /** Kept at the sweep's end. */
   readonly heapBytes: number;
   readonly ledgerBytes: number;
 }
 
-const [method = '', trials = ''] = process.argv.slice(2);
+const [method = '', most = ''] = process.argv.slice(2);
 if (method !== 'grid' && method !== 'random') throw new Error(`no search ${method}`);
 
-const collect = (): number => {
+const SMALLEST = 100;
+/** Fewer trials than these take too little time to be measured. */
+const MEASURED_TRIALS = 10_000;
+
+/** After the sweep before is forgotten. */
+async function heapBytes(): Promise<number> {
+  await sleep(20);
   globalThis.gc?.();
   return process.memoryUsage().heapUsed;
-};
+}
+
 const processorSeconds = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
 };
 
-const log = forgetfulLog();
+async function measure(trials: number): Promise<Milestone> {
+  const spec = ashaSpec(method === 'grid' ? 'grid' : 'random', trials);
+  const repeats = Math.max(1, Math.round(MEASURED_TRIALS / trials));
+  const empty = await heapBytes();
+  // The threads of the collection come to rest.
+  await sleep(200);
+  const log = forgetfulLog();
+  const begin = processorSeconds();
+  let last = await drive({ log, spec, slots: 16 });
+  for (let repeat = 1; repeat < repeats; repeat++) last = await drive({ log, spec, slots: 16 });
+  const took = (processorSeconds() - begin) / repeats;
+  const kept = (await heapBytes()) - empty;
+  const sweep = last.state.sweeps.get('bench');
+  if (sweep?.status !== 'completed') throw new Error('the sweep did not end');
+  const reports = [...sweep.trials.values()].reduce((sum, trial) => sum + trial.epochs.length, 0);
+  return { trials, reports, processorSeconds: took, heapBytes: kept, ledgerBytes: log.bytes / repeats };
+}
+
+// What the compiler has yet to do is not the cost of small sweeps.
+await measure(1_000);
 const milestones: Milestone[] = [];
-const emptyHeap = collect();
-let spent = 0;
-let since = processorSeconds();
-let nextTrials = 100;
-let nextReports = 1_000;
-const note = (trialsEnded: number, reports: number): void => {
-  spent += processorSeconds() - since;
-  milestones.push({
-    trials: trialsEnded,
-    reports,
-    processorSeconds: spent,
-    heapBytes: collect() - emptyHeap,
-    ledgerBytes: log.bytes,
-  });
-  // The collection is not the sweep's.
-  since = processorSeconds();
-};
-const committer = await drive({
-  log,
-  spec: ashaSpec(method, Number(trials)),
-  slots: 16,
-  onProgress: ({ trialsEnded, reports }) => {
-    if (trialsEnded < nextTrials && reports < nextReports) return;
-    while (nextTrials <= trialsEnded) nextTrials *= 10;
-    while (nextReports <= reports) nextReports *= 10;
-    note(trialsEnded, reports);
-  },
-});
-const sweep = committer.state.sweeps.get('bench');
-if (sweep?.status !== 'completed') throw new Error('the sweep did not end');
-note(
-  sweep.trials.size,
-  [...sweep.trials.values()].reduce((sum, trial) => sum + trial.epochs.length, 0),
-);
+for (let trials = SMALLEST; trials <= Number(most); trials *= 10) milestones.push(await measure(trials));
 console.log(JSON.stringify(milestones));

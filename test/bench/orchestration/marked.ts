@@ -1,12 +1,27 @@
-/** Processes that carry a mark in their environment: what they start carries it, too, and all are found and killed by it. */
+/**
+ * Processes that carry a mark in their environment: what they start carries it, too, and all are found and killed by it,
+ * also when this program is asked to end.
+ */
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const NAME = 'WATTSWEEP_BENCH_MARK';
 
+const open = new Set<Marked>();
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    void Promise.all([...open].map((marked) => marked.killAll())).then(() => process.exit(1));
+  });
+}
+
 export class Marked {
   readonly #mark = randomUUID();
+
+  constructor() {
+    open.add(this);
+  }
 
   get environment(): Readonly<Record<string, string>> {
     return { [NAME]: this.#mark };
@@ -29,10 +44,11 @@ export class Marked {
   async killAll(): Promise<void> {
     for (let round = 0; round < 60; round++) {
       const left = this.pids();
-      if (left.length === 0) return;
+      if (left.length === 0) break;
       for (const pid of left) kill(pid);
       await sleep(50);
     }
+    open.delete(this);
   }
 }
 

@@ -80,7 +80,13 @@ tuner = tune.Tuner(
     tune.with_resources(Kept if part == "class" else started, {"cpu": 0.125}),
     param_space={"x": tune.grid_search(list(range(trials)))},
     tune_config=tune.TuneConfig(metric="loss", mode="min", reuse_actors=part == "class"),
-    run_config=tune.RunConfig(verbose=0, storage_path=folder, callbacks=[ends]),
+    run_config=tune.RunConfig(
+        verbose=0,
+        storage_path=folder,
+        callbacks=[ends],
+        # Else a class trainable writes one at its end.
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False) if part == "class" else None,
+    ),
 )
 tuner.fit()
 result = {"seconds": ends.last - ends.warm, "trials": len(ends.trials), "reports": ends.results}

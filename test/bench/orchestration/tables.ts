@@ -5,7 +5,7 @@ import Table from 'cli-table3';
 import { projectRoot } from '../../../setup/locate.mjs';
 import type { Scale } from '../simulation/scale.js';
 import { growthPlot } from './chart.js';
-import { costBetween, decades, type FirstPoint, type Growth } from './growing.js';
+import { costOf, type FirstPoint, type Growth } from './growing.js';
 import type { Restart } from './restart.js';
 
 /** Of the rounds of one run. */
@@ -72,27 +72,27 @@ const comparisonRows = (comparisons: readonly Comparison[]): readonly Row[] => [
   ]),
 ];
 
-function growthRows({ method, milestones }: Growth): Row[] {
-  return (['trials', 'reports'] as const).flatMap((what) => {
-    const points = decades(milestones, what);
-    return points.map((to, i) => [
-      method,
-      `${number(i === 0 ? 0 : (points[i - 1]?.[what] ?? 0))} to ${number(to[what])} ${what}`,
-      number(costBetween(points[i - 1], to, what)),
-      number(to.heapBytes / to.reports),
-      number(to.heapBytes / to.trials),
-      number(to.ledgerBytes / to.reports),
-    ]);
-  });
-}
+const growthRows = ({ method, milestones }: Growth): Row[] =>
+  milestones.map((milestone) => [
+    method,
+    number(milestone.trials),
+    number(milestone.reports),
+    number(costOf(milestone, 'trials')),
+    number(costOf(milestone, 'reports')),
+    number(milestone.heapBytes / milestone.trials),
+    number(milestone.heapBytes / milestone.reports),
+    number(milestone.ledgerBytes / milestone.reports),
+  ]);
 
 const growthTable = (growth: readonly Growth[]): readonly Row[] => [
   [
     'search, with ASHA',
-    'from, to',
-    'processor µs each',
-    'heap bytes a report',
+    'trials',
+    'reports',
+    'processor µs a trial',
+    'processor µs a report',
     'heap bytes a trial, its reports included',
+    'heap bytes a report',
     'ledger bytes a report',
   ],
   ...growth.flatMap(growthRows),
