@@ -194,3 +194,22 @@ test('programs of another release, or with other fields, read no snapshots of th
   expect(schemaOf('0.1.0')).not.toBe(schemaOf('0.2.0'));
   expect(schemaOf('0.1.0')).toMatch(/^1 0\.1\.0 [0-9a-f]{16}$/);
 });
+
+test('an epoch that was dropped is not in the next snapshot, though another has taken its place', () => {
+  const world = new World();
+  world.submit(sweepSpec());
+  world.join(trainer('a', 1));
+  const [first] = world.running();
+  world.epoch(first!, epochRecord(1, 0.5));
+  world.epoch(first!, epochRecord(2, NaN));
+  world.end(first!, 'diverged');
+  expect(freeze(readState(written(world.state)))).toBe(freeze(world.state));
+  const selection = { trialIds: [first!.trialId], cancelled: false, diverged: true };
+  world.feed({ type: 'rerun', sweepId: 's', selection, at: world.now });
+  for (const other of world.running()) world.end(other, 'refused');
+  const again = world.running().find(({ trialId }) => trialId === first!.trialId);
+  world.epoch(again!, epochRecord(1, 0.5));
+  world.epoch(again!, epochRecord(2, 0.75));
+  expect(world.trial(first!.trialId).epochs.at(-1)?.metrics).toEqual({ val_accuracy: 0.75 });
+  expect(freeze(readState(written(world.state)))).toBe(freeze(world.state));
+});

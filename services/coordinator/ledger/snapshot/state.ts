@@ -17,7 +17,7 @@ import { pack, unpack } from './pack.js';
 
 const Frame = { state: 1, sweep: 2, trial: 3 } as const;
 
-/** Lists of a trial that grow with its epochs, and are only ever added to. */
+/** Lists of a trial that grow with its epochs; now and then the last entry is dropped, and another may take its place. */
 const LISTS = ['epochs', 'decisions'] as const;
 type List = (typeof LISTS)[number];
 
@@ -27,8 +27,12 @@ const BLOCK_ROWS = 512;
 /** Blocks of a list as they were packed, all full but the last, and how long the list was then. */
 interface Packed {
   readonly length: number;
+  /** By it one sees that the list has only been added to since. */
+  readonly last: unknown;
   readonly blocks: readonly Uint8Array[];
 }
+
+const NOTHING_PACKED: Packed = { length: 0, last: undefined, blocks: [] };
 
 const packedLists = new WeakMap<readonly unknown[], Packed>();
 /** Bytes of lists that nobody has asked for since the snapshot was read. */
@@ -116,7 +120,9 @@ function packTrial(trial: TrialRecord): Uint8Array {
 const isList = (key: string): key is List => (LISTS as readonly string[]).includes(key);
 
 function packList(list: readonly unknown[]): Uint8Array {
-  const known = packedLists.get(list) ?? { length: 0, blocks: [] };
+  const before = packedLists.get(list);
+  const known =
+    before?.last === list[(before?.length ?? 0) - 1] ? (before ?? NOTHING_PACKED) : NOTHING_PACKED;
   const blocks =
     known.length === list.length
       ? known.blocks
@@ -126,7 +132,7 @@ function packList(list: readonly unknown[]): Uint8Array {
     const begin = packed.length * BLOCK_ROWS;
     packed.push(pack(list.slice(begin, begin + BLOCK_ROWS)));
   }
-  packedLists.set(list, { length: list.length, blocks: packed });
+  packedLists.set(list, { length: list.length, last: list.at(-1), blocks: packed });
   const out = new ByteWriter();
   out.uint(packed.length);
   for (const block of packed) {
@@ -140,7 +146,7 @@ function unpackList(bytes: Uint8Array): unknown[] {
   const from = new ByteReader(bytes);
   const blocks = Array.from({ length: from.uint() }, () => from.bytes(from.uint()));
   const list = blocks.flatMap((block) => unpack(block) as unknown[]);
-  packedLists.set(list, { length: list.length, blocks });
+  packedLists.set(list, { length: list.length, last: list.at(-1), blocks });
   return list;
 }
 
