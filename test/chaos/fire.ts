@@ -29,7 +29,7 @@ export class Fire {
 
   async #one(event: ChaosEvent): Promise<string | null> {
     const { kind, lastsMs, target } = event;
-    const [what, how] = kind.split('_') as [string, 'kill' | 'freeze'];
+    const [what, how] = kind.split('_') as [string, 'kill' | 'freeze' | 'cut'];
     switch (what) {
       case 'nats':
         return this.#hold('nats', event, async () => {
@@ -42,6 +42,7 @@ export class Fire {
         const name = names[target % names.length]!;
         return this.#hold(name, event, async () => {
           if (how === 'kill') await this.stack.restart(name, lastsMs);
+          else if (how === 'cut') await this.stack.cut(name, lastsMs);
           else await freeze(this.stack.pidOf(name), lastsMs);
         });
       }
@@ -50,7 +51,7 @@ export class Fire {
     }
   }
 
-  async #hitChild(program: boolean, how: 'kill' | 'freeze', event: ChaosEvent): Promise<string | null> {
+  async #hitChild(program: boolean, how: string, event: ChaosEvent): Promise<string | null> {
     const all = program ? this.stack.programs() : this.stack.supervisors();
     const trialOf = (pid: (typeof all)[number]): string =>
       program ? variable(pid, 'WATTSWEEP_TRIAL') : (this.#trialIn(slotOf(pid)) ?? '');

@@ -13,7 +13,7 @@ import type { LedgerEvent, State } from '../../services/coordinator/core/index.j
 import { JetStreamLog, loadLedger, readEvents } from '../../services/coordinator/ledger/index.js';
 import { NatsLink } from '../../services/coordinator/nats/index.js';
 import { Fire } from './fire.js';
-import { drawSchedule } from './schedule.js';
+import { type ChaosEvent, drawSchedule } from './schedule.js';
 import { ChaosStack, PROGRAM, SCRIPT, TIMES, variable } from './stack.js';
 import { judge, results, trainedLines } from './verdict.js';
 
@@ -31,6 +31,8 @@ export interface ChaosOptions {
   readonly events?: number;
   /** @default 9000 */
   readonly withinMs?: number;
+  /** @default drawn from the seed */
+  readonly schedule?: readonly ChaosEvent[];
   readonly say?: (text: string) => void;
 }
 
@@ -46,6 +48,8 @@ export interface ChaosResult {
   /** Ends of attempts by class. */
   readonly ends: Readonly<Record<string, number>>;
   readonly repeatedEpochs: number;
+  /** Epochs that attempts trained and that the ledger has not from them: repeated, or of an attempt that was over. */
+  readonly lateEpochs: number;
   /** Of every trial; see `results`. */
   readonly results: readonly object[];
   /** Words of the services, where there are faults. */
@@ -76,11 +80,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const { sweepId } = await patiently(() =>
       coordinator.submit({ yaml, overrides: [], tags: [], requestId }),
     );
-    const events = drawSchedule(seed, {
-      events: options.events ?? 10,
-      withinMs: options.withinMs ?? 9_000,
-      ...TIMES,
-    });
+    const events =
+      options.schedule ??
+      drawSchedule(seed, {
+        events: options.events ?? 10,
+        withinMs: options.withinMs ?? 9_000,
+        ...TIMES,
+      });
     const fire = new Fire(stack, say);
     const [view] = await Promise.all([awaitEnd(coordinator, sweepId), fire.perform(events)]);
     await patiently(() => slotsFree(stack));
@@ -92,7 +98,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     await stack.stop();
     for (const { pid, command } of stack.box.processes())
       faults.push(`left over: ${pid} ${command.join(' ')}`);
-    faults.push(...judge(sweepId, ledger, state, trainedLines(log)));
+    const trained = trainedLines(log);
+    faults.push(...judge(sweepId, ledger, state, trained));
     if (!hasEnded(view)) faults.push('the API never called the sweep ended');
     return {
       seed,
@@ -102,6 +109,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       attempts: ledger.filter(({ type }) => type === 'attempt_assigned').length,
       terms: state.term,
       ends: countEnds(ledger),
+      lateEpochs: trained.length - ledger.filter(({ type }) => type === 'epoch_accepted').length,
       repeatedEpochs: ledger.filter(({ type }) => type === 'epoch_repeated').length,
       results: results(state.sweeps.get(sweepId)!),
       words: faults.length > 0 ? words : '',

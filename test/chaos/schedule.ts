@@ -13,7 +13,8 @@ export const CHAOS_KINDS = [
   'supervisor_kill',
   'supervisor_freeze',
 ] as const;
-export type ChaosKind = (typeof CHAOS_KINDS)[number];
+/** A schedule may also cut a trainer off from NATS; the drawn ones only kill and stop processes. */
+export type ChaosKind = (typeof CHAOS_KINDS)[number] | 'trainer_cut';
 
 export interface ChaosEvent {
   readonly kind: ChaosKind;

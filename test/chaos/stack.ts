@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type MarkedProcess, type Running, Sandbox, kill, root } from '../e2e/support.js';
 import { startNats, type TestNats } from '../support/nats.js';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 
 export const TIMES = { leaseTtlMs: 1_500, trainerTtlMs: 1_000, lostAfterMs: 4_000, stopGraceMs: 2_000 };
 
@@ -32,6 +33,8 @@ export class ChaosStack {
   readonly box = new Sandbox();
   readonly #services = new Map<string, Service>();
   #nats: TestNats | null = null;
+  /** Between each trainer and NATS. */
+  readonly #ways = new Map<string, TcpProxy>();
   readonly #addresses: string[] = [];
 
   /** `host:port` of both coordinators, with a comma. */
@@ -46,19 +49,22 @@ export class ChaosStack {
 
   async start({ slotsPerTrainer }: StackOptions): Promise<void> {
     this.#nats = await startNats();
-    const nats = ['--nats', this.#nats.url, '--log-level', 'info'];
+    const log = ['--log-level', 'info'];
     const ttls = ['--trainer-ttl', `${TIMES.trainerTtlMs}ms`, '--lost-after', `${TIMES.lostAfterMs}ms`];
     const ports = await freePorts(COORDINATORS.length);
     for (const [i, id] of COORDINATORS.entries()) {
       const port = String(ports[i]);
       this.#addresses.push(`127.0.0.1:${port}`);
       const at = ['--grpc-port', port, '--http-port', '0', '--lease-ttl', `${TIMES.leaseTtlMs}ms`];
-      this.#add(id, ['coordinator', ...nats, ...ttls, ...at, '--id', id]);
+      this.#add(id, ['coordinator', '--nats', this.#nats.url, ...log, ...ttls, ...at, '--id', id]);
     }
     for (const id of TRAINERS) {
+      const way = await startTcpProxy({ port: this.#nats.port });
+      this.#ways.set(id, way);
+      const nats = ['--nats', `nats://127.0.0.1:${way.port}`];
       const own = ['--id', id, '--data', join(this.box.data, id), '--cpu-slots', String(slotsPerTrainer)];
       const stop = ['--stop-grace', `${TIMES.stopGraceMs}ms`, '--allow-command', PROGRAM];
-      this.#add(id, ['trainer', ...nats, ...ttls, ...own, ...stop]);
+      this.#add(id, ['trainer', ...nats, ...log, ...ttls, ...own, ...stop]);
     }
   }
 
@@ -74,6 +80,13 @@ export class ChaosStack {
     await service.running.exit;
     await sleep(downMs);
     service.running = service.start();
+  }
+
+  /** Cuts a trainer off from NATS; coordinators still reach it. */
+  async cut(name: string, ms: number): Promise<void> {
+    this.#ways.get(name)?.cut();
+    await sleep(ms);
+    this.#ways.get(name)?.mend();
   }
 
   pidOf(name: string): number {
@@ -128,6 +141,7 @@ export class ChaosStack {
 
   async close(): Promise<void> {
     await this.box.close();
+    for (const way of this.#ways.values()) await way.close();
     await this.#nats?.stop();
   }
 

@@ -38,6 +38,8 @@ export interface FakeTrainerOptions {
   readonly epochMs?: number;
   /** Objective after an epoch. @default epoch / 100 */
   readonly value?: (request: StartAttemptRequest, epoch: number) => number;
+  /** Puts something between coordinators and its port; the port that they are told. @default its own */
+  readonly through?: (port: number) => Promise<number>;
   /** Throws to refuse an attempt. */
   readonly admit?: (request: StartAttemptRequest) => void;
   /** Sends each message so many times. @default 1 */
@@ -82,6 +84,7 @@ export class FakeTrainer {
       value: (_request, epoch) => epoch / 100,
       admit: () => undefined,
       copies: 1,
+      through: (port) => Promise.resolve(port),
       joules: null,
       mishap: () => null,
       ...options,
@@ -122,7 +125,7 @@ export class FakeTrainer {
 
   async #start(): Promise<void> {
     this.#nats = await connect({
-      servers: this.#options.natsUrl,
+      servers: this.#options.natsUrl.split(','),
       maxReconnectAttempts: -1,
       reconnectTimeWait: 100,
     });
@@ -133,7 +136,7 @@ export class FakeTrainer {
         error === null ? resolve(bound) : reject(error),
       ),
     );
-    this.#address = `127.0.0.1:${port}`;
+    this.#address = `127.0.0.1:${await this.#options.through(port)}`;
     await this.#renew();
     this.#renewal = setInterval(() => void this.#renew().catch(() => undefined), this.#options.ttlMs / 3);
   }

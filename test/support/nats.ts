@@ -26,6 +26,8 @@ export interface TestNatsOptions {
   readonly dataDir?: string;
   /** Join token; none by default. */
   readonly token?: string;
+  /** Further lines of its configuration. */
+  readonly settings?: readonly string[];
   /** Port to listen on, to come back at the same address. @default a free one */
   readonly port?: number;
 }
@@ -48,6 +50,7 @@ export async function startNats(options: TestNatsOptions = {}): Promise<TestNats
       `listen: "127.0.0.1:${options.port ?? -1}"`,
       `ports_file_dir: ${JSON.stringify(runDir)}`,
       `jetstream { store_dir: ${JSON.stringify(dir)}, sync_interval: always }`,
+      ...(options.settings ?? []),
       options.token === undefined ? '' : `authorization { token: ${JSON.stringify(options.token)} }`,
     ].join('\n'),
   );

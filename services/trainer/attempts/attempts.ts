@@ -172,9 +172,23 @@ export class Attempts {
     if (this.#attempts.has(id) || this.#store.load(this.options.layout.attemptDir(ledgerId, key)) !== null)
       return false;
     if (draining) throw new WattsweepError('DRAINING', 'This trainer takes no new attempts.');
+    this.#refuseSecond(ledgerId, key);
     const slots = [request.slotId, ...request.furtherSlotIds].map((slotId) => this.#freeSlot(slotId));
     this.#accept(request, ledgerId, key, slots);
     return true;
+  }
+
+  /** An attempt that was given up while this box was cut off may still run here: two would share a checkpoint folder. */
+  #refuseSecond(ledgerId: string, key: AttemptKey): void {
+    const other = this.running.find(
+      ({ accepted, key: { sweepId, trialId } }) =>
+        accepted.ledgerId === ledgerId && sweepId === key.sweepId && trialId === key.trialId,
+    );
+    if (other !== undefined)
+      throw new WattsweepError(
+        'SLOT_BUSY',
+        `Slot ${other.accepted.slotId} still runs ${other.name}, an earlier attempt of the trial.`,
+      );
   }
 
   #freeSlot(slotId: string): Slot {

@@ -1,8 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SweepState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { LEADER_BUCKET } from '../../../proto/subjects.js';
 import { startCoordinator, type RunningCoordinator } from '../../../services/coordinator/index.js';
 import { Lease } from '../../../services/coordinator/leadership/lease.js';
+import { encodeBatch, encodeEvents } from '../../../services/coordinator/ledger/codec.js';
 import { JetStreamLog, loadLedger } from '../../../services/coordinator/ledger/index.js';
 import {
   ensureStreams,
@@ -110,6 +111,145 @@ describe('the lease', () => {
     mode = 'ok';
     await one?.release();
   });
+});
+
+describe('the lease, trap by trap', () => {
+  const TTL_MS = 1_200;
+  const link = { bucket: null as unknown as Bucket, close: (): Promise<void> => Promise.resolve() };
+  beforeAll(async () => {
+    const connected = await NatsLink.connect({ url: nats.url, token: null, name: 'test' });
+    link.close = () => connected.close();
+    await ensureStreams(connected, { leaseTtlMs: TTL_MS, trainerTtlMs: 1_000, replicas: 1 });
+    link.bucket = await openBucket(connected, LEADER_BUCKET);
+  });
+  afterAll(() => link.close());
+
+  const options = (holder: string, over: Partial<Bucket> = {}, ttlMs = TTL_MS) => {
+    const { bucket } = link;
+    return {
+      bucket: {
+        create: over.create ?? ((...args) => bucket.create(...args)),
+        update: over.update ?? ((...args) => bucket.update(...args)),
+        remove: over.remove ?? ((...args) => bucket.remove(...args)),
+        get: over.get ?? ((key) => bucket.get(key)),
+        watch: (signal) => bucket.watch(signal),
+      } satisfies Bucket,
+      self: { holder, coordinatorId: holder, grpcAddress: 'a:1' },
+      ttlMs,
+    };
+  };
+  /** Given back also when the test fails. */
+  const acquire = async (of: ReturnType<typeof options>): Promise<Lease | null> => {
+    const lease = await Lease.tryAcquire(of);
+    if (lease !== null) later(() => lease.release());
+    return lease;
+  };
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+  test('some renewals fail, and the deadline has not passed: it is kept', async () => {
+    let failures = 2;
+    const update: Bucket['update'] = (...args) => {
+      if (failures === 0) return link.bucket.update(...args);
+      failures -= 1;
+      return Promise.reject(new Error('a blink'));
+    };
+    const one = await acquire(options('one', { update }));
+    await pause(1.5 * TTL_MS);
+    expect(failures).toBe(0);
+    expect(one?.lost.aborted).toBe(false);
+    await one?.release();
+  });
+
+  test('the server let it run out before its holder did: it is made anew, not given up', async () => {
+    // Renewed a third of three times the server's TTL: each renewal finds "wrong last sequence: 0".
+    const one = await acquire(options('one', {}, 3.6 * TTL_MS));
+    await pause(1.15 * TTL_MS);
+    expect(await link.bucket.get('coordinator')).toBeNull();
+    await until(async () => (await Lease.holder(link.bucket))?.holder === 'one', 2 * TTL_MS);
+    expect(one?.lost.aborted).toBe(false);
+    await one?.release();
+  });
+
+  test('an expiry tells nobody: who waits asks again and again', async () => {
+    await link.bucket.create(
+      'coordinator',
+      Buffer.from('{"holder":"dead","coordinatorId":"d","grpcAddress":"a:1"}'),
+    );
+    const begin = performance.now();
+    const two = await Lease.acquire(options('two'), AbortSignal.timeout(10_000));
+    expect(two).not.toBeNull();
+    expect(performance.now() - begin).toBeLessThan(2 * TTL_MS);
+    await two?.release();
+  });
+
+  test('an old answer says that it is still held: only a write that came through counts', async () => {
+    let stolen = false;
+    const one = await acquire(
+      options('one', {
+        get: async (key) => {
+          const entry = await link.bucket.get(key);
+          const value = Buffer.from('{"holder":"one","coordinatorId":"one","grpcAddress":"a:1"}');
+          return stolen && entry !== null ? { ...entry, value, revision: entry.revision - 1 } : entry;
+        },
+      }),
+    );
+    const entry = await link.bucket.get('coordinator');
+    await link.bucket.remove('coordinator', entry?.revision ?? 0);
+    const two = await acquire(options('two'));
+    stolen = true;
+    await until(() => one?.lost.aborted === true, 1.5 * TTL_MS);
+    await one?.release();
+    expect((await Lease.holder(link.bucket))?.holder).toBe('two');
+    await two?.release();
+  });
+
+  test('the clock on the wall jumps by an hour: nothing happens', async () => {
+    const one = await acquire(options('one'));
+    later(() => {
+      vi.useRealTimers();
+      return Promise.resolve();
+    });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+    await pause(1.2 * TTL_MS);
+    vi.setSystemTime(0);
+    await pause(0.5 * TTL_MS);
+    vi.useRealTimers();
+    expect(one?.lost.aborted).toBe(false);
+    expect(await Lease.tryAcquire(options('two'))).toBeNull();
+    await one?.release();
+  });
+});
+
+test('a leader whose term is over is told so by its next append, which changes nothing', async () => {
+  const one = await startLeader(nats.url, { leaseTtlMs: 4_000 });
+  later(() => one.close());
+  const { term } = await readiness(one);
+  const link = await NatsLink.connect({ url: nats.url, token: null, name: 'test' });
+  later(() => link.close());
+  const log = new JetStreamLog(link);
+  const before = await loadLedger(log);
+  const data = encodeBatch(
+    { appendId: 'other', term: term + 1, at: Date.now(), reportsSeq: before.reportsSeq },
+    [
+      encodeEvents([
+        {
+          type: 'term_started',
+          ledgerId: before.state.ledgerId,
+          term: term + 1,
+          coordinatorId: 'other',
+          settings: before.state.settings,
+          at: Date.now(),
+        },
+      ]),
+    ],
+  );
+  expect(await log.append('other', data, before.lastSeq)).toMatchObject({ ok: true });
+  const client = new Client(one.grpcAddress);
+  later(() => close(client));
+  expect(await failure(client.submit(SWEEP))).toBe('DEPOSED');
+  expect((await loadLedger(log)).state.sweeps.size).toBe(before.state.sweeps.size);
+  // Nobody else holds the lease: it goes on, in a term of its own.
+  await until(async () => (await readiness(one)).term === term + 2, 30_000);
 });
 
 test('the follower answers NOT_LEADER and names the leader; it leads at once when the leader closes', async () => {

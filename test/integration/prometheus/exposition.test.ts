@@ -118,12 +118,18 @@ describe('the files in deploy/', () => {
     expect(code, output).toBe(0);
   });
 
-  test('nats-server takes its configuration, with the token of the environment', async () => {
-    const { stderr } = await promisify(execFile)(
-      natsBinary(),
-      ['-t', '-c', `${deploy}nats/nats-server.conf`],
-      { env: { ...process.env, WATTSWEEP_TOKEN: 'w0123456789' } },
-    );
-    expect(stderr).toContain('is valid');
-  });
+  test.each(['nats-server', 'nats-cluster'])(
+    'nats-server takes %s.conf, with its environment',
+    async (name) => {
+      const given = {
+        WATTSWEEP_TOKEN: 'w0123456789',
+        NATS_NAME: 'n1',
+        NATS_ROUTES: '[nats://n1:6222, nats://n2:6222, nats://n3:6222]',
+      };
+      const { stderr } = await promisify(execFile)(natsBinary(), ['-t', '-c', `${deploy}nats/${name}.conf`], {
+        env: { ...process.env, ...given },
+      });
+      expect(stderr).toContain('is valid');
+    },
+  );
 });

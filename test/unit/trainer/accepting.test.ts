@@ -96,6 +96,23 @@ describe('a start', () => {
     expect(attempts.start(request(), LEDGER, false)).toBe(true);
   });
 
+  it('is refused while an earlier attempt of the trial runs here, whatever slot is free', async () => {
+    const other = Object.create(slot, {
+      info: { value: { ...slot.info, slotId: 'other' } },
+      holder: { value: null, writable: true },
+    }) as Slot;
+    await attempts.recover([slot, other], new Map());
+    attempts.start(request(), LEDGER, false);
+    const second = request({ key: { ...key, attempt: 2 }, slotId: 'other' });
+    expect(() => attempts.start(second, LEDGER, false)).toThrow(
+      expect.objectContaining({
+        code: 'SLOT_BUSY',
+        message: expect.stringContaining('sweep/t1#1') as string,
+      }),
+    );
+    expect(attempts.start(second, 'ledger-2', false)).toBe(true);
+  });
+
   it('is stopped at once', async () => {
     attempts.start(request(), LEDGER, false);
     expect(await attempts.stop(key, LEDGER, 'cancel', 'test')).toBe(true);
