@@ -18,6 +18,7 @@ import {
   type Leader,
   type Readiness,
 } from './api/index.js';
+import { isAborted } from './clock.js';
 import { initialState } from './core/index.js';
 import { TrainerClients } from './fleet/index.js';
 import { Lease } from './leadership/lease.js';
@@ -91,6 +92,7 @@ class Coordinator {
   #telemetry: Telemetry | null = null;
   #api: ApiServer | null = null;
   #http: HttpServer | null = null;
+  #starting: Promise<unknown> = Promise.resolve();
   #running: Promise<void> = Promise.resolve();
   #closed: Promise<void> | null = null;
 
@@ -102,7 +104,11 @@ class Coordinator {
     );
   }
 
-  async start(): Promise<RunningCoordinator> {
+  start(): Promise<RunningCoordinator> {
+    return (this.#starting = this.#start());
+  }
+
+  async #start(): Promise<RunningCoordinator> {
     const { listenHost: host, grpcPort, httpPort, token } = this.#options;
     const onFault = (error: unknown, path: string): void =>
       this.#log.error({ err: error, path }, 'a call failed');
@@ -167,6 +173,8 @@ class Coordinator {
 
   async #close(): Promise<void> {
     this.#closing.abort();
+    // What a start under way still opens must be closed, too.
+    await this.#starting.catch(() => undefined);
     await this.#running.catch(() => undefined);
     await this.#api?.close(API_GRACE_MS);
     await this.#telemetry?.close();
@@ -179,12 +187,11 @@ class Coordinator {
   async #untilNats<T>(need: (options: NatsLinkOptions) => Promise<T>): Promise<T> {
     const { natsUrl: url, token, coordinatorId } = this.#options;
     let complainedAt = -Infinity;
-    for (;;) {
+    while (!isAborted(this.#closing.signal)) {
       try {
         return await need({ url, token, name: `wattsweep coordinator ${coordinatorId}` });
       } catch (error) {
         if (!(error instanceof WattsweepError) || error.code !== 'NATS_UNREACHABLE') throw error;
-        if (this.#closing.signal.aborted) throw error;
         if (performance.now() - complainedAt >= NATS_COMPLAIN_EVERY_MS) {
           complainedAt = performance.now();
           this.#log.warn({ url }, `${error.message}; trying again`);
@@ -192,6 +199,7 @@ class Coordinator {
         await sleep(NATS_RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);
       }
     }
+    throw new WattsweepError('NATS_UNREACHABLE', `told to end before NATS at ${url} was ready`);
   }
 
   /** @throws LEDGER_UNREADABLE, LEDGER_VERSION, and faults of our own */

@@ -95,7 +95,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     coordinator.close();
     const faults = [...stack.ended(), ...stillTraining(stack)];
     const { events: ledger, state } = await readLedgerAt(stack.nats.url);
-    await stack.stop();
+    faults.push(...(await stack.stop()));
     for (const { pid, command } of stack.box.processes())
       faults.push(`left over: ${pid} ${command.join(' ')}`);
     const trained = trainedLines(log);

@@ -20,6 +20,8 @@ export const PROGRAM = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'py
 export const COORDINATORS = ['c1', 'c2'] as const;
 export const TRAINERS = ['t1', 't2'] as const;
 
+const END_WITHIN_MS = 30_000;
+
 export interface StackOptions {
   readonly slotsPerTrainer: number;
 }
@@ -123,13 +125,20 @@ export class ChaosStack {
       .sort((a, b) => (slotOf(a) < slotOf(b) ? -1 : 1));
   }
 
-  /** Asks every service to end, trainers first. */
-  async stop(): Promise<void> {
+  /** Asks every service to end, trainers first. @returns those that did not. */
+  async stop(): Promise<string[]> {
+    const stuck: string[] = [];
     for (const names of [TRAINERS, COORDINATORS]) {
-      const services = names.map((name) => this.#service(name).running);
-      for (const { child } of services) child.kill('SIGTERM');
-      await Promise.all(services.map(({ exit }) => exit));
+      await Promise.all(
+        names.map(async (name) => {
+          const { child, exit } = this.#service(name).running;
+          child.kill('SIGTERM');
+          const late = sleep(END_WITHIN_MS, 'late', { ref: false });
+          if ((await Promise.race([exit, late])) === 'late') stuck.push(`${name} does not end on SIGTERM`);
+        }),
+      );
     }
+    return stuck;
   }
 
   /** The last words of every service, for a failing run. */

@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface TcpProxy {
   readonly port: number;
+  /** Clients that are connected now. */
+  readonly clients: number;
   /** Breaks every connection, and refuses new ones until `mend` (toxiproxy: `down`). */
   cut(): void;
   /** Passes nothing from the server to the client from now on (the server still hears the client) until `mend`. */
@@ -97,6 +99,9 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
   };
   return {
     port: (server.address() as AddressInfo).port,
+    get clients() {
+      return sockets.size / 2;
+    },
     cut: () => {
       state = 'cut';
       destroyAll();

@@ -1,10 +1,11 @@
 /** A bad network between coordinator, trainer and NATS: slow, in pieces, reset, cut; nothing is lost or started twice. */
 import { afterEach, expect, test } from 'vitest';
 import { SweepState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import { startCoordinator } from '../../../services/coordinator/index.js';
 import { FakeTrainer } from '../../support/fake-trainer.js';
 import { startNats } from '../../support/nats.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
-import { Client, close, startLeader, SWEEP, until } from './world.js';
+import { Client, close, coordinatorOptions, startLeader, SWEEP, until } from './world.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 const later = (cleanup: () => Promise<unknown>): void => void cleanups.push(cleanup);
@@ -70,6 +71,25 @@ test.each<[string, (commands: TcpProxy, facts: TcpProxy) => Promise<void>]>([
   expect(trials).toHaveLength(6);
   for (const trial of trials) expect(trial).toMatchObject({ epoch: 12, attempts: 1 });
   expect(new Set(trainer.started.map(({ key }) => key?.trialId)).size).toBe(6);
+});
+
+test('a coordinator that is told to end while it connects leaves no connection behind', async () => {
+  const nats = await startNats();
+  later(() => nats.stop());
+  const way = await startTcpProxy({ port: nats.port });
+  later(() => way.close());
+  way.poison({ latencyMs: 80 });
+  const ending = new AbortController();
+  const starting = startCoordinator(
+    coordinatorOptions(`nats://127.0.0.1:${way.port}`, { signal: ending.signal }),
+  );
+  await until(() => way.clients === 1);
+  ending.abort();
+  await starting.then(
+    (running) => running.close(),
+    () => undefined,
+  );
+  await until(() => way.clients === 0, 5_000);
 });
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
