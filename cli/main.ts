@@ -79,7 +79,13 @@ async function main(args: readonly string[]): Promise<void> {
     process.exitCode = reportFailure(error, args.includes('--json'));
     if (process.exitCode !== 0) sayFailed(toWattsweepError(error));
     // A failed service may still hold sockets open; what had to be said was said.
-    if (process.connected) process.disconnect();
+    const end = (): void => {
+      if (args[0] === 'coordinator' || args[0] === 'trainer') process.exit();
+    };
+    if (process.connected) {
+      process.once('disconnect', end);
+      process.disconnect();
+    } else end();
   }
 }
 

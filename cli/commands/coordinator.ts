@@ -102,4 +102,6 @@ async function run(options: Options): Promise<void> {
   // `done` fails when the ledger cannot be read: then it has closed by itself, and the reason is the answer.
   await Promise.race([asked, running.done]);
   await running.close();
+  // A connection to NATS that timed out while it was being made stays open inside the client library, for minutes.
+  process.exit();
 }

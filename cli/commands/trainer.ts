@@ -110,4 +110,6 @@ async function run(options: Options): Promise<void> {
   // It closed by itself: another trainer has its name, or its folder.
   if (how instanceof Error) throw how;
   await running.close({ drain: how === 'drain' });
+  // A connection to NATS that timed out while it was being made stays open inside the client library, for minutes.
+  process.exit();
 }
