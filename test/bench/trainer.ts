@@ -11,7 +11,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { StartAttemptRequest } from '../../proto/gen/wattsweep/v1/trainer.js';
 import { StopMode } from '../../proto/gen/wattsweep/v1/trainer.js';
+import { PowerMeter } from '../../services/trainer/power/meter.js';
+import { inspectBox } from '../../services/trainer/service/box.js';
 import { SpoolWriter } from '../../services/trainer/supervisor/spool-writer.js';
+import { buildFakeNvml } from '../support/fake-nvml.js';
 import { Box, minus, type Cost } from './trainer/box.js';
 
 const { values } = parseArgs({
@@ -123,18 +126,23 @@ const perUnit = (cost: Cost, units: number): Cost => ({
   nats: (cost.nats * 1000) / units,
 });
 
-/** Part of one core that an idle service takes, with metering as it is and nearly without. */
+/**
+ * Processor time of one look of the meter at 2 GPUs (a stand-in for the driver's library: what our side of the calls costs,
+ * not the driver's), and the part of one core that a whole idle service with 16 slots takes.
+ */
 async function measureMeter(seconds: number) {
-  const { PowerMeter } = await import('../../services/trainer/power/meter.js');
-  const { inspectBox } = await import('../../services/trainer/service/box.js');
+  const fake = await buildFakeNvml({ watts: [100, 250] });
+  Object.assign(process.env, fake.env);
   const { sources } = await inspectBox({ slots: 'auto', threadsPerSlot: null });
-  const meter = new PowerMeter({ sources, noSourceReason: '', estimateWatts: null, periodMs: 1e9 });
+  const meter = new PowerMeter({ sources, noSourceReason: '', estimateWatts: null, periodMs: 2 ** 30 });
   const samples = 2_000;
   const before = process.cpuUsage();
   for (let i = 0; i < samples; i++) meter.sample();
   const { user, system } = process.cpuUsage(before);
   const devices = meter.now().map(({ device, method }) => `${device} ${method || 'unread'}`);
   meter.close();
+  await fake.remove();
+  for (const name of Object.keys(fake.env)) Reflect.deleteProperty(process.env, name);
   const box = await Box.open(slots);
   await sleep(2_000);
   const idleBefore = box.cost();

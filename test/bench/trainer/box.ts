@@ -30,7 +30,7 @@ export class Box {
   readonly client: ReturnType<typeof trainerClient>;
   /** Reports that have arrived. */
   reports = 0;
-  readonly #waiting = new Map<string, () => void>();
+  readonly #waiting = new Map<string, (() => void)[]>();
 
   private constructor(
     private readonly nats: TestNats,
@@ -68,7 +68,7 @@ export class Box {
         this.reports += 1;
         const trialId = fact?.value.key?.trialId ?? '';
         const name = `${trialId} ${fact?.$case ?? ''}`;
-        this.#waiting.get(name)?.();
+        for (const resolve of this.#waiting.get(name) ?? []) resolve();
         this.#waiting.delete(name);
       }
     }
@@ -76,7 +76,8 @@ export class Box {
 
   /** Resolves when the first fact of this kind has come. Call it before the start. */
   heard(trialId: string, fact: Case): Promise<void> {
-    return new Promise((resolve) => this.#waiting.set(`${trialId} ${fact}`, resolve));
+    const name = `${trialId} ${fact}`;
+    return new Promise((resolve) => this.#waiting.set(name, [...(this.#waiting.get(name) ?? []), resolve]));
   }
 
   /** Runs a trial to its end. @returns Milliseconds from the call of StartAttempt. */
