@@ -148,6 +148,7 @@ export async function drive({ log, spec, slots, enough, onProgress }: DriveOptio
       yield { spoolLine: attempt.epoch, fact: { $case: 'epoch', value } };
     }
   }
+  const fed = new AbortController();
   async function* consume() {
     for (let seq = 1; running.size > 0; seq++) {
       // One report of each slot: a stop is known before the next.
@@ -156,8 +157,10 @@ export async function drive({ log, spec, slots, enough, onProgress }: DriveOptio
       await committer.acknowledged();
       const progress = { reports, trialsEnded };
       onProgress?.(progress);
-      if (enough?.(progress) === true) return;
+      if (enough?.(progress) === true) break;
     }
+    // The feed would wait for more.
+    fed.abort();
   }
   const link = {
     bounds: () => Promise.resolve({ firstSeq: 1, lastSeq: 0, bytes: 0 }),
@@ -171,7 +174,7 @@ export async function drive({ log, spec, slots, enough, onProgress }: DriveOptio
     log: pino({ level: 'error' }),
     onConsumed: () => undefined,
   };
-  await feedReports(feed, over.signal, () => undefined);
+  await feedReports(feed, fed.signal, () => undefined);
   await committer.acknowledged();
   return committer;
 }
