@@ -46,6 +46,7 @@ export function changeOf(kind: ChangeKind, sweep: SweepState, number: number, at
 function extend(spec: SweepSpec, random: Random): SweepSpec | null {
   switch (random.pick(['points', 'repeats', 'epochs'] as const)) {
     case 'points':
+      if (spec.placement === 'blocked') return null;
       return { ...spec, search: more(spec.search, random) };
     case 'repeats':
       return { ...spec, repeats: spec.repeats + 1 };

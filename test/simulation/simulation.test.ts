@@ -8,7 +8,7 @@ import { regressions } from './regressions.js';
 import { simulate } from './world.js';
 
 const one = process.env['WATTSWEEP_SIM_SEED'];
-const COUNT = Number(process.env['WATTSWEEP_SIM_SEEDS'] ?? 200);
+const COUNT = Number(process.env['WATTSWEEP_SIM_SEEDS'] ?? 120);
 const seeds = one === undefined ? Array.from({ length: COUNT }, (_, i) => i + 1) : [Number(one)];
 
 async function report(seed: number): Promise<string> {

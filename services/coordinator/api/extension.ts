@@ -54,6 +54,8 @@ export function extensionOf(spec: SweepSpec, request: ExtendSweepRequest): Exten
     refuseLonger(spec);
     changes.push(rise('max_epochs', spec.maxEpochs, wanted.maxEpochs, MOST.maxEpochs));
   }
+  if (spec.placement === 'blocked' && searchSize({ ...spec, search }) !== searchSize(spec))
+    throw refused('the order within its blocks follows from the number of points, so it keeps its own');
   if (changes.length === 0) throw refused('nothing is asked for that the sweep does not have already');
   const { repeats, maxEpochs } = wanted;
   return { spec: { ...spec, search, repeats, maxEpochs }, change: changes.join(', ') };

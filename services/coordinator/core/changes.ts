@@ -2,6 +2,7 @@
  * What people ask of a sweep after its submission: run failed trials again, more points, repeats or epochs, other
  * limits, tags, archive, deletion. What cannot be done changes nothing; the API says why before it asks.
  */
+import { isBlocked } from './blocks.js';
 import { hasEnded } from './lookup.js';
 import type { ChangeInput, RerunSelection } from './inputs.js';
 import { stopSweep } from './lifecycle.js';
@@ -83,6 +84,8 @@ function reopenTrial(step: Step, sweep: SweepState, trial: TrialRecord, reason: 
 
 function extend(step: Step, sweep: SweepState, { spec, change }: InputOf<'extend'>): void {
   if (sweep.status === 'stopping') return;
+  // The order within blocks follows from their size: with another one, points that ran would come again.
+  if (isBlocked(sweep.spec) && searchSize(spec) !== sweep.points) return;
   const { sweepId } = sweep;
   const { maxEpochs } = sweep.spec;
   // Those that hold the target, or ended by themselves before, are done; so is what a rule has stopped.

@@ -225,6 +225,8 @@ function largestMemory(step: Step, sweep: SweepState): number {
   let largest = 0;
   for (const trainer of step.state.trainers.values()) {
     if (trainer.status === 'lost' || !offers(trainer, sweep) || isUnfit(trainer, sweep)) continue;
+    // A larger device that cannot be had in the number that a trial needs is none.
+    if (capacity(trainer, sweep) < slotsNeeded(sweep)) continue;
     for (const slot of trainer.info.slots)
       if (isKind(slot, resources) && isModel(slot, resources))
         largest = Math.max(largest, slot.memoryBytes ?? 0);

@@ -364,3 +364,13 @@ describe('tags, archive, delete', () => {
     expect(study.actions).toMatchObject([{ type: 'stop_attempt', trialId, mode: 'cancel' }]);
   });
 });
+
+it('a blocked sweep keeps its points: the order within blocks follows from their number', () => {
+  const world = new World();
+  const spec = sweepSpec({ repeats: 2, placement: 'blocked' });
+  world.submit(spec);
+  world.join(trainer('a', 1));
+  const search = { method: 'grid' as const, added: [{ batch_size: 256 }] };
+  const more = { ...spec, search };
+  expect(world.feed({ type: 'extend', sweepId: 's', spec: more, change: '', at: world.now })).toEqual([]);
+});

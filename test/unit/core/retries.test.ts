@@ -138,6 +138,14 @@ describe('out of memory', () => {
     });
   });
 
+  it('does not wait for a larger device that cannot be had in the number that a trial needs', () => {
+    const world = new World();
+    world.submit(sweepSpec({ sweep: points(1), resources: { gpus: 2, device: null } }));
+    world.join(box('small', 8, 8), box('big', 24));
+    end(world, 't0001', 'out_of_memory');
+    expect(world.trial('t0001').state).toBe('failed');
+  });
+
   it('fails at once where no device is larger, or none says how large it is', () => {
     const world = new World();
     world.submit(sweepSpec({ sweep: points(2), resources: { gpus: 1, device: 'gpu 8' } }));
