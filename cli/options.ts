@@ -42,6 +42,9 @@ export function parseCount(text: string): number {
   return n;
 }
 
+/** A count, or 0 for none. */
+export const parseCountOrNone = (text: string): number => (text === '0' ? 0 : parseCount(text));
+
 /** `1,1000,2000` to its numbers. */
 export const parseSteps = (text: string): number[] => text.split(',').map((step) => parseCount(step.trim()));
 

@@ -5,6 +5,7 @@ import {
   dataDir,
   durationOption,
   parseCount,
+  parseCountOrNone,
   parsePort,
 } from '../options.js';
 
@@ -24,6 +25,7 @@ interface Options {
   readonly lostAfter: number;
   readonly keepReports: number;
   readonly keepReportsMib: number;
+  readonly quarantineAfter: number;
   readonly snapshotEvents: number;
   readonly logLevel: string;
 }
@@ -59,6 +61,12 @@ export function register(program: Command): void {
       durationOption('--keep-reports <time>', 'keep reports so long after the ledger has them', '24h'),
     )
     .option('--keep-reports-mib <count>', 'and no more than so many MiB', parseCount, 256)
+    .option(
+      '--quarantine-after <count>',
+      'failures in a row until a box is quarantined; 0 for never',
+      parseCountOrNone,
+      3,
+    )
     .option('--snapshot-events <count>', 'events of the ledger between two snapshots', parseCount, 50_000)
     .addOption(logLevel())
     .action(run);
@@ -95,6 +103,7 @@ async function run(options: Options): Promise<void> {
     keptReportsMs: options.keepReports,
     keptReportsBytes: options.keepReportsMib * 1024 * 1024,
     snapshotEvents: options.snapshotEvents,
+    quarantineAfter: options.quarantineAfter,
     logLevel: options.logLevel,
     signal: ending.signal,
   });

@@ -19,6 +19,7 @@ import {
   type Readiness,
 } from './api/index.js';
 import { isAborted } from './clock.js';
+import { DEFAULT_RETRIES } from './core/defaults.js';
 import { initialState } from './core/index.js';
 import { TrainerClients } from './fleet/index.js';
 import { Lease } from './leadership/lease.js';
@@ -51,9 +52,6 @@ export interface RunningCoordinator {
   /** Ends in order and gives the lease back. Harmless when repeated. */
   close(): Promise<void>;
 }
-
-/** Retries of a trial by class of its attempts' ends. */
-const SETTINGS = { retries: { crashed: 2, lost: 5, preempted: 10 } };
 
 const NATS_RETRY_MS = 500;
 const NATS_COMPLAIN_EVERY_MS = 5_000;
@@ -210,7 +208,8 @@ class Coordinator {
     telemetry: Telemetry,
     grpcAddress: string,
   ): Promise<void> {
-    const { coordinatorId, leaseTtlMs, token, trainerTtlMs, lostAfterMs, snapshotEvents } = this.#options;
+    const { coordinatorId, leaseTtlMs, token, trainerTtlMs, lostAfterMs } = this.#options;
+    const { snapshotEvents, quarantineAfter } = this.#options;
     return leadInTurns({
       leases,
       leaseTtlMs,
@@ -227,7 +226,7 @@ class Coordinator {
         trainers,
         keptReports: { ms: this.#options.keptReportsMs, bytes: this.#options.keptReportsBytes },
         coordinatorId,
-        settings: SETTINGS,
+        settings: { retries: DEFAULT_RETRIES, quarantineAfter },
         trainerTtlMs,
         lostAfterMs,
         now: Date.now,

@@ -117,12 +117,14 @@ describe('a sweep', () => {
     expect((await wattsweep('status', sweepId)).stderr).toContain('was deleted');
   });
 
-  it('that no slot here could ever run is refused at once', async () => {
+  it('that no slot here could run is accepted, waits, and says for what', async () => {
     const file = writeCurveSweep(box, { trials: 1, epochs: 1, epochSeconds: 0.1 });
-    const { exitCode, stderr } = await wattsweep('submit', file, '--set', 'resources.device=Imaginary 9000');
-    expect(stderr).toContain('error[NOT_ENOUGH_SLOTS]');
-    expect(stderr).toContain('Imaginary 9000');
-    expect(exitCode).toBe(errorRegistry.NOT_ENOUGH_SLOTS.exit);
+    const answer = await wattsweep('submit', file, '--set', 'resources.device=Imaginary 9000');
+    expect(answer.exitCode).toBe(0);
+    expect(answer.stderr).toContain('no box has a device "Imaginary 9000"');
+    const sweepId = answer.stdout.trim();
+    expect((await status(sweepId)).sweep.waiting).toContain('Imaginary 9000');
+    expect((await wattsweep('stop', sweepId)).exitCode).toBe(0);
   });
 
   it('of a program that this box does not allow waits for a box that does, and says so', async () => {

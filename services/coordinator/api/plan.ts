@@ -5,7 +5,7 @@ import { parseSweepFile, planSweep } from '../spec/index.js';
 import { pastEpochCost } from './past-cost.js';
 import { checkFleet } from './submit.js';
 
-/** @throws SPEC_*, NOT_ENOUGH_SLOTS, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER */
+/** @throws SPEC_*, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER */
 export function planOnFleet(state: State, { yaml, overrides, limit }: PlanSweepRequest): PlanSweepResponse {
   const { spec, warnings } = parseSweepFile(yaml, { overrides });
   const ofFleet = checkFleet(state, spec);

@@ -1,8 +1,16 @@
-/** SubmitSweep: from a sweep file to an accepted sweep. What the present fleet can never run is refused here. */
+/** SubmitSweep: from a sweep file to an accepted sweep. What no box of the fleet offers is refused here. */
 import { randomInt } from 'node:crypto';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { SubmitSweepRequest, SubmitSweepResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
-import { suits, type State, type SweepSpec, type SweepState, type TrainerState } from '../core/index.js';
+import {
+  lackOf,
+  slotsNeeded,
+  suits,
+  type State,
+  type SweepSpec,
+  type SweepState,
+  type TrainerState,
+} from '../core/index.js';
 import { withSmoke } from '../core/search/index.js';
 import { withModules, type ModuleFolder } from '../modules/index.js';
 import { differenceText, parseSweepFile } from '../spec/index.js';
@@ -10,7 +18,7 @@ import { compareWithFile } from './extension.js';
 import type { Leader } from './leader.js';
 import { checkTags } from './tags.js';
 
-/** @throws SPEC_*, MODULE_*, NOT_ENOUGH_SLOTS, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
+/** @throws SPEC_*, MODULE_*, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
 export async function submitSweep(
   leader: Leader,
   { yaml, overrides, requestId, tags, smoke }: SubmitSweepRequest,
@@ -46,7 +54,7 @@ function submittedBefore(state: State, requestId: string): SweepState | null {
   return [...state.sweeps.values()].find((sweep) => sweep.requestId === requestId) ?? null;
 }
 
-/** Warnings about the fleet as it stands. @throws when it has trainers and none of them could ever run the sweep */
+/** Warnings about the fleet as it stands. @throws when it has trainers and none of them offers what the sweep runs */
 export function checkFleet(state: State, spec: SweepSpec): string[] {
   const trainers = [...state.trainers.values()].filter((trainer) => trainer.status !== 'lost');
   const { energyWh, hours } = spec.budget;
@@ -59,16 +67,12 @@ export function checkFleet(state: State, spec: SweepSpec): string[] {
       `none of ${trainers.length} trainers offers the recipe ${spec.recipe}`,
     );
   }
-  const slots = offering.reduce((sum, trainer) => sum + suitableSlots(trainer, spec), 0);
-  if (slots === 0) {
-    throw new WattsweepError('NOT_ENOUGH_SLOTS', `no slot of ${offering.length} trainers has ${wish(spec)}`);
-  }
   const unread = offering
     .filter((trainer) => suitableSlots(trainer, spec) > 0)
     .filter(({ info }) => info.powerMethod === '')
     .map(({ info }) => info.trainerId);
   const able = offering.filter((trainer) => suitableSlots(trainer, spec) > 0).length;
-  if (energyWh !== null && hours === null && unread.length === able) {
+  if (energyWh !== null && hours === null && able > 0 && unread.length === able) {
     throw new WattsweepError(
       'BUDGET_WITHOUT_METER',
       'the budget is in watt-hours, but no trainer that could run the sweep can read its power',
@@ -78,8 +82,11 @@ export function checkFleet(state: State, spec: SweepSpec): string[] {
     energyWh === null || unread.length === 0
       ? []
       : [`budget.energy_wh does not see what ${unread.join(', ')} uses: no power meter there`];
+  const lack = lackOf({ spec }, trainers);
+  if (lack !== null) return [...warnings, `${lack}: the sweep waits for one that has`];
   const { maxParallel } = spec;
-  if (maxParallel === null || maxParallel <= slots) return warnings;
+  const slots = offering.reduce((sum, trainer) => sum + suitableSlots(trainer, spec), 0);
+  if (maxParallel === null || maxParallel <= Math.floor(slots / slotsNeeded({ spec }))) return warnings;
   return [...warnings, `max_parallel is ${maxParallel}, but only ${slots} slots suit the sweep now`];
 }
 
@@ -97,11 +104,6 @@ function checkWarmStart(state: State, { search, objective }: SweepSpec): string[
 
 const suitableSlots = (trainer: TrainerState, spec: SweepSpec): number =>
   trainer.info.slots.filter((slot) => suits(trainer, slot, { spec })).length;
-
-function wish({ resources: { gpus, device } }: SweepSpec): string {
-  const kind = gpus === 0 ? 'a CPU' : gpus === null ? 'a device' : gpus === 1 ? 'a GPU' : `${gpus} GPUs`;
-  return device === null ? kind : `${kind} of the model "${device}"`;
-}
 
 const MAX_SLUG = 58;
 const SUFFIX_LENGTH = 4;

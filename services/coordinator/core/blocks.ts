@@ -12,9 +12,6 @@ import { permutation } from './search/permutation.js';
 import type { SweepSpec } from './spec.js';
 import type { SweepState, TrialRecord } from './state.js';
 
-/** Points that a blocked sweep may have. */
-export const MAX_BLOCK = 1000;
-
 export const isBlocked = ({ placement }: SweepSpec): boolean => placement === 'blocked';
 
 /** Where the sweep's trials may run now. */

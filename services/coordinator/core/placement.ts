@@ -14,7 +14,7 @@ import { endSweepWhenDone, nextPosition, pauseSweep } from './lifecycle.js';
 import { ModuleFault } from './own-modules.js';
 import { endHopeless, nextPromotion, promote } from './promotion.js';
 import { openSweeps } from './openings.js';
-import { capacity, isFit, isOpen, slotsInUse, slotsNeeded } from './resources.js';
+import { isFit, isOpen, isUnfit, offers, slotsInUse, slotsNeeded } from './resources.js';
 import { searchResults } from './results.js';
 import { pointAt, pointHash, repeatSeed, searchLearns } from './search/index.js';
 import type { Parameters } from './spec.js';
@@ -164,16 +164,23 @@ const LONGEST_AVOIDANCE_MS = 120_000;
 const isAvoidanceOver = (until: UnixMs, at: UnixMs): boolean =>
   until <= at || until - at > LONGEST_AVOIDANCE_MS;
 
-/** Device models and boxes on which the sweep's trials may run now. */
+/** Device models and boxes on which the sweep's trials may run now: a box counts with models that it has enough of. */
 function sitesOf(state: State, sweep: SweepState): Sites {
+  const needed = slotsNeeded(sweep);
   const models = new Set<string>();
   let boxes = 0;
   for (const trainer of state.trainers.values()) {
-    if (!isOpen(trainer) || capacity(trainer, sweep) < slotsNeeded(sweep)) continue;
-    boxes += 1;
-    for (const slot of trainer.info.slots)
-      if (isFit(slot, sweep.spec.resources) && !trainer.slotQuarantines.has(slot.slotId))
-        models.add(slot.deviceModel);
+    if (!isOpen(trainer) || !offers(trainer, sweep) || isUnfit(trainer, sweep)) continue;
+    const fit = trainer.info.slots.filter(
+      (slot) => isFit(slot, sweep.spec.resources) && !trainer.slotQuarantines.has(slot.slotId),
+    );
+    const enough = new Set(
+      fit
+        .map(({ deviceModel }) => deviceModel)
+        .filter((model) => fit.filter(({ deviceModel }) => deviceModel === model).length >= needed),
+    );
+    if (enough.size > 0) boxes += 1;
+    for (const model of enough) models.add(model);
   }
   return { models, boxes };
 }

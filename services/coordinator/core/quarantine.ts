@@ -2,13 +2,11 @@
  * Quarantine: a box, or one slot of it, that fails several different trials in a row gets nothing more until a person
  * releases it. A sweep that has never had an epoch anywhere says nothing of boxes: its program may be what is broken.
  */
+import { QUARANTINE_AFTER } from './defaults.js';
 import { countFailures } from './failures.js';
 import { isOfDevice } from './faults.js';
 import type { AttemptState, Failure, SweepState } from './state.js';
 import type { Step } from './step.js';
-
-/** Failures in a row before a quarantine, unless the settings say otherwise. */
-export const QUARANTINE_AFTER = 3;
 
 const MESSAGE_LENGTH = 300;
 

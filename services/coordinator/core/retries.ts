@@ -2,6 +2,7 @@
  * What an attempt's end means for its trial: it is over, or it gets another attempt, where and when. Each class of ends
  * has a budget of its own; what is the box's fault costs the trial nothing.
  */
+import { DEFAULT_RETRIES } from './defaults.js';
 import type { Fault } from './events.js';
 import { backoffMs, type Ending } from './faults.js';
 import { complete, endTrial } from './lifecycle.js';
@@ -9,15 +10,6 @@ import { gigabytes, isModel, isKind, isOpen, isUnfit, offers, capacity, slotsNee
 import type { RetriesSpec } from './spec.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
-
-/** Retries of a trial that neither the sweep file nor the coordinator's settings name. */
-export const DEFAULT_RETRIES: Readonly<Required<RetriesSpec>> = {
-  crashed: 2,
-  lost: 5,
-  preempted: 10,
-  outOfMemory: 3,
-  refused: 0,
-};
 
 type Budget = keyof RetriesSpec;
 

@@ -28,11 +28,11 @@ export function waitingReason(state: State, sweep: SweepState): string {
   if (sweep.queue.size === 0 && nextPosition(sweep) === null && nextPromotion(sweep) === null) return '';
   const boxes = [...state.trainers.values()].filter(({ status }) => status !== 'lost');
   if (boxes.length === 0) return 'no trainer has joined';
-  return wantOf(sweep, boxes) ?? memoryOfQueue(sweep, boxes) ?? '';
+  return lackOf(sweep, boxes) ?? withheld(sweep, boxes) ?? memoryOfQueue(sweep, boxes) ?? '';
 }
 
-/** What no box has; null when at least one has everything and takes attempts. */
-function wantOf(sweep: SweepState, boxes: readonly TrainerState[]): string | null {
+/** What none of the boxes has; null when one has everything. */
+export function lackOf(sweep: Pick<SweepState, 'spec'>, boxes: readonly TrainerState[]): string | null {
   const { spec } = sweep;
   const { resources } = spec;
   const offering = boxes.filter(({ info }) => info.recipes.includes(spec.recipe));
@@ -54,13 +54,10 @@ function wantOf(sweep: SweepState, boxes: readonly TrainerState[]): string | nul
   const needed = slotsNeeded(sweep);
   const largest = Math.max(...labelled.map((box) => capacity(box, sweep)));
   if (largest < needed) return `no box has ${needed} GPUs${which(sweep)}; the largest has ${largest}`;
-  return withheld(
-    sweep,
-    labelled.filter((box) => capacity(box, sweep) >= needed),
-  );
+  return null;
 }
 
-const which = ({ spec: { resources } }: SweepState): string =>
+const which = ({ spec: { resources } }: Pick<SweepState, 'spec'>): string =>
   resources.device === null && (resources.memoryGb ?? null) === null ? '' : ' that suit';
 
 const labelText = (labels: Readonly<Record<string, string>>): string =>
@@ -74,10 +71,11 @@ const list = (names: Iterable<string>): string => {
   return `${all.slice(0, LISTED).join(', ')}${more}`;
 };
 
-/** Why each of the boxes that have what is needed takes nothing; null when one does. */
+/** Why each of the boxes that have what is needed, of which there is one, takes nothing; null when one does. */
 function withheld(sweep: SweepState, boxes: readonly TrainerState[]): string | null {
   const reasons: string[] = [];
   for (const box of boxes) {
+    if (capacity(box, sweep) < slotsNeeded(sweep)) continue;
     const { trainerId, draining } = box.info;
     const inQuarantine = box.info.slots.filter(({ slotId }) => box.slotQuarantines.has(slotId)).length;
     if (isUnfit(box, sweep)) reasons.push(`${trainerId}: ${sweep.unfit.get(trainerId)?.message ?? ''}`);

@@ -1,12 +1,13 @@
 /** Makes the core's `SweepSpec` of a file whose shape is right, and checks what its keys mean together. */
 import { recipes, type RecipeDescriptor } from '../../../proto/recipes.js';
 import { axisValues, gridOverlaps } from '../core/search/index.js';
-import type { Axes, ObjectiveSpec, Parameters, SweepSpec } from '../core/spec.js';
+import type { Axes, ObjectiveSpec, Parameters, SearchSpec, SweepSpec } from '../core/spec.js';
 import { asParameter, checkName, doubt, isExpression, readAxes } from './axes.js';
 import type { Path } from './document.js';
 import { expandConditions } from './conditions.js';
 import { checkConstraints, checkPoints } from './constraints.js';
 import { checkReferences, tryExpressions } from './expressions.js';
+import { readPlacement, readResources, readRetries } from './placing.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
 import type { PartialSweepFile } from './schema.js';
 import { needsCounts, readSearch } from './search.js';
@@ -107,6 +108,8 @@ export function buildSpec(
     maxSeconds: file.trial_limits?.max_seconds ?? null,
     maxEnergyWh: file.trial_limits?.max_energy_wh ?? null,
   };
+  const repeats = file.repeats ?? 1;
+  const placement = readPlacement(file, { search, stopping, repeats }, pointsOf(search, size), problems);
   const spec: SweepSpec = {
     name: file.name,
     recipe: recipe.name,
@@ -126,7 +129,9 @@ export function buildSpec(
     seed: file.seed ?? 1,
     budget: { energyWh: file.budget?.energy_wh ?? null, hours: file.budget?.hours ?? null },
     ...(limits.maxSeconds === null && limits.maxEnergyWh === null ? {} : { trialLimits: limits }),
-    resources: { gpus: file.resources?.gpus ?? null, device: file.resources?.device ?? null },
+    resources: readResources(file),
+    ...readRetries(file),
+    ...placement,
     maxParallel: file.max_parallel ?? null,
     ...(file.priority === undefined ? {} : { priority: file.priority }),
   };
@@ -138,6 +143,10 @@ export function buildSpec(
   warnOfSweep(spec, descriptor, problems);
   return spec;
 }
+
+/** Points of the search without repeats. */
+const pointsOf = (search: SearchSpec, size: number): number =>
+  (search.enqueue?.length ?? 0) + (search.method === 'list' ? search.points.length : size);
 
 function readRecipe(
   file: PartialSweepFile,

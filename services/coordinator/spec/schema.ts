@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { recipes } from '../../../proto/recipes.js';
+import { DEFAULT_RETRIES } from '../core/defaults.js';
 import { ruleShapes, stoppingSchema, trialLimitsSchema } from './stopping-schema.js';
 
 /** A value of `sweep` or of a case: read by `axes.ts`, which tells a range from a constant. */
@@ -141,10 +142,33 @@ export const resourcesSchema = z.strictObject({
   gpus: z
     .int()
     .min(0)
-    .max(1)
+    .max(1024)
     .optional()
-    .describe('GPUs of a trial: 0 or 1. Default: whatever slot there is.'),
+    .describe('GPUs of a trial, all of one box and model; 0 for a CPU. Default: whatever slot there is.'),
   device: z.string().min(1).optional().describe("Part of the device model's name, e.g. RTX 4060 Ti."),
+  memory_gb: z
+    .number()
+    .positive()
+    .optional()
+    .describe('Gigabytes of memory that each device must have free before the trial. Default: any.'),
+  labels: z
+    .record(z.string().min(1).max(100), z.union([z.string().max(200), z.number(), z.boolean()]))
+    .optional()
+    .describe('Labels that the box must have, with their values, e.g. room: cellar.'),
+});
+
+const retriesOf = (description: string, otherwise: number) =>
+  z.int().min(0).max(1000).optional().describe(`${description} Default: ${otherwise}.`);
+
+export const retriesSchema = z.strictObject({
+  crashed: retriesOf('After a crash of the program.', DEFAULT_RETRIES.crashed),
+  lost: retriesOf('After its box was lost.', DEFAULT_RETRIES.lost),
+  preempted: retriesOf('After its box ended it, as a drain does.', DEFAULT_RETRIES.preempted),
+  out_of_memory: retriesOf(
+    'After it ran out of memory, always on a device with more.',
+    DEFAULT_RETRIES.outOfMemory,
+  ),
+  refused: retriesOf('After its parameters were refused.', DEFAULT_RETRIES.refused),
 });
 
 const recipeNames: [string, ...string[]] = ['command', ...recipes.keys()];
@@ -212,6 +236,15 @@ export const sweepFileSchema = z.strictObject({
     .default({})
     .describe('What one trial may spend; it stops when it reaches one.'),
   resources: resourcesSchema.default({}).describe('What a trial needs.'),
+  retries: retriesSchema
+    .default({})
+    .describe("Further attempts of a trial, by how an attempt ended. What is the box's fault costs none."),
+  placement: z
+    .enum(['any', 'blocked'])
+    .default('any')
+    .describe(
+      'blocked: each repeat of all points runs together, spread over boxes and device models. Default: wherever a slot is free.',
+    ),
   max_parallel: z
     .int()
     .min(1)
@@ -240,6 +273,7 @@ const shapes: Readonly<Record<string, object>> = {
   'search.module': moduleSearchSchema.shape,
   budget: budgetSchema.shape,
   resources: resourcesSchema.shape,
+  retries: retriesSchema.shape,
   trial_limits: trialLimitsSchema.shape,
   ...Object.fromEntries(Object.entries(ruleShapes).map(([rule, shape]) => [`stopping.${rule}`, shape])),
 };

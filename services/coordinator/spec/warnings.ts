@@ -24,6 +24,12 @@ export function warnOfSweep(spec: SweepSpec, recipe: RecipeDescriptor | null, pr
     problems.warn(['trial_limits', 'max_energy_wh'], message);
   }
   if (recipe === null) return;
+  const { gpus } = spec.resources;
+  if (gpus !== null && gpus > 1)
+    problems.warn(
+      ['resources', 'gpus'],
+      `the recipe ${spec.recipe} computes on one GPU; the other ${gpus - 1} would idle`,
+    );
   const seen = valuesSeen(spec);
   warnOfComputed(spec, recipe, problems);
   const { stopping } = spec;

@@ -121,13 +121,22 @@ test('a sweep can be paused, resumed and stopped; afterwards it cannot be steere
   expect(await failure(control(sweepId, SweepControl.UNSPECIFIED))).toBe('USAGE');
 });
 
-test('what the fleet can never run is refused; what it may run later is accepted with a warning', async () => {
+test('what no box offers is refused; what the fleet may run later is accepted with a warning', async () => {
   const lonely = await client.submit(SWEEP);
   expect(lonely.warnings.join()).toMatch(/no trainer is here yet/);
   await control(lonely.sweepId, SweepControl.STOP);
   await box({ trainerId: 'box' });
-  expect(await failure(client.submit(`${SWEEP}resources: { gpus: 1 }\n`))).toBe('NOT_ENOUGH_SLOTS');
-  expect(await failure(client.submit(`${SWEEP}resources: { device: H100 }\n`))).toBe('NOT_ENOUGH_SLOTS');
+  for (const [resources, words] of [
+    ['{ gpus: 4 }', 'no box has a GPU'],
+    ['{ device: H100 }', 'no box has a device "H100"; there are fake CPU'],
+    ['{ labels: { room: attic } }', 'no box has the labels room=attic'],
+    ['{ memory_gb: 24 }', 'no device has 24 GB of memory free; no device says how much it has'],
+  ] as const) {
+    const waiting = await client.submit(`${SWEEP}resources: ${resources}\n`);
+    expect(waiting.warnings).toContain(`${words}: the sweep waits for one that has`);
+    expect((await client.sweep(waiting.sweepId)).sweep?.waiting).toBe(words);
+    await control(waiting.sweepId, SweepControl.STOP);
+  }
   expect(await failure(client.submit(`${SWEEP}budget: { energy_wh: 1 }\n`))).toBe('BUDGET_WITHOUT_METER');
   const command = SWEEP.replace('recipe: resnet-cifar10', 'command: [python3, train.py]');
   expect(await failure(client.submit(command))).toBe('RECIPE_NOT_OFFERED');

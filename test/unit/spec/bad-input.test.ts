@@ -78,8 +78,22 @@ describe('lines that cannot follow a sound head', () => {
     ['budget: { hours: 0 }', ['SPEC_VALUE', 5, 18, 'more than 0']],
     ['budget: { hours: 2h }', ['SPEC_TYPE', 5, 18, 'the text "2h"']],
     ['budget: { energy: 1 }', ['SPEC_UNKNOWN_KEY', 5, 11, 'energy_wh, hours', 'energy_wh']],
-    ['resources: { gpus: 2 }', ['SPEC_VALUE', 5, 20, 'not available in this version']],
+    ['resources: { gpus: 2000 }', ['SPEC_VALUE', 5, 20, 'at most 1024']],
     ['resources: { gpu: 1 }', ['SPEC_UNKNOWN_KEY', 5, 14, 'gpus, device', 'gpus']],
+    ['resources: { memry_gb: 8 }', ['SPEC_UNKNOWN_KEY', 5, 14, 'gpus, device, memory_gb', 'memory_gb']],
+    ['resources: { memory_gb: 0 }', ['SPEC_VALUE', 5, 25, 'more than 0']],
+    ['retries: 3', ['SPEC_TYPE', 5, 10, 'a map']],
+    ['retries: { crash: 3 }', ['SPEC_UNKNOWN_KEY', 5, 12, 'crashed, lost', 'crashed']],
+    ['retries: { out_of_memory: -1 }', ['SPEC_VALUE', 5, 27, 'at least 0']],
+    ['placement: block', ['SPEC_VALUE', 5, 12, 'blocked', 'blocked']],
+    [
+      'placement: blocked\nstopping: { rule: patience, patience: 3 }',
+      ['SPEC_VALUE', 5, 12, 'stopping: none'],
+    ],
+    [
+      'placement: blocked\nsweep: { l2: { min: 0, max: 1, count: 1001 } }',
+      ['SPEC_VALUE', 5, 12, 'at most 1000 points'],
+    ],
     ['search: sobol', ['SPEC_MISSING_KEY', 5, 9, 'number of trials', '{ method: sobol, trials: 64 }']],
     ['search: list', ['SPEC_MISSING_KEY', 5, 9, 'its points', '{ method: list, points: [...] }']],
     [

@@ -112,6 +112,22 @@ describe('a sweep file', () => {
     });
   });
 
+  it('says where trials run and how often: retries, memory, labels, blocks', () => {
+    const lines = [
+      'resources: { gpus: 4, memory_gb: 12.5, labels: { room: cellar, rack: 3 } }',
+      'retries: { crashed: 0, out_of_memory: 1 }',
+      'placement: blocked',
+      'repeats: 2',
+    ];
+    expect(parse(short(lines.join('\n')))).toMatchObject({
+      resources: { gpus: 4, device: null, memoryGb: 12.5, labels: { room: 'cellar', rack: '3' } },
+      retries: { crashed: 0, outOfMemory: 1 },
+      placement: 'blocked',
+    });
+    expect(parse(short())).not.toHaveProperty('retries');
+    expect(parse(short('placement: any'))).not.toHaveProperty('placement');
+  });
+
   it('takes the goal from the metric, and the levels from the target', () => {
     expect(parse(short(), 'objective={metric: val_cross_entropy, target: 0.3}')).toMatchObject({
       objective: { goal: 'minimize', target: 0.3 },
