@@ -48,6 +48,8 @@ export function extensionOf(spec: SweepSpec, request: ExtendSweepRequest): Exten
     );
     search = { ...search, trials: wanted.trials };
   }
+  if (search !== spec.search && spec.placement === 'blocked')
+    throw refused('each block of a blocked sweep holds all its points: extend its repeats instead');
   if (wanted.repeats !== spec.repeats)
     changes.push(rise('repeats', spec.repeats, wanted.repeats, MOST.repeats));
   if (wanted.maxEpochs !== spec.maxEpochs) {
