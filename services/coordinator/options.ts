@@ -1,11 +1,8 @@
 /** How an operator sets a coordinator up: checked once, here. */
 import { networkInterfaces } from 'node:os';
 import { WattsweepError } from '../../proto/errors.js';
-<<<<<<< HEAD
 import { KEPT_REPORTS } from './fleet/index.js';
-=======
 import { QUARANTINE_AFTER } from './core/defaults.js';
->>>>>>> 62ded20 (Placement: several GPUs, memory, labels, retries in the sweep file, blocked designs; fleet policy written down)
 
 export interface CoordinatorOptions {
   /** `nats://host:port`, several with commas. */
@@ -38,15 +35,12 @@ export interface CoordinatorOptions {
   readonly snapshotEvents?: number;
   /** Folder of users' own search methods and stopping rules; null: sweeps that name one are refused. @default null */
   readonly modules?: string | null;
-<<<<<<< HEAD
   /** Reports are kept so long after the ledger took them, for a ledger that is restored. @default 86400000 */
   readonly keptReportsMs?: number;
   /** Room for them, bytes. @default 268435456 */
   readonly keptReportsBytes?: number;
-=======
   /** Failures in a row on a box until it is quarantined, up to 100; 0 for never. @default 3 */
   readonly quarantineAfter?: number;
->>>>>>> 62ded20 (Placement: several GPUs, memory, labels, retries in the sweep file, blocked designs; fleet policy written down)
   /** Ends a start that still waits for NATS. */
   readonly signal?: AbortSignal;
 }
@@ -61,25 +55,18 @@ const LOOPBACK = /^(localhost|::1|127(\.\d{1,3}){3})$/;
 /** @throws USAGE */
 export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   const { listenHost = '127.0.0.1', advertiseHost = null, replicas = 1, modules = null, ...others } = options;
-<<<<<<< HEAD
   const { dataDir: _dataDir, signal: _signal, snapshotEvents = 50_000, ...some } = others;
-  const { keptReportsMs = KEPT_REPORTS.ms, keptReportsBytes = KEPT_REPORTS.bytes, ...rest } = some;
-=======
-  const { dataDir: _dataDir, signal: _signal, snapshotEvents = 50_000, ...more } = others;
+  const { keptReportsMs = KEPT_REPORTS.ms, keptReportsBytes = KEPT_REPORTS.bytes, ...more } = some;
   const { quarantineAfter = QUARANTINE_AFTER, ...rest } = more;
->>>>>>> 62ded20 (Placement: several GPUs, memory, labels, retries in the sweep file, blocked designs; fleet policy written down)
   const complete = {
     listenHost,
     advertiseHost,
     replicas,
     modules,
     snapshotEvents,
-<<<<<<< HEAD
     keptReportsMs,
     keptReportsBytes,
-=======
     quarantineAfter,
->>>>>>> 62ded20 (Placement: several GPUs, memory, labels, retries in the sweep file, blocked designs; fleet policy written down)
     ...rest,
   };
   const { token, coordinatorId, leaseTtlMs, trainerTtlMs, lostAfterMs } = complete;
@@ -107,16 +94,13 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
       'USAGE',
       `snapshotEvents must be a whole number from 1 on, not ${snapshotEvents}`,
     );
-<<<<<<< HEAD
   for (const [name, value] of Object.entries({ keptReportsMs, keptReportsBytes }))
     if (!(value >= 0)) throw new WattsweepError('USAGE', `${name} must be 0 or more, not ${value}`);
-=======
   if (!Number.isSafeInteger(quarantineAfter) || quarantineAfter < 0 || quarantineAfter > MAX_QUARANTINE_AFTER)
     throw new WattsweepError(
       'USAGE',
       `quarantineAfter must be a whole number up to ${MAX_QUARANTINE_AFTER}, not ${quarantineAfter}`,
     );
->>>>>>> 62ded20 (Placement: several GPUs, memory, labels, retries in the sweep file, blocked designs; fleet policy written down)
   return complete;
 }
 

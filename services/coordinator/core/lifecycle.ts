@@ -49,11 +49,22 @@ export function endTrial(
   requestStop(step, sweep, trial, state === 'cancelled' || state === 'diverged' ? 'cancel' : 'stop', reason);
 }
 
-/** Ends a trial that has no more epochs to come; one without any has failed, for the reason given. */
-export function complete(step: Step, sweep: SweepState, trial: TrialRecord, withoutEpoch: string): void {
+/**
+ * Ends a trial that has no more epochs to come.
+ *
+ * @param withoutEpoch why one without any has failed
+ * @param addition to the reason of one with epochs
+ */
+export function complete(
+  step: Step,
+  sweep: SweepState,
+  trial: TrialRecord,
+  withoutEpoch: string,
+  addition = '',
+): void {
   const epoch = trial.epochs.at(-1)?.epoch;
   if (epoch === undefined) endTrial(step, sweep, trial, 'failed', withoutEpoch, 'NO_REPORT');
-  else endTrial(step, sweep, trial, 'succeeded', `complete after epoch ${epoch}`);
+  else endTrial(step, sweep, trial, 'succeeded', `complete after epoch ${epoch}${addition}`);
 }
 
 /** Lets no trial begin, and its attempts checkpoint and end, until a person resumes it. @param reason null: a person's wish */

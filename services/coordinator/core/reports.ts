@@ -60,7 +60,8 @@ function onEpoch(
   const { maxEpochs } = sweep.spec;
   if (record.epoch > maxEpochs) {
     // A program that counts something else, or does not know when to end.
-    complete(step, sweep, trial, `reported epoch ${record.epoch} of ${maxEpochs}, and none before`);
+    const words = `reported epoch ${record.epoch} of ${maxEpochs}`;
+    complete(step, sweep, trial, `${words}, and none before`, `; then it ${words}`);
     return;
   }
   const accepted = trial.epochs.at(-1)?.epoch ?? 0;

@@ -1,6 +1,6 @@
 /**
  * From what trainers say (protobuf) to what the core takes: absent becomes null, enums become words. What makes no sense
- * becomes null as a whole: a trainer that lies must not stop the coordinator.
+ * becomes null as a whole, what cannot be is no reading (`plausible.ts`): a trainer that lies must not stop the coordinator.
  */
 import { AttemptEndClass, type AttemptKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { Energy as EnergyMessage, EpochReport, Report } from '../../../proto/gen/wattsweep/v1/facts.js';
@@ -15,6 +15,7 @@ import type {
   ReportInput,
   TrainerInfo,
 } from '../core/index.js';
+import { bounded, cut, LONGEST, reading, type Doubt } from './plausible.js';
 
 const UNREAD: Energy = {
   joules: null,
@@ -23,9 +24,7 @@ const UNREAD: Energy = {
   absentReason: 'the trainer said nothing',
 };
 
-/** A reading that is not a finite number is no reading. */
-const reading = (value: number | undefined): number | null =>
-  value === undefined || !Number.isFinite(value) || value < 0 ? null : value;
+const nobody: Doubt = () => undefined;
 
 /** Methods and reasons are few and come with every epoch: each is kept once, so that a million epochs do not hold it. */
 const words = new Map<string, string>();
@@ -38,18 +37,26 @@ function kept(word: string): string {
   return word;
 }
 
-const energyOf = (energy: EnergyMessage | undefined): Energy =>
-  energy === undefined
-    ? UNREAD
-    : {
-        joules: reading(energy.joules),
-        meanWatts: reading(energy.meanWatts),
-        method: kept(energy.method),
-        absentReason: kept(energy.absentReason),
-      };
+/** Texts that come with every epoch; longer ones are not kept. */
+const word = (text: string, longest: number, what: string, doubt: Doubt): string =>
+  kept(cut(text, longest, what, doubt));
+
+function energyOf(energy: EnergyMessage | undefined, doubt: Doubt): Energy {
+  if (energy === undefined) return UNREAD;
+  const joules = reading(energy.joules, 'joules', 'energy', doubt);
+  const absentReason = word(energy.absentReason, LONGEST.sentence, 'the reason for no energy', doubt);
+  const isDoubted = joules === null && energy.joules !== undefined && absentReason === '';
+  return {
+    joules,
+    meanWatts: joules === null ? null : reading(energy.meanWatts, 'watts', 'power', doubt),
+    method: word(energy.method, LONGEST.name, 'the method of energy', doubt),
+    absentReason: isDoubted ? `the trainer said ${String(energy.joules)} J` : absentReason,
+  };
+}
 
 function refOf(key: AttemptKey | undefined): AttemptRef | null {
   if (key === undefined || key.attempt < 1 || key.sweepId === '' || key.trialId === '') return null;
+  if (key.sweepId.length > LONGEST.name || key.trialId.length > LONGEST.name) return null;
   return { sweepId: key.sweepId, trialId: key.trialId, attempt: key.attempt };
 }
 
@@ -67,51 +74,64 @@ const END_CLASSES: Readonly<Record<AttemptEndClass, EndClass>> = {
   [AttemptEndClass.UNRECOGNIZED]: 'crashed',
 };
 
-const epochRecord = (report: EpochReport): EpochRecord => ({
-  epoch: report.epoch,
-  step: report.step,
-  metrics: report.metrics,
-  trainSeconds: reading(report.trainSeconds),
-  evaluationSeconds: reading(report.evaluationSeconds),
-  dataWaitSeconds: reading(report.dataWaitSeconds),
-  samplesPerSecond: reading(report.samplesPerSecond),
-  train: energyOf(report.trainEnergy),
-  evaluation: energyOf(report.evaluationEnergy),
-  gpuUtilization: reading(report.gpuUtilization),
-  at: report.atUnixMs,
-});
+function epochRecord(report: EpochReport, tell: Doubt): EpochRecord {
+  const doubt = (sentence: string): void => tell(`epoch ${report.epoch}: ${sentence}`);
+  return {
+    epoch: report.epoch,
+    step: report.step,
+    metrics: bounded(report.metrics, 'metrics', doubt),
+    trainSeconds: reading(report.trainSeconds, 'seconds', 'training seconds', doubt),
+    evaluationSeconds: reading(report.evaluationSeconds, 'seconds', 'evaluation seconds', doubt),
+    dataWaitSeconds: reading(report.dataWaitSeconds, 'seconds', 'data wait seconds', doubt),
+    samplesPerSecond: reading(report.samplesPerSecond, 'perSecond', 'samples a second', doubt),
+    train: energyOf(report.trainEnergy, doubt),
+    evaluation: energyOf(report.evaluationEnergy, doubt),
+    gpuUtilization: reading(report.gpuUtilization, 'ratio', 'utilisation', doubt),
+    at: report.atUnixMs,
+  };
+}
 
-/** The report as the core takes it; null when it names no attempt or holds no fact. */
-export function toReportInput({ fact }: Report): ReportInput | null {
+/**
+ * The report as the core takes it; null when it names no attempt or holds no fact.
+ *
+ * @param doubt told of what cannot be, and is left out
+ */
+export function toReportInput({ fact }: Report, doubt: Doubt = nobody): ReportInput | null {
   const ref = refOf(fact?.value.key);
   if (fact === undefined || ref === null) return null;
   switch (fact.$case) {
     case 'started': {
       const { deviceKind, deviceModel, engine, trainableParameters, stepsPerEpoch, resumedEpoch } =
         fact.value;
+      const name = (text: string, what: string): string => cut(text, LONGEST.name, what, doubt);
       return {
         kind: 'started',
         ...ref,
-        deviceKind,
-        deviceModel,
-        engine,
-        trainableParameters: reading(trainableParameters),
-        stepsPerEpoch: reading(stepsPerEpoch),
+        deviceKind: name(deviceKind, 'the kind of device'),
+        deviceModel: name(deviceModel, 'the model of the device'),
+        engine: Object.fromEntries(
+          Object.entries(bounded(engine, 'facts of the engine', doubt)).map(([key, text]) => [
+            key,
+            name(text, `the engine's ${key}`),
+          ]),
+        ),
+        trainableParameters: reading(trainableParameters, 'count', 'the number of parameters', doubt),
+        stepsPerEpoch: reading(stepsPerEpoch, 'count', 'the number of steps', doubt),
         resumedEpoch,
       };
     }
     case 'epoch':
-      return fact.value.epoch < 1 ? null : { kind: 'epoch', ...ref, record: epochRecord(fact.value) };
+      return fact.value.epoch < 1 ? null : { kind: 'epoch', ...ref, record: epochRecord(fact.value, doubt) };
     case 'ended': {
       const { code, message, seconds, energy } = fact.value;
       return {
         kind: 'ended',
         ...ref,
         class: END_CLASSES[fact.value.class],
-        code,
-        message,
-        seconds: reading(seconds),
-        energy: energyOf(energy),
+        code: cut(code, LONGEST.name, 'the code of the end', doubt),
+        message: cut(message, LONGEST.sentence, 'the message of the end', doubt),
+        seconds: reading(seconds, 'seconds', 'the seconds of the attempt', doubt),
+        energy: energyOf(energy, doubt),
       };
     }
   }
@@ -134,8 +154,11 @@ export function toListedAttempt(status: AttemptStatus): ListedAttempt | null {
     : { ...ref, phase: PHASES[phase], ledgerId, slotIds: [slotId, ...furtherSlotIds] };
 }
 
-/** The record of the KV bucket under `key`; null when it is none. */
-export function toTrainerInfo(key: string, value: Uint8Array): TrainerInfo | null {
+/** Slots that a box may have. */
+const MOST_SLOTS = 1_000;
+
+/** The record of the KV bucket under `key`; null when it is none. What cannot be in it is told to `doubt` and left out. */
+export function toTrainerInfo(key: string, value: Uint8Array, doubt: Doubt = nobody): TrainerInfo | null {
   let record: TrainerRecord;
   try {
     record = TrainerRecord.fromJSON(JSON.parse(Buffer.from(value).toString('utf8')));
@@ -143,21 +166,29 @@ export function toTrainerInfo(key: string, value: Uint8Array): TrainerInfo | nul
     return null;
   }
   if (record.trainerId !== key || !isToken(key) || record.address === '') return null;
+  const name = (text: string, what: string): string => cut(text, LONGEST.name, what, doubt);
+  const bytes = (count: number | undefined, what: string): number | null =>
+    reading(count, 'bytes', what, doubt);
+  const slots = record.slots
+    .filter(({ slotId }, i, all) => slotId !== '' && all.findIndex((one) => one.slotId === slotId) === i)
+    .slice(0, MOST_SLOTS);
+  if (slots.length < record.slots.length)
+    doubt(`${record.slots.length - slots.length} slots have no name of their own, or are too many`);
   return {
     trainerId: record.trainerId,
-    instanceId: record.instanceId,
-    address: record.address,
-    slots: record.slots.map((slot) => ({
-      slotId: slot.slotId,
+    instanceId: name(record.instanceId, 'the instance'),
+    address: name(record.address, 'the address'),
+    slots: slots.map((slot) => ({
+      slotId: name(slot.slotId, 'a slot'),
       deviceKind: slot.deviceKind === 'gpu' ? 'gpu' : 'cpu',
-      deviceModel: slot.deviceModel,
-      deviceUuids: slot.deviceUuids,
-      memoryBytes: reading(slot.memoryBytes),
-      freeMemoryBytes: reading(slot.freeMemoryBytes),
+      deviceModel: name(slot.deviceModel, 'the model of a device'),
+      deviceUuids: slot.deviceUuids.slice(0, MOST_SLOTS),
+      memoryBytes: bytes(slot.memoryBytes, 'the memory of a device'),
+      freeMemoryBytes: bytes(slot.freeMemoryBytes, 'the free memory of a device'),
     })),
-    recipes: record.recipes,
-    labels: record.labels,
-    powerMethod: record.powerMethod,
+    recipes: record.recipes.slice(0, MOST_SLOTS),
+    labels: bounded(record.labels, 'labels', doubt),
+    powerMethod: name(record.powerMethod, 'the power method'),
     draining: record.draining,
   };
 }

@@ -65,7 +65,8 @@ export class TrainerRegistry {
   }
 
   #seen(entry: BucketEntry): void {
-    const trainer = toTrainerInfo(entry.key, entry.value);
+    const doubts: string[] = [];
+    const trainer = toTrainerInfo(entry.key, entry.value, (sentence) => void doubts.push(sentence));
     if (trainer === null) {
       this.#options.log.warn({ key: entry.key }, 'a record in the bucket of trainers cannot be read');
       return;
@@ -79,6 +80,8 @@ export class TrainerRegistry {
       silent: false,
     });
     if (known?.told === told && !known.silent) return;
+    if (doubts.length > 0)
+      this.#options.log.warn({ trainerId: entry.key, doubts }, 'a trainer says of itself what cannot be');
     this.#options.offer({ type: 'trainer_seen', trainer, at: this.#options.now() });
   }
 

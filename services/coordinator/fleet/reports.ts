@@ -52,6 +52,7 @@ export async function feedReports(
   onCaughtUp: () => void,
 ): Promise<void> {
   const { link, sink } = options;
+  const doubted = new Set<string>();
   let caughtUp = false;
   const catchUp = (): void => {
     if (!caughtUp) onCaughtUp();
@@ -71,7 +72,7 @@ export async function feedReports(
         from,
         AbortSignal.any([signal, done.signal]),
       )) {
-        const written = offer(options, inputsOf(message.data, message.seq, options), message.seq);
+        const written = offer(options, inputsOf(message.data, message.seq, options, doubted), message.seq);
         taken = message.seq;
         if (sink.backlogBytes > MAX_BACKLOG_BYTES) await written;
         if (message.seq >= lastSeq) catchUp();
@@ -106,7 +107,16 @@ function offer({ sink, log }: ReportsOptions, inputs: readonly Input[], seq: num
   });
 }
 
-function inputsOf(data: Uint8Array, seq: number, { now, log, onConsumed }: ReportsOptions): Input[] {
+/** Attempts whose words are doubted in the log; beyond, nothing more is said. */
+const MOST_DOUBTED = 1_000;
+
+/** @param doubted attempts of which the log has a doubt already */
+function inputsOf(
+  data: Uint8Array,
+  seq: number,
+  { now, log, onConsumed }: ReportsOptions,
+  doubted: Set<string>,
+): Input[] {
   let batch: ReportBatch;
   try {
     batch = ReportBatch.decode(data);
@@ -117,7 +127,16 @@ function inputsOf(data: Uint8Array, seq: number, { now, log, onConsumed }: Repor
   onConsumed(batch.reports.length);
   const at = now();
   return batch.reports.flatMap((message): Input[] => {
-    const report = toReportInput(message);
+    const doubts: string[] = [];
+    const report = toReportInput(message, (sentence) => void doubts.push(sentence));
+    if (report !== null && doubts.length > 0) {
+      const { sweepId, trialId, attempt } = report;
+      const attemptId = `${batch.trainerId} ${sweepId}/${trialId}#${attempt}`;
+      if (!doubted.has(attemptId) && doubted.size < MOST_DOUBTED) {
+        doubted.add(attemptId);
+        log.warn({ seq, attempt: attemptId, doubts }, 'a trainer says what cannot be; said once an attempt');
+      }
+    }
     if (report !== null) return [{ type: 'reported', trainerId: batch.trainerId, report, at }];
     log.warn({ seq, trainerId: batch.trainerId, spoolLine: message.spoolLine }, 'a report names no attempt');
     return [];

@@ -130,7 +130,10 @@ describe('reports', () => {
     const [one, two] = world.running();
     world.epoch(one!, epochRecord(2, 0.5));
     world.epoch(one!, epochRecord(4_000_000_000, 0.9));
-    expect(world.trial(one!.trialId)).toMatchObject({ state: 'succeeded', reason: 'complete after epoch 2' });
+    expect(world.trial(one!.trialId)).toMatchObject({
+      state: 'succeeded',
+      reason: 'complete after epoch 2; then it reported epoch 4000000000 of 4',
+    });
     world.epoch(two!, epochRecord(4_000_000_000, 0.9));
     expect(world.trial(two!.trialId)).toMatchObject({
       state: 'failed',

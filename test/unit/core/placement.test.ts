@@ -198,7 +198,7 @@ describe('blocked', () => {
       expect(new Set(block.map(({ trial }) => trial.repeat))).toEqual(new Set([i + 1]));
       expect(new Set(block.map(({ trial }) => trial.pointHash)).size).toBe(6);
     }
-    const orders = blocks.map((block) => block.map(({ trial }) => trial.parameters['x']).join());
+    const orders = blocks.map((block) => JSON.stringify(block.map(({ trial }) => trial.parameters['x'])));
     expect(new Set(orders).size).toBe(4);
   });
 
