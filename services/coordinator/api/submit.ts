@@ -41,8 +41,14 @@ export async function submitSweep(
   const spec = withModules(written, modules);
   const ofFleet = [...checkFleet(leader.state, spec), ...checkWarmStart(leader.state, spec)];
   const sweepId = freshId(leader.state, spec.name);
-  const toRun = smoke ? withSmoke(spec) : spec;
-  if (smoke && toRun.smoke === undefined) ofFleet.push('no point is extreme, so there is no smoke test');
+  const isBlocked = spec.placement === 'blocked';
+  const toRun = smoke && !isBlocked ? withSmoke(spec) : spec;
+  if (smoke && toRun.smoke === undefined)
+    ofFleet.push(
+      isBlocked
+        ? 'a blocked sweep has an order of its own, so there is no smoke test'
+        : 'no point is extreme, so there is no smoke test',
+    );
   await leader.offer([{ type: 'submit', sweepId, spec: toRun, source: yaml, requestId, tags, at: now() }]);
   // The same request may have been waiting for its decision when this one looked.
   const accepted = submittedBefore(leader.state, requestId)?.sweepId ?? sweepId;
