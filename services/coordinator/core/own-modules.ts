@@ -6,7 +6,7 @@
 import type { Decision } from './events.js';
 import type { ModuleRef, Parameters, ParameterValue, SweepSpec } from './spec.js';
 import type { SweepState, TrialRecord } from './state.js';
-import type { Observation, StoppingRule } from './stopping/index.js';
+import type { Observation, StoppingRule } from './stopping/rule.js';
 import type { SearchResult } from './search/method.js';
 
 /** Thrown when a user's module is missing, threw, did not answer in time, or answered what makes no sense. */

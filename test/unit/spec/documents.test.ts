@@ -14,7 +14,7 @@ describe('what users read', () => {
 
   it('shows sweep files that are right', () => {
     const files = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
-    expect(files).toHaveLength(5);
+    expect(files).toHaveLength(6);
     for (const file of files) expect(parseSweepFile(file).warnings).toEqual([]);
   });
 
@@ -59,6 +59,6 @@ describe('the JSON Schema', () => {
     for (const { properties } of [fixed, sweep, cases.items])
       expect(Object.keys(properties)).toEqual([...names]);
     expect(sweep.properties.batch_size.$ref).toBe('#/$defs/axis');
-    expect(schema.$defs.axis.anyOf).toHaveLength(5);
+    expect(schema.$defs.axis.anyOf).toHaveLength(6);
   });
 });
