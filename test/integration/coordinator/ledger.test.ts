@@ -89,10 +89,10 @@ describe('a ledger that cannot be read', () => {
   });
 
   test('refuses a future version and an unknown event', async () => {
-    const future = Buffer.from(Buffer.from(good).toString().replace('"v":1', '"v":2'));
+    const future = Buffer.from(Buffer.from(good).toString().replace(/"v":\d+/, '"v":99'));
     await expect(loadLedger(await fresh(future))).rejects.toMatchObject({
       code: 'LEDGER_VERSION',
-      message: /version 2/,
+      message: /version 99/,
     });
     const event = Buffer.from(Buffer.from(good).toString().replace('term_started', 'term_blessed'));
     await expect(loadLedger(await fresh(event))).rejects.toMatchObject({
