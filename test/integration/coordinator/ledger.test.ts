@@ -89,7 +89,11 @@ describe('a ledger that cannot be read', () => {
   });
 
   test('refuses a future version and an unknown event', async () => {
-    const future = Buffer.from(Buffer.from(good).toString().replace(/"v":\d+/, '"v":99'));
+    const future = Buffer.from(
+      Buffer.from(good)
+        .toString()
+        .replace(/"v":\d+/, '"v":99'),
+    );
     await expect(loadLedger(await fresh(future))).rejects.toMatchObject({
       code: 'LEDGER_VERSION',
       message: /version 99/,
