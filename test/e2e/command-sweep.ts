@@ -11,12 +11,17 @@ export interface CurveSweep {
   readonly trials: number;
   readonly epochs: number;
   readonly epochSeconds: number;
+  /** Whether it goes on from its checkpoint. @default false */
+  readonly resumes?: boolean;
 }
 
 const logOf = (box: Sandbox): string => join(box.dir, 'trained.jsonl');
 
 /** @returns the sweep file. */
-export function writeCurveSweep(box: Sandbox, { trials, epochs, epochSeconds }: CurveSweep): string {
+export function writeCurveSweep(
+  box: Sandbox,
+  { trials, epochs, epochSeconds, resumes = false }: CurveSweep,
+): string {
   const program = [process.execPath, join(root, 'test/fixtures/programs/curve.mjs')];
   const path = join(box.dir, 'sweep.yaml');
   const rates = Array.from({ length: trials }, (_, i) => i + 1);
@@ -24,7 +29,7 @@ export function writeCurveSweep(box: Sandbox, { trials, epochs, epochSeconds }: 
     path,
     [
       'name: curve',
-      `command: ${JSON.stringify([...program, logOf(box), String(epochSeconds), '{lr}'])}`,
+      `command: ${JSON.stringify([...program, logOf(box), String(epochSeconds), '{lr}', ...(resumes ? ['resume'] : [])])}`,
       'objective: { metric: score, goal: maximize }',
       `max_epochs: ${epochs}`,
       `sweep: { lr: ${JSON.stringify(rates)} }`,

@@ -3,6 +3,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ExitCode, errorRegistry } from '../../proto/errors.js';
+import type { Plan } from '../../services/coordinator/spec/index.js';
 import { allowCurve, trainedEpochs, writeCurveSweep } from './command-sweep.js';
 import { type Finished, type Running, Sandbox, until } from './support.js';
 
@@ -16,6 +17,9 @@ beforeAll(async () => {
 afterAll(() => box.close());
 
 const wattsweep = (...args: string[]): Promise<Finished> => box.wattsweep([...args, '--data', box.data]).exit;
+
+/** A command that needs no coordinator. */
+const wattsweepAlone = (...args: string[]): Promise<Finished> => box.wattsweep(args).exit;
 
 async function submit(...args: string[]): Promise<string> {
   const { stdout, stderr, exitCode } = await wattsweep('submit', ...args);
@@ -62,6 +66,59 @@ describe('a sweep', () => {
     const json = (await box.ask(['report', sweepId])) as { sweep: { sweepId: string } };
     expect(json.sweep.sweepId).toBe(sweepId);
     expect((await wattsweep('report', sweepId)).stdout).toBe(readFileSync(join(out, 'report.md'), 'utf8'));
+  });
+
+  it('promotes from checkpoints and trains no epoch twice; plan knows then what it costs, and replay agrees', async () => {
+    const before = trainedEpochs(box).length;
+    const file = writeCurveSweep(box, { trials: 4, epochs: 4, epochSeconds: 0.1, resumes: true });
+    const promote = 'stopping={ rule: asha, mode: promote, first_rung: 1, eta: 2 }';
+    const sweepId = await submit(file, '--set', promote);
+    expect((await wattsweep('watch', sweepId, '--json')).exitCode).toBe(0);
+    const { sweep, trials } = await status(sweepId);
+    expect(sweep.state).toBe('completed');
+    // The best of four goes to the end; by the order of arrival another one may have come so far.
+    expect(trials.filter(({ state }) => state === 'succeeded').map(({ epoch }) => epoch)).toContain(4);
+    expect(new Set(trials.map(({ state }) => state))).toEqual(new Set(['succeeded', 'stopped']));
+    const trained = trainedEpochs(box)
+      .slice(before)
+      .map(({ trial, epoch }) => `${trial} ${epoch}`);
+    expect(new Set(trained).size).toBe(trained.length);
+    expect(trained).toHaveLength(trials.reduce((sum, { epoch }) => sum + epoch, 0));
+
+    const replayed = await wattsweep('replay', sweepId, '--json');
+    expect(JSON.parse(replayed.stdout)).toMatchObject({ sweepId, equal: true, reports: trained.length });
+    const planned = (await box.ask(['plan', file, '--set', promote])) as Plan;
+    expect(planned.costBasis).toContain('past trials');
+    expect(planned.expected.slotHours).toBeGreaterThan(0);
+    expect(planned.expected.slotHours).toBeLessThan(planned.upper.slotHours ?? 0);
+  });
+
+  it('can be tried on known curves first: each answer with its reason, what it saves, and whether the best survives', async () => {
+    const curves = join(box.dir, 'curves.csv');
+    const rows = ['a,1,0.9,10,3600', 'b,1,0.5,10,3600', 'c,1,nan,10,', 'a,2,0.95,10,3600', 'b,2,0.6,10,3600'];
+    writeFileSync(curves, ['trial,epoch,value,seconds,joules', ...rows].join('\n'));
+    const file = writeCurveSweep(box, { trials: 2, epochs: 4, epochSeconds: 0.1 });
+    const stopping = 'stopping={ rule: asha, first_rung: 1, eta: 2 }';
+    const simulated = await wattsweepAlone('simulate', file, '--curves', curves, '--set', stopping, '--json');
+    expect(simulated.exitCode, simulated.stderr).toBe(0);
+    const { decisions, ...sums } = JSON.parse(simulated.stdout) as { decisions: readonly object[] };
+    expect(Object.keys(decisions[0] ?? {}).sort()).toEqual(
+      ['action', 'epoch', 'n', 'rank', 'reason', 'rule', 'rung', 'threshold', 'trial', 'value'].sort(),
+    );
+    expect(decisions).toMatchObject([
+      { trial: 'a', action: 'continue', rung: 1, rank: 1, n: 1 },
+      { trial: 'b', action: 'stop', rung: 1, rank: 2, n: 2, threshold: 0.9 },
+      { trial: 'c', action: 'stop', rule: 'finite@1' },
+      { trial: 'a', action: 'continue', rung: 2 },
+    ]);
+    expect(sums).toMatchObject({
+      epochs: { run: 4, saved: 1 },
+      seconds: { run: 40, saved: 10 },
+      wattHours: { run: 3, saved: 1 },
+      best: { trial: 'a', survived: true },
+    });
+    const text = await wattsweepAlone('simulate', file, '--curves', curves, '--set', stopping);
+    expect(text.stdout).toMatch(/TRIAL +EPOCH +VALUE +RULE +ACTION +RUNG +RANK +N +THRESHOLD +REASON/);
   });
 
   it('can be paused, resumed and stopped', async () => {
