@@ -1,6 +1,6 @@
 // Submits a sweep from a program, follows it, and prints the best trial.
 // Run it beside `npx wattsweep up --allow-command python3`, in a folder where wattsweep is installed.
-import { WattsweepClient } from 'wattsweep/dist/client/index.js';
+import { WattsweepClient } from 'wattsweep';
 
 const client = new WattsweepClient({ server: '127.0.0.1:7722' });
 try {

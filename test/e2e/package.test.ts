@@ -34,9 +34,10 @@ it('checks and plans a sweep of the examples', async () => {
 });
 
 it('has a client that programs import, with its types', async () => {
-  const client = JSON.stringify(join(installed, 'dist', 'client', 'index.js'));
+  mkdirSync(join(box.dir, 'node_modules'));
+  symlinkSync(installed, join(box.dir, 'node_modules', 'wattsweep'));
   const program = [
-    `import { WattsweepClient, WattsweepError, type SweepEvent } from ${client};`,
+    "import { WattsweepClient, WattsweepError, type SweepEvent } from 'wattsweep';",
     "const client = new WattsweepClient({ server: '127.0.0.1:9' });",
     'async function follow(sweepId: string): Promise<number> {',
     '  const events: AsyncGenerator<SweepEvent> = client.watch(sweepId, { awayMs: 1 });',
