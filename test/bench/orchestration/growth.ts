@@ -42,16 +42,19 @@ async function measure(trials: number): Promise<Milestone> {
   const empty = await heapBytes();
   // The threads of the collection come to rest.
   await sleep(200);
-  const log = forgetfulLog();
   const begin = processorSeconds();
+  let log = forgetfulLog();
   let last = await drive({ log, spec, slots: 16 });
-  for (let repeat = 1; repeat < repeats; repeat++) last = await drive({ log, spec, slots: 16 });
+  for (let repeat = 1; repeat < repeats; repeat++) {
+    log = forgetfulLog();
+    last = await drive({ log, spec, slots: 16 });
+  }
   const took = (processorSeconds() - begin) / repeats;
   const kept = (await heapBytes()) - empty;
   const sweep = last.state.sweeps.get('bench');
   if (sweep?.status !== 'completed') throw new Error('the sweep did not end');
   const reports = [...sweep.trials.values()].reduce((sum, trial) => sum + trial.epochs.length, 0);
-  return { trials, reports, processorSeconds: took, heapBytes: kept, ledgerBytes: log.bytes / repeats };
+  return { trials, reports, processorSeconds: took, heapBytes: kept, ledgerBytes: log.bytes };
 }
 
 // What the compiler has yet to do is not the cost of small sweeps.
