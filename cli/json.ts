@@ -30,6 +30,7 @@ export const sweepJson = (sweep: Sweep) => ({
   waiting: orNull(sweep.waiting),
   tags: sweep.tags,
   smoke: sweep.smoke === '' ? null : sweep.smoke,
+  webhook: orNull(sweep.webhook),
   archived: sweep.archived,
   priority: sweep.priority,
   maxParallel: sweep.maxParallel ?? null,

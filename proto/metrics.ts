@@ -36,7 +36,8 @@ export const labels = {
   name: 'Name in the sweep file.',
   objective: 'Metric that a sweep optimises.',
   recipe: 'Recipe of a sweep.',
-  result: 'How a call went: `ok`, `refused`, `failed`; of a ledger append: `accepted`, `fenced`, `failed`.',
+  result:
+    'How a call went: `ok`, `refused`, `failed`; of a ledger append: `accepted`, `fenced`, `failed`; of a message to a webhook: `delivered`, `failed`, `given_up`.',
   rule: 'Stopping rule with its version, e.g. `asha@1`.',
   slot: 'Slot within a trainer.',
   state: 'State, in lower case.',
@@ -301,6 +302,12 @@ export const metrics = {
     'none',
     ['command', 'result'],
     'Commands sent to trainers, by how the call went.',
+  ),
+  notifications: counter(
+    'wattsweep_notifications_total',
+    'none',
+    ['result'],
+    'Messages to webhooks: `delivered`, `failed` for each attempt that was not answered with 2xx, `given_up`.',
   ),
   telemetryBatches: counter(
     'wattsweep_telemetry_batches_total',

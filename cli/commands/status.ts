@@ -52,5 +52,7 @@ async function showSweep(sweepId: string, options: ServerOptions & JsonOption): 
   );
   print('');
   print(summaryLine(view, Date.now()));
-  if (sweep !== undefined && sweep.reason !== '') print(sweep.reason);
+  if (sweep === undefined) return;
+  if (sweep.reason !== '') print(sweep.reason);
+  if (sweep.webhook !== '') print(sweep.webhook);
 }

@@ -97,7 +97,12 @@ class Coordinator {
   constructor(options: CompleteOptions) {
     this.#options = options;
     this.#log = pino(
-      { level: options.logLevel, base: { service: 'coordinator', id: options.coordinatorId } },
+      {
+        level: options.logLevel,
+        base: { service: 'coordinator', id: options.coordinatorId },
+        // An input that was left out is logged; a webhook's URL may be a secret.
+        redact: ['input.spec.notify.webhook', 'input.source'],
+      },
       destination({ fd: 2, sync: true }),
     );
   }

@@ -87,7 +87,7 @@ export class SimCoordinator {
         lostAfterMs: LOST_AFTER_MS,
         now: () => this.now(),
         newId: () => `${name}-${(ids += 1)}`,
-        observer: { consumed: idle, commanded: idle, decided: idle, appended: idle },
+        observer: { consumed: idle, commanded: idle, notified: idle, decided: idle, appended: idle },
         log: errorsTo((text) => onFault(`${name}: ${text}`)),
         clock,
         random: () => random.next(),

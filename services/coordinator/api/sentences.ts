@@ -30,6 +30,10 @@ export function sentenceOf(event: LedgerEvent): string | null {
       return event.archived ? 'the sweep is archived' : 'the sweep is in the list again';
     case 'sweep_deleted':
       return 'the sweep is deleted';
+    case 'notification_settled':
+      return event.outcome === 'delivered'
+        ? null
+        : `the webhook was not told (${event.deliveryId}): ${event.message}`;
     case 'attempt_assigned':
       return event.attempt === 1
         ? `${event.trialId} goes to ${event.trainerId}/${event.slotId}`
@@ -73,6 +77,7 @@ export function sentenceOf(event: LedgerEvent): string | null {
         ? null
         : `the ledger is an older copy; going on with term ${event.term}`;
     case 'sweep_submitted':
+    case 'notification_due':
     case 'trial_created':
     case 'attempt_started':
     case 'epoch_accepted':

@@ -11,6 +11,7 @@ import {
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import {
   waitingReason,
+  webhookHost,
   type AttemptRef,
   type Decision,
   type Replay,
@@ -79,8 +80,22 @@ export function sweepView(sweep: SweepState, state: State): Sweep {
     budgetHours: orAbsent(sweep.limits.hours),
     bestObjective: sweep.best?.value,
     bestTrialId: sweep.best?.trialId ?? '',
+    webhook: webhookText(sweep),
     smoke: sweep.smoke === null ? '' : sweep.smoke.isOpen ? 'running' : sweep.smoke.message,
   };
+}
+
+/** `webhook of HOST: 3 delivered, 1 waits`; the rest of the URL may be a secret. */
+function webhookText({ spec, notify }: SweepState): string {
+  if (spec.notify === undefined) return '';
+  const { count, delivered, givenUp, lastFault } = notify;
+  const waiting = count - delivered - givenUp;
+  const parts = [
+    `${delivered} delivered`,
+    ...(waiting > 0 ? [`${waiting} not taken yet`] : []),
+    ...(givenUp > 0 ? [`${givenUp} given up, the last one: ${lastFault}`] : []),
+  ];
+  return `webhook of ${webhookHost(spec.notify.webhook)}: ${parts.join(', ')}`;
 }
 
 export function trialView(sweep: SweepState, trial: TrialRecord): Trial {

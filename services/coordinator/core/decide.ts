@@ -15,6 +15,7 @@ import {
 import { onStopHeld } from './held.js';
 import type { Action, Input } from './inputs.js';
 import { pauseSweep, stopSweep } from './lifecycle.js';
+import { onNotificationSettled, settleNotifications } from './notify.js';
 import { settle } from './placement.js';
 import { checkBudget, onReport } from './reports.js';
 import { withWarmStart } from './results.js';
@@ -38,6 +39,7 @@ export function decide(state: State, input: Input): Decided {
   take(step, input);
   for (const sweep of openSweeps(state)) settleSmoke(step, sweep);
   settle(step, input.type === 'tick');
+  settleNotifications(step, input.type === 'tick');
   return { events: step.events, actions: step.actions };
 }
 
@@ -99,6 +101,9 @@ function take(step: Step, input: Input): void {
       return;
     case 'reports_missing':
       onReportsMissing(step, input);
+      return;
+    case 'notification_settled':
+      onNotificationSettled(step, input);
       return;
     case 'tick':
       for (const sweep of step.state.sweeps.values()) checkBudget(step, sweep);

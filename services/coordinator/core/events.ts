@@ -2,6 +2,7 @@
  * What the ledger holds: facts that were accepted and decisions that were made, each with its reason. Folding them
  * gives the state; nothing is computed a second time. The shapes are a format: only add to them.
  */
+import type { Notification } from './notification.js';
 import type { Limits, Parameters, SweepSpec } from './spec.js';
 
 /** Milliseconds since 1970, as the coordinator's clock read when the input arrived. */
@@ -245,6 +246,21 @@ export type LedgerEvent =
       readonly at: UnixMs;
     }
   | ChangeEvent
+  | (Notification & {
+      /** A message to the sweep's webhook is due; it is sent until it is settled. */
+      readonly type: 'notification_due';
+    })
+  | {
+      readonly type: 'notification_settled';
+      readonly sweepId: string;
+      readonly deliveryId: string;
+      readonly outcome: 'delivered' | 'given_up';
+      /** By the coordinator that settled it. */
+      readonly attempts: number;
+      /** The last answer, or why there was none, in words. */
+      readonly message: string;
+      readonly at: UnixMs;
+    }
   | (TrialRef & {
       readonly type: 'trial_created';
       /** Position in the search's order. */

@@ -1,6 +1,7 @@
 /** The fold of what people change of a sweep after its submission, and of the positions that follow from it. */
 import { forgetContenders, noteContender } from './contenders.js';
 import type { ChangeEvent } from './events.js';
+import { forgetLevels } from './fold-notify.js';
 import { addJoules } from './joules.js';
 import { observationOf, ruleOf, sweepOf, trialOf } from './lookup.js';
 import { enqueue } from './lanes.js';
@@ -22,6 +23,7 @@ export function foldChange(state: State, event: ChangeEvent): void {
       extendSweep(sweepOf(state, event.sweepId), event);
       return;
     case 'limits_changed':
+      forgetLevels(sweepOf(state, event.sweepId), event.limits);
       sweepOf(state, event.sweepId).limits = event.limits;
       return;
     case 'sweep_tagged':

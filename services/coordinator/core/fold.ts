@@ -10,8 +10,10 @@ import { earnRepeats, foldChange, moveOn } from './fold-changes.js';
 import { steerTrainer } from './fold-fleet.js';
 import { addJoules } from './joules.js';
 import { bookEnd } from './failures.js';
+import { addNotification, noteFailure, settleNotification } from './fold-notify.js';
 import { dequeue, enqueue } from './lanes.js';
 import { noteSweep, noteTrainer } from './openings.js';
+import { newNotifyState } from './notification.js';
 import { noteRun } from './runs.js';
 import type { Limits, SweepSpec } from './spec.js';
 import { loseReports, restoreLedger } from './fold-restored.js';
@@ -83,6 +85,7 @@ export function fold(state: State, event: LedgerEvent): void {
         hasEpoch: false,
         lastAssigned: 0,
         unfit: new Map(),
+        notify: newNotifyState(),
       };
       sweep.rule = ruleOf(sweep).init();
       state.sweeps.set(event.sweepId, sweep);
@@ -203,6 +206,12 @@ export function fold(state: State, event: LedgerEvent): void {
     case 'sweep_deleted':
       foldChange(state, event);
       return;
+    case 'notification_due':
+      addNotification(state, sweepOf(state, event.sweepId), event);
+      return;
+    case 'notification_settled':
+      settleNotification(state, event);
+      return;
     case 'trainer_quarantined':
     case 'trainer_released':
     case 'trainer_drained':
@@ -279,6 +288,7 @@ function endTrial(sweep: SweepState, trial: TrialRecord, event: EventOf<'trial_e
   sweep.openTrials--;
   noteContender(sweep, trial);
   earnRepeats(sweep, trial);
+  noteFailure(sweep, event);
 }
 
 function assignAttempt(state: State, event: EventOf<'attempt_assigned'>): void {

@@ -20,6 +20,15 @@ export {
   type OwnModule,
   type PlainObservation,
 } from './own-modules.js';
+export {
+  notificationKinds,
+  webhookHost,
+  type Notification,
+  type NotificationKind,
+  type NotifySpec,
+  type PendingNotification,
+} from './notification.js';
+export { JOULES_PER_WH } from './budget.js';
 export { ashaRungs } from './stopping/index.js';
 export {
   initialState,

@@ -153,6 +153,16 @@ export type Input =
       readonly toSeq: number | null;
       readonly at: UnixMs;
     }
+  | {
+      /** A message to a webhook was answered, or is given up. */
+      readonly type: 'notification_settled';
+      readonly deliveryId: string;
+      readonly outcome: 'delivered' | 'given_up';
+      readonly attempts: number;
+      /** In words; without the URL. */
+      readonly message: string;
+      readonly at: UnixMs;
+    }
   | { readonly type: 'tick'; readonly at: UnixMs };
 
 /** A command to a trainer. Sent only after the events of the same decision are in the ledger. */

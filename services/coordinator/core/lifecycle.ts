@@ -1,6 +1,7 @@
 /** How trials and sweeps end, whoever asks for it: rules, budgets, people, failures. */
 import type { AttemptRef, StopMode, TrialEndState } from './events.js';
 import { hasEnded } from './lookup.js';
+import { tellEnd, tellRest } from './notify.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
 
@@ -120,6 +121,8 @@ export function endSweepWhenDone(step: Step, sweep: SweepState): void {
   const { sweepId } = sweep;
   const state = isStopped ? 'stopped' : 'completed';
   const reason = isStopped ? sweep.reason : 'every trial has ended';
+  tellRest(step, sweep);
   step.emit({ type: 'sweep_ended', sweepId, state, reason, at: step.at });
+  tellEnd(step, sweep);
   if (sweep.deletes) step.emit({ type: 'sweep_deleted', sweepId, at: step.at });
 }

@@ -2,6 +2,7 @@
  * Reports of trainers: which are accepted, and what follows. A report counts only when it comes from the trial's
  * current attempt and rises above what was accepted; everything else changes nothing, however often it arrives.
  */
+import { JOULES_PER_WH, spentHours } from './budget.js';
 import type { Energy, EpochRecord, UnixMs } from './events.js';
 import { hasEnded } from './lookup.js';
 import type { Input, ReportInput } from './inputs.js';
@@ -162,16 +163,14 @@ export function closeAttempt(
   endSweepWhenDone(step, sweep);
 }
 
-const WH = 3_600;
-
 /** Which part of the budget is spent, in words; null while none is. A null reading is no spending. */
 export function spentBudget(sweep: SweepState, at: UnixMs): string | null {
   const { energyWh, hours } = sweep.limits;
-  if (energyWh !== null && sweep.spentJoules !== null && sweep.spentJoules >= energyWh * WH)
-    return `energy budget: ${(sweep.spentJoules / WH).toFixed(2)} of ${energyWh} Wh spent`;
-  if (hours === null || sweep.firstAssignedAt === null) return null;
-  const spentHours = ((sweep.endedAt ?? at) - sweep.firstAssignedAt - sweep.endedMs) / 3.6e6;
-  return spentHours >= hours ? `time budget: ${spentHours.toFixed(2)} of ${hours} h spent` : null;
+  if (energyWh !== null && sweep.spentJoules !== null && sweep.spentJoules >= energyWh * JOULES_PER_WH)
+    return `energy budget: ${(sweep.spentJoules / JOULES_PER_WH).toFixed(2)} of ${energyWh} Wh spent`;
+  const spent = spentHours(sweep, at);
+  if (hours === null || spent === null) return null;
+  return spent >= hours ? `time budget: ${spent.toFixed(2)} of ${hours} h spent` : null;
 }
 
 /** Ends the sweep when its budget is spent. */

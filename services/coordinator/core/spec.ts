@@ -2,6 +2,7 @@
  * A sweep as the core sees it: complete, checked, plain JSON. `../spec` makes it from the sweep file; it is recorded
  * in the ledger as it is, so its shape is a format: only add to it.
  */
+import type { NotifySpec } from './notification.js';
 
 /** A parameter's value. */
 export type ParameterValue =
@@ -283,4 +284,6 @@ export interface SweepSpec {
   readonly smoke?: number;
   /** Weight among sweeps, above 0. Absent: 1. */
   readonly priority?: number;
+  /** Absent: nobody is told. */
+  readonly notify?: NotifySpec;
 }

@@ -17,6 +17,7 @@ import type {
   TrialState,
   UnixMs,
 } from './events.js';
+import type { NotifyState, PendingNotification } from './notification.js';
 import type { Limits, Parameters, SweepSpec } from './spec.js';
 import type { RuleState } from './stopping/rule.js';
 
@@ -149,6 +150,7 @@ export interface SweepState {
   lastAssigned: number;
   /** Boxes that refused what the sweep runs, as they were then. */
   readonly unfit: Map<string, { readonly instanceId: string; readonly message: string }>;
+  readonly notify: NotifyState;
 }
 
 export interface HeldAttempt extends HeldRecord {
@@ -230,6 +232,8 @@ export interface State {
   /** Names of sweeps that a person has deleted: what a box still runs of them is stopped. */
   readonly deleted: Set<string>;
   readonly trainers: Map<string, TrainerState>;
+  /** Messages to webhooks that are not settled, by delivery id, oldest first. Also of sweeps that are deleted. */
+  readonly outbox: Map<string, PendingNotification>;
 }
 
 /** Attempts of a restored ledger are numbered from here on: what was lost with its end never had so many. */
@@ -245,4 +249,5 @@ export const initialState = (): State => ({
   sweeps: new Map(),
   deleted: new Set(),
   trainers: new Map(),
+  outbox: new Map(),
 });

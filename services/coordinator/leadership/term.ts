@@ -24,12 +24,15 @@ import {
   type SnapshotOptions,
 } from '../ledger/index.js';
 import type { Bucket, NatsLink } from '../nats/index.js';
+import { Notifier } from '../notify/index.js';
 
 /** Counts for /metrics. */
 export interface TermObserver extends CommitterObserver {
   /** Reports of trainers that were taken from the stream. */
   consumed(count: number): void;
   commanded(command: Action['type'], result: 'ok' | 'refused' | 'failed'): void;
+  /** A message to a webhook was taken, or not this time, or is given up. */
+  notified(result: 'delivered' | 'failed' | 'given_up'): void;
 }
 
 export interface TermOptions {
@@ -131,7 +134,10 @@ export class Term implements Leader {
     });
     const term = new Term(options, committer, over);
     const commander = term.#commander();
+    const notifier = term.#notifier();
+    notifier.take(term.state.outbox.values());
     deliver.to = (events, actions) => {
+      notifier.committed(events);
       for (const subscriber of [...term.#subscribers]) subscriber.committed(events);
       commander.perform(actions);
     };
@@ -181,6 +187,20 @@ export class Term implements Leader {
       term: () => this.#committer.term,
       onStaleTerm: (trainerId, knownTerm) => void this.#outgrown(trainerId, knownTerm).catch(() => undefined),
       onCommanded: (command, result) => observer.commanded(command, result),
+      log,
+      signal: this.#over.signal,
+    });
+  }
+
+  #notifier(): Notifier {
+    const { now, observer, log, random } = this.#options;
+    return new Notifier({
+      state: () => this.#committer.state,
+      now,
+      offer: (input) => this.#feed(input),
+      onNotified: (result) => observer.notified(result),
+      clock: this.#clock,
+      ...(random === undefined ? {} : { random }),
       log,
       signal: this.#over.signal,
     });

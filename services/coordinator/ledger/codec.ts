@@ -63,6 +63,8 @@ const EVENT_TYPES: Readonly<Record<LedgerEventType, true>> = {
   sweep_tagged: true,
   sweep_archived: true,
   sweep_deleted: true,
+  notification_due: true,
+  notification_settled: true,
   trainer_joined: true,
   trainer_suspected: true,
   trainer_lost: true,

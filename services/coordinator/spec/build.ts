@@ -2,6 +2,7 @@
 import { recipes, type RecipeDescriptor } from '../../../proto/recipes.js';
 import { axisValues, gridOverlaps } from '../core/search/index.js';
 import type { Axes, ObjectiveSpec, Parameters, SearchSpec, SweepSpec } from '../core/spec.js';
+import { notificationKinds } from '../core/notification.js';
 import { asParameter, checkName, doubt, isExpression, readAxes } from './axes.js';
 import type { Path } from './document.js';
 import { expandConditions } from './conditions.js';
@@ -9,7 +10,7 @@ import { checkConstraints, checkPoints } from './constraints.js';
 import { checkReferences, tryExpressions } from './expressions.js';
 import { readPlacement, readResources, readRetries } from './placing.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
-import type { PartialSweepFile } from './schema.js';
+import { WEBHOOK_FORM, type PartialSweepFile } from './schema.js';
 import { needsCounts, readSearch } from './search.js';
 import { readStopping } from './stopping.js';
 import { warnOfSweep } from './warnings.js';
@@ -103,6 +104,8 @@ export function buildSpec(
   if (problems.count > 0 || recipe === null || objective === null) return null;
   if (file.name === undefined || file.max_epochs === undefined) return null;
 
+  const notify = readNotify(file, problems);
+  if (problems.count > 0) return null;
   const { target } = objective;
   const limits = {
     maxSeconds: file.trial_limits?.max_seconds ?? null,
@@ -134,6 +137,7 @@ export function buildSpec(
     ...placement,
     maxParallel: file.max_parallel ?? null,
     ...(file.priority === undefined ? {} : { priority: file.priority }),
+    ...notify,
   };
   if (search.method === 'grid') checkOverlaps(spec, problems);
   checkPoints(spec, problems);
@@ -245,6 +249,16 @@ function readFixed(
     return [name, value] as const;
   });
   return Object.fromEntries(entries);
+}
+
+function readNotify({ notify }: PartialSweepFile, problems: Problems): Pick<SweepSpec, 'notify'> {
+  if (notify === undefined) return {};
+  const { webhook, on } = notify;
+  if (!URL.canParse(webhook)) {
+    const path = ['notify', 'webhook'];
+    problems.add({ code: 'SPEC_VALUE', path, message: 'this is not a URL', expected: WEBHOOK_FORM });
+  }
+  return { notify: { webhook, on: notificationKinds.filter((kind) => on.includes(kind)) } };
 }
 
 /** A parameter has one place: `fixed`, `sweep` or the cases. */

@@ -1,6 +1,6 @@
 /** What two specs say differently, in the words of the sweep file. */
 import type { Axes, Domain, SweepSpec } from '../core/spec.js';
-import { show } from './problems.js';
+import { show, withoutSecrets } from './problems.js';
 
 export interface SpecDifference {
   /** As in the file, e.g. `sweep.batch_size`, `search.trials`. */
@@ -20,7 +20,7 @@ export function compareSpecs(before: SweepSpec, after: SweepSpec): SpecDifferenc
 
 /** `max_epochs: 60, in the file 30`. */
 export const differenceText = ({ key, before, after }: SpecDifference): string =>
-  `${key}: ${show(before)}, in the file ${show(after)}`;
+  withoutSecrets(`${key}: ${show(before)}, in the file ${show(after)}`);
 
 function entriesOf(spec: SweepSpec): Map<string, unknown> {
   const { sweep, cases, fixed, search, smoke = 0, ...rest } = spec;

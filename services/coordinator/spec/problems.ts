@@ -16,6 +16,25 @@ export interface Problem {
   readonly suggestion?: string | null;
 }
 
+/** Whoever knows a webhook's path may use it, and messages end up in logs: of a URL they show the host. */
+export const withoutSecrets = (text: string): string =>
+  text.replaceAll(
+    /([A-Za-z][A-Za-z0-9+.-]*:\/\/)([^\s"'`]+)/g,
+    (_, scheme: string, rest: string) => scheme + hidden(rest),
+  );
+
+/** As long as before, so that what points at a place still does. */
+function hidden(rest: string): string {
+  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  const user = authority.lastIndexOf('@') + 1;
+  return `${'*'.repeat(user)}${authority.slice(user)}${'*'.repeat(rest.length - authority.length)}`;
+}
+
+const shownOverride = (override: string): string =>
+  override.startsWith('notify') ? override.replace(/=.*$/s, '=...') : withoutSecrets(override);
+
+const isWebhook = (path: string): boolean => /^notify(\.webhook)?$/.test(path);
+
 /** The candidate that was probably meant, or null when none is near. */
 export function nearest(word: string, candidates: readonly string[]): string | null {
   if (candidates.length === 0) return null;
@@ -101,7 +120,8 @@ export class Problems {
       this.document?.span(path, part) ?? null,
       this.document?.overrideOf(path) ?? null,
     );
-    const warning = `${place.text}: ${path.length === 0 ? '' : `\`${pathText(path)}\`: `}${message}`;
+    const where = path.length === 0 ? '' : `\`${pathText(path)}\`: `;
+    const warning = withoutSecrets(`${place.text}: ${where}${message}`);
     if (!this.warnings.includes(warning)) this.warnings.push(warning);
   }
 
@@ -121,16 +141,22 @@ export class Problems {
     override: string | null,
   ): void {
     const place = this.place(span, override);
-    const twin = this.issues.some((other) => other.place === place.text && other.message === issue.message);
+    const message = isWebhook(issue.path)
+      ? issue.message.replace(/^found .*$/s, 'found something else')
+      : withoutSecrets(issue.message);
+    const suggestion = issue.suggestion === null ? null : withoutSecrets(issue.suggestion);
+    const twin = this.issues.some((other) => other.place === place.text && other.message === message);
     if (twin) return;
     const { line, column } = place;
     const order = line === null ? -1 : (span?.begin ?? 0);
     this.issues.push({
       ...issue,
+      message,
+      suggestion,
       line,
       column,
       place: place.text,
-      excerpt: this.excerpt(line, column, span),
+      excerpt: isWebhook(issue.path) ? '' : withoutSecrets(this.excerpt(line, column, span)),
       order,
     });
   }
@@ -139,7 +165,7 @@ export class Problems {
     span: Span | null,
     override: string | null,
   ): { text: string; line: number | null; column: number | null } {
-    if (override !== null) return { text: `--set ${override}`, line: null, column: null };
+    if (override !== null) return { text: `--set ${shownOverride(override)}`, line: null, column: null };
     if (span === null || this.document === null) return { text: this.file, line: null, column: null };
     const { line, column } = this.document.position(span.begin);
     return { text: `${this.file}:${line}:${column}`, line, column };

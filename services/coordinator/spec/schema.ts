@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { recipes } from '../../../proto/recipes.js';
 import { DEFAULT_RETRIES } from '../core/defaults.js';
+import { notificationKinds } from '../core/notification.js';
 import { ruleShapes, stoppingSchema, trialLimitsSchema } from './stopping-schema.js';
 
 /** A value of `sweep` or of a case: read by `axes.ts`, which tells a range from a constant. */
@@ -171,6 +172,24 @@ export const retriesSchema = z.strictObject({
   refused: retriesOf('After its parameters were refused.', DEFAULT_RETRIES.refused),
 });
 
+/** What stands at `notify.webhook`. */
+export const WEBHOOK_FORM = 'an http or https URL';
+
+export const notifySchema = z.strictObject({
+  webhook: z
+    .string()
+    .max(2000)
+    .regex(/^https?:\/\/\S+$/, WEBHOOK_FORM)
+    .describe('http or https URL that is sent JSON by POST. Only its host is ever shown.'),
+  on: z
+    .array(z.enum(notificationKinds))
+    .min(1)
+    .default([...notificationKinds])
+    .describe(
+      'When: at the end of the sweep, when trials fail, when 80 % of a budget are spent and when all is.',
+    ),
+});
+
 const recipeNames: [string, ...string[]] = ['command', ...recipes.keys()];
 
 export const sweepFileSchema = z.strictObject({
@@ -256,6 +275,7 @@ export const sweepFileSchema = z.strictObject({
     .max(1000)
     .optional()
     .describe('Weight among sweeps: slots in use are shared in proportion to it. Default: 1.'),
+  notify: notifySchema.optional().describe('Who is told what becomes of the sweep. Default: nobody.'),
 });
 
 /** Every key optional: for what is left of a file after the parts with errors were taken out. */
@@ -274,6 +294,7 @@ const shapes: Readonly<Record<string, object>> = {
   budget: budgetSchema.shape,
   resources: resourcesSchema.shape,
   retries: retriesSchema.shape,
+  notify: notifySchema.shape,
   trial_limits: trialLimitsSchema.shape,
   ...Object.fromEntries(Object.entries(ruleShapes).map(([rule, shape]) => [`stopping.${rule}`, shape])),
 };

@@ -7,6 +7,7 @@ import { makeCounter, makeHistogram } from './registry.js';
 
 type AppendResult = 'accepted' | 'fenced' | 'failed';
 type CommandName = 'start_attempt' | 'stop_attempt' | 'list_attempts' | 'drain';
+type NotificationResult = 'delivered' | 'failed' | 'given_up';
 type CommandResult = 'ok' | 'refused' | 'failed';
 
 export interface CoordinatorMetrics {
@@ -18,11 +19,14 @@ export interface CoordinatorMetrics {
   consumed(count: number): void;
   /** A command was answered. */
   commanded(command: CommandName, result: CommandResult): void;
+  /** A webhook has taken a message, or not this time, or it is given up. */
+  notified(result: NotificationResult): void;
 }
 
 const appendResults = namesOf<AppendResult>({ accepted: 1, fenced: 1, failed: 1 });
 const commandNames = namesOf<CommandName>({ start_attempt: 1, stop_attempt: 1, list_attempts: 1, drain: 1 });
 const commandResults = namesOf<CommandResult>({ ok: 1, refused: 1, failed: 1 });
+const notificationResults = namesOf<NotificationResult>({ delivered: 1, failed: 1, given_up: 1 });
 const inputTypes = namesOf<Input['type']>({
   lead: 1,
   submit: 1,
@@ -43,6 +47,7 @@ const inputTypes = namesOf<Input['type']>({
   stop_held: 1,
   term_outgrown: 1,
   reports_missing: 1,
+  notification_settled: 1,
   tick: 1,
 });
 
@@ -53,8 +58,10 @@ export function createCoordinatorMetrics(registry: Registry): CoordinatorMetrics
   const inputs = makeCounter(registry, metrics.inputsDecided);
   const reports = makeCounter(registry, metrics.reportsConsumed);
   const commands = makeCounter(registry, metrics.commandsSent);
+  const notifications = makeCounter(registry, metrics.notifications);
   // Known series begin at 0, so that the first event is an increase.
   for (const result of appendResults) appends.inc({ result }, 0);
+  for (const result of notificationResults) notifications.inc({ result }, 0);
   for (const input of inputTypes) inputs.inc({ input }, 0);
   for (const command of commandNames) {
     for (const result of commandResults) commands.inc({ command, result }, 0);
@@ -69,5 +76,6 @@ export function createCoordinatorMetrics(registry: Registry): CoordinatorMetrics
     decided: (input) => inputs.inc({ input }),
     consumed: (count) => reports.inc(count),
     commanded: (command, result) => commands.inc({ command, result }),
+    notified: (result) => notifications.inc({ result }),
   };
 }

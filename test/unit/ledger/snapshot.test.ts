@@ -103,7 +103,11 @@ describe('a snapshot of the state', () => {
   const range = { kind: 'range', min: 0.01, max: 1, scale: 'log', integer: false, count: null } as const;
   const sweep = [{ name: 'lr_peak', domain: range }];
   const cases = {
-    'grid, asha': sweepSpec({ stopping: asha, repeats: 2 }),
+    'grid, asha': sweepSpec({
+      stopping: asha,
+      repeats: 2,
+      notify: { webhook: 'http://h/', on: ['end', 'failure'] },
+    }),
     'random, promotion': sweepSpec({
       sweep,
       search: { method: 'random', ...drawn },
@@ -172,6 +176,7 @@ describe('a snapshot of the state', () => {
     }
     expect(freeze(restored)).toBe(freeze(world.state));
     expect(compared).toBeGreaterThan(40);
+    expect(restored.outbox.size).toBe(spec.notify === undefined ? 0 : 1);
   });
 });
 

@@ -343,6 +343,7 @@ describe('the exposition', () => {
     coordinator.decided('tick');
     coordinator.consumed(5);
     coordinator.commanded('start_attempt', 'refused');
+    coordinator.notified('given_up');
     const series = await scrape();
     expect(sample(series, 'wattsweep_ledger_appends_total', { result: 'accepted' })).toBe(1);
     expect(sample(series, 'wattsweep_ledger_appends_total', { result: 'fenced' })).toBe(1);
@@ -350,6 +351,8 @@ describe('the exposition', () => {
     expect(sample(series, 'wattsweep_ledger_append_duration_seconds_count')).toBe(1);
     expect(sample(series, 'wattsweep_inputs_decided_total', { input: 'tick' })).toBe(1);
     expect(sample(series, 'wattsweep_reports_consumed_total')).toBe(5);
+    expect(sample(series, 'wattsweep_notifications_total', { result: 'given_up' })).toBe(1);
+    expect(sample(series, 'wattsweep_notifications_total', { result: 'delivered' })).toBe(0);
     expect(sample(series, 'wattsweep_commands_total', { command: 'start_attempt', result: 'refused' })).toBe(
       1,
     );

@@ -427,6 +427,8 @@ export interface Sweep {
   readonly bestTrialId: string;
   /** Where the smoke test stands, in words; empty without one. */
   readonly smoke: string;
+  /** Where the messages to the webhook stand, in words; empty without one. */
+  readonly webhook: string;
 }
 
 export interface Sweep_TrialsByStateEntry {
@@ -1318,6 +1320,7 @@ function createBaseSweep(): Sweep {
     bestObjective: undefined,
     bestTrialId: "",
     smoke: "",
+    webhook: "",
   };
 }
 
@@ -1391,6 +1394,9 @@ export const Sweep: MessageFns<Sweep> = {
     }
     if (message.smoke !== "") {
       writer.uint32(178).string(message.smoke);
+    }
+    if (message.webhook !== "") {
+      writer.uint32(250).string(message.webhook);
     }
     return writer;
   },
@@ -1595,6 +1601,14 @@ export const Sweep: MessageFns<Sweep> = {
             message.smoke = reader.string();
             continue;
           }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.webhook = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1712,6 +1726,7 @@ export const Sweep: MessageFns<Sweep> = {
         ? globalThis.String(object.best_trial_id)
         : "",
       smoke: isSet(object.smoke) ? globalThis.String(object.smoke) : "",
+      webhook: isSet(object.webhook) ? globalThis.String(object.webhook) : "",
     };
   },
 
@@ -1792,6 +1807,9 @@ export const Sweep: MessageFns<Sweep> = {
     if (message.smoke !== "") {
       obj.smoke = message.smoke;
     }
+    if (message.webhook !== "") {
+      obj.webhook = message.webhook;
+    }
     return obj;
   },
 
@@ -1831,6 +1849,7 @@ export const Sweep: MessageFns<Sweep> = {
     message.bestObjective = object.bestObjective ?? undefined;
     message.bestTrialId = object.bestTrialId ?? "";
     message.smoke = object.smoke ?? "";
+    message.webhook = object.webhook ?? "";
     return message;
   },
 };
