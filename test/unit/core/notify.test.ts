@@ -194,6 +194,14 @@ describe('a budget', () => {
     wait(world, 0.2 * 3.6e6);
     expect(idsOf(world)).toEqual(['s/hours-80/1', 's/hours-100/2']);
   });
+
+  test('that was reached is not nearly reached afterwards, though the clock was set back', () => {
+    const world = fleet(1);
+    world.submit(telling({ budget: { energyWh: null, hours: 1 } }));
+    wait(world, 1.1 * 3.6e6);
+    world.feed({ type: 'tick', at: world.now - 0.2 * 3.6e6 });
+    expect(idsOf(world)).toEqual(['s/hours-100/1']);
+  });
 });
 
 describe('failures', () => {
