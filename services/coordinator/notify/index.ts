@@ -6,7 +6,7 @@
  * message is due (`../core/notify.ts`).
  */
 import type { Logger } from 'pino';
-import { systemClock, type Clock } from '../clock.js';
+import { isAborted, systemClock, type Clock } from '../clock.js';
 import {
   webhookHost,
   type Input,
@@ -83,7 +83,7 @@ export class Notifier {
     const begin = this.#clock.monotonicMs();
     for (let attempts = 1; ; attempts += 1) {
       const answer = await this.#turnstile.pass(() => this.#send(pending));
-      if (signal.aborted) return;
+      if (isAborted(signal)) return;
       if (answer.ok) {
         log.info({ deliveryId, host, attempts }, 'a webhook was told');
         onNotified('delivered');
@@ -101,7 +101,7 @@ export class Notifier {
       log.warn({ deliveryId, host, attempts }, `a webhook was not told, trying again: ${answer.message}`);
       const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempts - 1, 20));
       await this.#clock.sleep(longest * (0.5 + random() / 2), { signal, ref: false });
-      if (signal.aborted) return;
+      if (isAborted(signal)) return;
     }
   }
 
