@@ -1,10 +1,17 @@
 /** The look-up of who is promoted, against the definition that looks at all trials each time. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AshaSpec, State, StoppingSpec, SweepState } from '../../../services/coordinator/core/index.js';
+import {
+  isRerunnable,
+  type AshaSpec,
+  type State,
+  type StoppingSpec,
+  type SweepState,
+} from '../../../services/coordinator/core/index.js';
 import { nextFirstRun } from '../../../services/coordinator/core/lifecycle.js';
 import { hopelessIn, nextPromotion } from '../../../services/coordinator/core/promotion.js';
 import { ashaHalving } from '../../../services/coordinator/core/stopping/asha.js';
+import { halving } from '../../../services/coordinator/core/stopping/halving.js';
 import { hyperbandHalving } from '../../../services/coordinator/core/stopping/hyperband.js';
 import { epochRecord, sweepSpec, trainer, World } from '../../support/core.js';
 import { referenceOf } from '../../support/halving-reference.js';
@@ -68,7 +75,10 @@ describe('who is promoted', () => {
             who: fc.nat(5),
             value: fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 0, max: 4 }) }, fc.constant(NaN)),
             skip: fc.constantFrom(0, 0, 0, 1, 3),
-            what: fc.constantFrom('epoch', 'epoch', 'epoch', 'epoch', 'crash', 'pause'),
+            what: fc.constantFrom(
+              ...['epoch', 'epoch', 'epoch', 'epoch', 'epoch', 'epoch'],
+              ...['crash', 'pause', 'refuse', 'rerun'],
+            ),
           }),
           { minLength: 20, maxLength: 120 },
         ),
@@ -107,7 +117,13 @@ describe('who is promoted', () => {
             const trial = world.trial(start.trialId);
             const epoch = Math.min(MAX_EPOCHS, (trial.epochs.at(-1)?.epoch ?? 0) + 1 + skip);
             if (what === 'crash') world.end(start, 'crashed');
-            else if (what === 'pause') {
+            else if (what === 'refuse') world.end(start, 'refused');
+            else if (what === 'rerun') {
+              const ended = [...sweepIn(world.state).trials.values()].filter(isRerunnable);
+              const trialIds = ended.slice(who, who + 2).map(({ trialId }) => trialId);
+              const selection = { trialIds, cancelled: false, diverged: false };
+              world.feed({ type: 'rerun', sweepId: 's', selection, at: world.now });
+            } else if (what === 'pause') {
               for (const control of ['pause', 'resume'] as const)
                 world.feed({ type: 'control', sweepId: 's', control, at: world.now });
             } else {
@@ -121,5 +137,31 @@ describe('who is promoted', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('is of the ladder with the oldest open trial, also when that one had ended and runs again', () => {
+    const asha = { firstRung: 1, eta: 2, window: 1, compareWithin: ['g'], brackets: 1 };
+    const options = ashaHalving({ rule: 'asha', mode: 'promote', ...asha }, MAX_EPOCHS, 'maximize', 's');
+    const contender = (made: number, g: number, waitsAt: number | null, isOpen = true) => ({
+      ...{ trialId: `t${made}`, index: made, made, parameters: { g }, isOpen },
+      ...{ epoch: waitsAt ?? 0, waitsAt },
+    });
+    const [oldest, second, third] = [contender(0, 0, null), contender(1, 1, 1), contender(2, 0, 1)];
+    const rung = (best: typeof oldest): [string, [string, number][]] => [
+      `${options.ladderOf(best).key}/1`,
+      [
+        [best.trialId, 0.9],
+        ['gone', 0.1],
+      ],
+    ];
+    const state = Object.fromEntries([rung(second), rung(third)]);
+    const promoted = (notes: readonly (typeof oldest)[]): string | undefined => {
+      const waiting = halving(options).promotions?.(state);
+      for (const trial of notes) waiting?.note(trial);
+      return waiting?.next({ made: 3, isSearchDone: false })?.trialId;
+    };
+    expect(promoted([oldest, second, third])).toBe('t2');
+    expect(promoted([oldest, second, third, { ...oldest, isOpen: false }])).toBe('t1');
+    expect(promoted([oldest, second, third, { ...oldest, isOpen: false }, oldest])).toBe('t2');
   });
 });

@@ -29,8 +29,12 @@ interface RungState {
 interface Lane {
   readonly ladder: Ladder;
   readonly rungs: readonly RungState[];
-  /** In the order of their making. */
+  /** In the order of their making while `isOrdered`. */
   readonly members: Map<string, Contender>;
+  /** Position in that order, of the last member that was added. */
+  lastMade: number;
+  /** False when one that had ended is open again. */
+  isOrdered: boolean;
 }
 
 interface Candidate {
@@ -105,7 +109,7 @@ export function waitingTrials(options: HalvingOptions, state: RuleState): Waitin
       );
       return { rung, entries, places: new Map(places), waiting: [], below: 0 };
     });
-    const lane = { ladder, rungs, members: new Map<string, Contender>() };
+    const lane = { ladder, rungs, members: new Map<string, Contender>(), lastMade: -1, isOrdered: true };
     lanes.set(ladder.key, lane);
     return lane;
   };
@@ -143,7 +147,17 @@ export function waitingTrials(options: HalvingOptions, state: RuleState): Waitin
   };
 
   /** Of two candidates of one height, the one whose ladder has the oldest open trial. */
-  const orderOf = ({ members }: Lane): number => members.values().next().value?.made ?? Infinity;
+  const orderOf = (lane: Lane): number => {
+    const { members, isOrdered } = lane;
+    if (!isOrdered) {
+      const sorted = [...members].sort(([, a], [, b]) => a.made - b.made);
+      members.clear();
+      for (const [trialId, trial] of sorted) members.set(trialId, trial);
+      lane.lastMade = sorted.at(-1)?.[1].made ?? -1;
+      lane.isOrdered = true;
+    }
+    return members.values().next().value?.made ?? Infinity;
+  };
 
   return {
     absorbed(observation) {
@@ -159,6 +173,10 @@ export function waitingTrials(options: HalvingOptions, state: RuleState): Waitin
       const before = lane.members.get(trial.trialId);
       if (before !== undefined) count(lane, before, -1);
       if (trial.isOpen) {
+        if (before === undefined) {
+          if (trial.made < lane.lastMade) lane.isOrdered = false;
+          lane.lastMade = trial.made;
+        }
         lane.members.set(trial.trialId, trial);
         count(lane, trial, 1);
       } else lane.members.delete(trial.trialId);
