@@ -124,6 +124,6 @@ function freshId(state: State, name: string): string {
   for (;;) {
     const suffix = Array.from({ length: SUFFIX_LENGTH }, () => randomInt(36).toString(36)).join('');
     const id = `${slug === '' ? 'sweep' : slug}-${suffix}`;
-    if (!state.sweeps.has(id)) return id;
+    if (!state.sweeps.has(id) && !state.deleted.has(id)) return id;
   }
 }

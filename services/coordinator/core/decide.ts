@@ -54,7 +54,9 @@ function take(step: Step, input: Input): void {
     }
     case 'submit': {
       const { sweepId, source, requestId, at } = input;
-      if (step.state.sweeps.has(sweepId) || isRepeatedSubmit(step.state, requestId)) return;
+      // Also one that was deleted meanwhile: a submission that is sent again does not bring it back.
+      if (step.state.sweeps.has(sweepId) || step.state.deleted.has(sweepId)) return;
+      if (isRepeatedSubmit(step.state, requestId)) return;
       const spec = withWarmStart(input.spec, step.state.sweeps);
       const { tags = [] } = input;
       const points = searchSize(spec);
@@ -128,7 +130,10 @@ function onControl(step: Step, { sweepId, control, at }: Extract<Input, { type: 
       pauseSweep(step, sweep, null);
       return;
     case 'resume':
-      if (sweep.status === 'paused') step.emit({ type: 'sweep_resumed', sweepId, at });
+      if (sweep.status !== 'paused') return;
+      step.emit({ type: 'sweep_resumed', sweepId, at });
+      // Before anything is placed: it may have been spent during the pause.
+      checkBudget(step, sweep);
       return;
   }
 }

@@ -71,6 +71,15 @@ describe('placement', () => {
   });
 });
 
+it('a submission that arrives again does not bring back a sweep that was deleted', () => {
+  const world = new World();
+  world.submit(sweepSpec());
+  world.feed({ type: 'delete', sweepId: 's', force: true, at: world.now });
+  expect(world.state.deleted).toEqual(new Set(['s']));
+  world.submit(sweepSpec());
+  expect(world.state.sweeps.size).toBe(0);
+});
+
 describe('reports', () => {
   it('runs a sweep to its end', () => {
     const world = busy({ maxEpochs: 2 });
