@@ -6,7 +6,7 @@
  */
 import type { StartAttemptRequest } from '../../proto/gen/wattsweep/v1/trainer.js';
 import { LEADER_BUCKET, TRAINERS_BUCKET } from '../../proto/subjects.js';
-import type { Input, State } from '../../services/coordinator/core/index.js';
+import { waitingReason, type Input, type State } from '../../services/coordinator/core/index.js';
 import type { BoxSetup } from './box.js';
 import { LEASE_TTL_MS, LOST_AFTER_MS, SimCoordinator, TRAINER_TTL_MS } from './coordinator.js';
 import { drawFaults, HARMLESS, type Fault } from './faults.js';
@@ -255,14 +255,18 @@ class World {
   #standstill(): string {
     const state = this.#leader?.term?.state;
     if (state === undefined) return 'nobody leads';
-    const open = [...state.sweeps.values()].flatMap(({ sweepId, trials, status, endedAt }) => {
+    const open = [...state.sweeps.values()].flatMap((sweep) => {
+      const { sweepId, trials, status, endedAt } = sweep;
       if (endedAt !== null) return [];
+      const waits = waitingReason(state, sweep);
       const left = [...trials.values()].filter((trial) => trial.endedAt === null);
       if (left.length === 0) return [`${sweepId} (${status}) has no open trial`];
-      return left.map(({ trialId, state: s, attempts }) => {
+      const trialsLeft = left.map(({ trialId, state: s, attempts, memoryAboveBytes }) => {
         const last = attempts.at(-1);
-        return `${sweepId} (${status})/${trialId} ${s}, attempt ${attempts.length} on ${last?.trainerId ?? 'none'}`;
+        const above = memoryAboveBytes === null ? '' : `, above ${memoryAboveBytes} bytes`;
+        return `${sweepId} (${status})/${trialId} ${s}, attempt ${attempts.length} on ${last?.trainerId ?? 'none'}${above}`;
       });
+      return waits === '' ? trialsLeft : [`${sweepId} waits: ${waits}`, ...trialsLeft];
     });
     const runs = this.#trainers.flatMap(({ setup, box: { running, waiting } }) =>
       running.length + waiting > 0

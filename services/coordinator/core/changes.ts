@@ -6,7 +6,7 @@ import { isBlocked } from './blocks.js';
 import { hasEnded } from './lookup.js';
 import type { ChangeInput, RerunSelection } from './inputs.js';
 import { stopSweep } from './lifecycle.js';
-import { checkBudget } from './reports.js';
+import { checkBudget, spentBudget } from './reports.js';
 import { searchSize } from './search/index.js';
 import type { Limits } from './spec.js';
 import type { SweepState, TrialRecord } from './state.js';
@@ -60,10 +60,14 @@ export function onChange(step: Step, input: ChangeInput): void {
   }
 }
 
+/** A sweep that is being stopped takes nothing up, nor does one with nothing left to spend: it would stop at once. */
+const canGoOn = (step: Step, sweep: SweepState): boolean =>
+  sweep.status !== 'stopping' && spentBudget(sweep, step.at) === null;
+
 type InputOf<T extends ChangeInput['type']> = Extract<ChangeInput, { type: T }>;
 
 function rerun(step: Step, sweep: SweepState, { selection }: InputOf<'rerun'>): void {
-  if (sweep.status === 'stopping') return;
+  if (!canGoOn(step, sweep)) return;
   const trials = selectRerun(sweep, selection);
   if (trials.length === 0) return;
   reopen(step, sweep, 'trials run again');
@@ -83,7 +87,7 @@ function reopenTrial(step: Step, sweep: SweepState, trial: TrialRecord, reason: 
 }
 
 function extend(step: Step, sweep: SweepState, { spec, change }: InputOf<'extend'>): void {
-  if (sweep.status === 'stopping') return;
+  if (!canGoOn(step, sweep)) return;
   // The order within blocks follows from their size: with another one, points that ran would come again.
   if (isBlocked(sweep.spec) && searchSize(spec) !== sweep.points) return;
   const { sweepId } = sweep;
@@ -111,8 +115,11 @@ function setLimits(step: Step, sweep: SweepState, { changes }: InputOf<'set_limi
   );
   if (words.length === 0) return;
   const change = words.join(', ');
+  const { energyWh, hours } = sweep.limits;
   step.emit({ type: 'limits_changed', sweepId: sweep.sweepId, limits, change, at: step.at });
-  checkBudget(step, sweep);
+  // A pause puts off the end by a budget that time or late reports have spent, but not that by a person's new one.
+  const isNewBudget = limits.energyWh !== energyWh || limits.hours !== hours;
+  checkBudget(step, sweep, isNewBudget ? ['running', 'paused'] : ['running']);
 }
 
 /** As the sweep file calls them. */

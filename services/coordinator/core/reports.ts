@@ -173,9 +173,13 @@ export function spentBudget(sweep: SweepState, at: UnixMs): string | null {
   return spent >= hours ? `time budget: ${spent.toFixed(2)} of ${hours} h spent` : null;
 }
 
-/** Ends the sweep when its budget is spent. */
-export function checkBudget(step: Step, sweep: SweepState): void {
-  if (sweep.status !== 'running') return;
+/** Ends the sweep when its budget is spent. @param within statuses in which that is looked at */
+export function checkBudget(
+  step: Step,
+  sweep: SweepState,
+  within: readonly SweepState['status'][] = ['running'],
+): void {
+  if (!within.includes(sweep.status)) return;
   const spent = spentBudget(sweep, step.at);
   if (spent !== null) stopSweep(step, sweep, 'stopped', spent);
 }

@@ -318,6 +318,39 @@ describe('limits', () => {
 });
 
 describe('a paused sweep', () => {
+  /** Two of three trials run, and 2 Wh are spent; then a person pauses it. */
+  const paused = (over: Partial<SweepSpec> = {}): Study => {
+    const study = new Study(over, 2);
+    const [first] = study.running();
+    if (first === undefined) throw new Error('nothing runs');
+    study.epoch(first, epochRecord(1, 0.1, { train: joules(7200) }));
+    study.feed({ type: 'control', sweepId: 's', control: 'pause', at: study.now });
+    for (const start of study.running()) study.end(start, 'stopped');
+    expect(study.sweep.status).toBe('paused');
+    return study;
+  };
+
+  it('ends at a new budget that is spent already', () => {
+    const study = paused();
+    study.ask({ type: 'set_limits', changes: { energyWh: 1 } });
+    expect(study.sweep).toMatchObject({ status: 'stopped', reason: 'energy budget: 2.00 of 1 Wh spent' });
+    study.proveFold();
+  });
+
+  it('whose hours have passed waits for its person, and starts nothing when it is resumed', () => {
+    const study = paused({ budget: { energyWh: null, hours: 1 } });
+    const assigned = (): number => study.log.filter(({ type }) => type === 'attempt_assigned').length;
+    const before = assigned();
+    study.now += 3_600_000;
+    study.feed({ type: 'tick', at: study.now });
+    study.ask({ type: 'set_limits', changes: { priority: 2 } });
+    expect(study.sweep.status).toBe('paused');
+    study.feed({ type: 'control', sweepId: 's', control: 'resume', at: study.now });
+    expect(study.sweep).toMatchObject({ status: 'stopped', reason: 'time budget: 1.00 of 1 h spent' });
+    expect(assigned()).toBe(before);
+    study.proveFold();
+  });
+
   it('ends when its last trial does', () => {
     const study = new Study();
     const running = study.running();
@@ -325,6 +358,22 @@ describe('a paused sweep', () => {
     for (const start of running) study.end(start, 'completed');
     expect(study.sweep.status).toBe('completed');
   });
+});
+
+it('a sweep that has nothing left to spend is neither rerun nor extended, until its budget is raised', () => {
+  const study = new Study({ budget: { energyWh: 1, hours: null } }, 1);
+  const failed = study.fail();
+  const [next] = study.running();
+  if (next === undefined) throw new Error('nothing runs');
+  study.epoch(next, epochRecord(1, 0.1, { train: joules(7200) }));
+  study.end(next, 'stopped');
+  expect(study.sweep.status).toBe('stopped');
+  const spec = { ...study.sweep.spec, repeats: 2 };
+  expect(study.ask({ type: 'rerun', selection: ALL })).toEqual([]);
+  expect(study.ask({ type: 'extend', spec, change: '' })).toEqual([]);
+  study.ask({ type: 'set_limits', changes: { energyWh: 3 } });
+  study.ask({ type: 'rerun', selection: ALL });
+  expect(study.running().map(({ trialId }) => trialId)).toEqual([failed]);
 });
 
 describe('tags, archive, delete', () => {
