@@ -15,7 +15,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { WattsweepError } from '../../../proto/errors.js';
 
@@ -50,7 +50,8 @@ export interface Checkpoint {
 }
 
 /**
- * Writes a checkpoint into `folder` and removes older ones there, but for the one before.
+ * Writes a checkpoint into `folder` and removes older ones there, but for the one before. Those ahead of it stay until
+ * they are reached.
  *
  * @returns The path of the new checkpoint.
  */
@@ -82,36 +83,60 @@ export function writeCheckpoint(folder: string, checkpoint: Checkpoint): string 
   rmSync(path, { recursive: true, force: true });
   renameSync(unfinished, path);
   syncFolder(folder);
-  for (const old of checkpointsIn(folder).slice(0, -KEPT))
+  const present = checkpointsIn(folder);
+  // Those ahead are damaged, or of an attempt that went further than the ledger heard of: they are no reserve of this one.
+  for (const old of present.slice(0, Math.max(0, present.indexOf(name) + 1 - KEPT)))
     rmSync(join(folder, old), { recursive: true, force: true });
   return path;
 }
 
+/** What the caller can take: the network, and the lengths of its vectors. */
+export interface Expected {
+  readonly network: string;
+  readonly vectors: Readonly<Record<string, number>>;
+}
+
 /**
- * Reads the checkpoint `path`, or the newest one in the folder `path`.
+ * Reads the checkpoint `path`, or the newest one in the folder `path`. When that is damaged or gone: the next best that
+ * lies beside it and holds no later epoch, for what comes later the ledger may not have.
  *
- * @param expected The network and the lengths of the vectors that the caller can take.
- * @throws WattsweepError CHECKPOINT_INVALID: none there, damaged, of another version, network or shape.
+ * @param onDamaged Hears of each that cannot be read, in a sentence.
+ * @returns null when none can be read.
+ * @throws WattsweepError CHECKPOINT_INVALID: of another version, network or shape.
  */
 export function readCheckpoint(
   path: string,
-  expected: { readonly network: string; readonly vectors: Readonly<Record<string, number>> },
-): Checkpoint {
-  const folder = existsSync(join(path, HEADER)) ? path : newestIn(path);
-  const invalid = (problem: string, cause?: unknown): never => {
-    throw new WattsweepError('CHECKPOINT_INVALID', `checkpoint ${folder}: ${problem}`, { cause });
-  };
-  let described;
-  let content;
-  try {
-    described = header.parse(JSON.parse(readFileSync(join(folder, HEADER), 'utf8')));
-    content = readFileSync(join(folder, CONTENT));
-  } catch (cause) {
-    return invalid('it is damaged or of another version', cause);
+  expected: Expected,
+  onDamaged: (problem: string) => void,
+): Checkpoint | null {
+  for (const folder of candidates(path)) {
+    try {
+      return readOne(folder, expected);
+    } catch (error) {
+      if (!(error instanceof Damaged)) throw error;
+      onDamaged(`checkpoint ${folder} cannot be read: ${error.message}`);
+    }
   }
+  return null;
+}
+
+/** The content cannot be trusted; that of another checkpoint may be. */
+class Damaged extends Error {}
+
+/** Errors of the file system that tell of the file, not of the moment. */
+const DAMAGE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EIO', 'EBADMSG', 'EUCLEAN']);
+
+function readOne(folder: string, expected: Expected): Checkpoint {
+  const invalid = (problem: string): never => {
+    throw new WattsweepError('CHECKPOINT_INVALID', `checkpoint ${folder}: ${problem}`);
+  };
+  const text = readFile(join(folder, HEADER)).toString('utf8');
+  const described = parseHeader(text);
+  if (described === 'other version') return invalid('it is of another version');
+  const content = readFile(join(folder, CONTENT));
   const { network, epoch, step, progress, vectors: list, sha256 } = described;
   if (createHash('sha256').update(content).digest('hex') !== sha256)
-    invalid('its content does not match its checksum');
+    throw new Damaged('its content does not match its checksum');
   if (network !== expected.network) invalid(`it is of ${network}, not of ${expected.network}`);
   const vectors: Record<string, Float32Array> = {};
   let offset = 0;
@@ -131,16 +156,49 @@ export function readCheckpoint(
   return { network, epoch, step, progress, vectors };
 }
 
+function readFile(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (DAMAGE.has(code)) throw new Damaged(message);
+    throw error;
+  }
+}
+
+function parseHeader(text: string): z.infer<typeof header> | 'other version' {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Damaged('its description is cut short or garbled');
+  }
+  const parsed = header.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { version } = { ...(value as { version?: unknown }) };
+  if (typeof version === 'number' && version !== 1) return 'other version';
+  throw new Damaged('its description is not that of a checkpoint');
+}
+
 /** Names of the complete checkpoints in a folder, oldest first. */
 const checkpointsIn = (folder: string): string[] =>
-  readdirSync(folder)
-    .filter((entry) => NAME.test(entry))
-    .toSorted();
+  existsSync(folder)
+    ? readdirSync(folder)
+        .filter((entry) => NAME.test(entry))
+        .toSorted()
+    : [];
 
-function newestIn(folder: string): string {
-  const newest = existsSync(folder) ? checkpointsIn(folder).at(-1) : undefined;
-  if (newest === undefined) throw new WattsweepError('CHECKPOINT_INVALID', `${folder} holds no checkpoint`);
-  return join(folder, newest);
+/** The best first. */
+function candidates(path: string): readonly string[] {
+  const name = basename(path);
+  const epochOf = (entry: string): number => Number(NAME.exec(entry)?.[1]);
+  if (!NAME.test(name))
+    return checkpointsIn(path)
+      .toReversed()
+      .map((entry) => join(path, entry));
+  const folder = dirname(path);
+  const others = checkpointsIn(folder).filter((entry) => entry !== name && epochOf(entry) <= epochOf(name));
+  return [path, ...others.toReversed().map((entry) => join(folder, entry))];
 }
 
 const bytesOf = (vector: Float32Array): Uint8Array =>

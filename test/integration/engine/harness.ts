@@ -40,18 +40,21 @@ export function attemptOf(parameters: Parameters, more: Partial<AttemptSpec> = {
 
 export class RunnerProcess {
   readonly lines: RunnerLine[] = [];
+  /** Its standard error so far. */
+  errors = '';
   readonly #child;
   readonly #arrived = new Set<() => void>();
   readonly exited: Promise<[code: number | null, signal: NodeJS.Signals | null]>;
 
   constructor() {
     this.#child = spawn(process.execPath, ['--import', 'tsx', main], {
-      stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
     });
     createInterface({ input: this.#child.stdio[3] as Readable }).on('line', (line) => {
       this.lines.push(JSON.parse(line) as RunnerLine);
       for (const wake of this.#arrived) wake();
     });
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.errors += text));
     this.exited = once(this.#child, 'exit') as typeof this.exited;
   }
 

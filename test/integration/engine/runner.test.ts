@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { writeCheckpoint } from '../../../services/trainer/runner/checkpoint.js';
 import { RunnerProcess, attemptOf, runAttempt } from './harness.js';
 
 const small = { depth: 11, train_images: 200, validation_images: 100, batch_size: 32, bn_momentum: 0.9 };
@@ -93,6 +94,32 @@ describe('the runner trains resnet-cifar10', () => {
     expect(stateIn(first.checkpointDir).equals(stateIn(whole.checkpointDir))).toBe(true);
   });
 
+  it('goes on from the checkpoint before a damaged one, and from the first epoch when that is damaged, too', async () => {
+    const attempt = attemptOf({ ...small, train_images: 64 }, { maxEpochs: 3, checkpointDir: checkpoints() });
+    const runner = new RunnerProcess();
+    const run = async (more: Partial<typeof attempt>): Promise<void> => {
+      runner.run({ ...attempt, ...more });
+      expect(await runner.line('end', runner.of('end').length + 1)).toMatchObject({ class: 'completed' });
+    };
+    await run({});
+    const [, before, newest] = runner.of('checkpoint').map(({ path }) => path);
+    const trained = stateIn(attempt.checkpointDir);
+    truncateSync(join(newest!, 'state.bin'), 1000);
+    await run({ resumeFrom: newest! });
+    expect(stateIn(attempt.checkpointDir).equals(trained)).toBe(true);
+    for (const path of [before!, newest!]) writeFileSync(join(path, 'checkpoint.json'), '');
+    await run({ maxEpochs: 1, resumeFrom: newest! });
+    runner.endInput();
+    await runner.exited;
+    expect(runner.of('started').map(({ resumedEpoch }) => resumedEpoch)).toEqual([0, 2, 0]);
+    const epochs = runner.of('epoch');
+    expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 3, 1]);
+    expect(epochs[3]!.metrics).toEqual(epochs[2]!.metrics);
+    expect(runner.errors).toMatch(
+      /epoch-0003.* checksum[^]*older checkpoint: 2 epochs[^]*from its first epoch/,
+    );
+  });
+
   it('trains attempt after attempt in one process, each as if it were alone, and stays', async () => {
     const runner = new RunnerProcess();
     const settings = { ...small, train_images: 64 };
@@ -173,16 +200,20 @@ describe('the runner trains resnet-cifar10', () => {
 });
 
 it('refuses parameters, recipes and checkpoints with a code and a sentence, and goes on', async () => {
-  const damaged = join(checkpoints(), 'epoch-0001-step-00000007');
-  mkdirSync(damaged);
-  writeFileSync(join(damaged, 'checkpoint.json'), '{}');
+  const foreign = writeCheckpoint(checkpoints(), {
+    network: 'resnet-cifar10/20',
+    epoch: 1,
+    step: 7,
+    progress: {},
+    vectors: {},
+  });
   const runner = new RunnerProcess();
   const cases = [
     [attemptOf({ batch_size: 0 }), 'PARAMETER_REFUSED', /batch_size: 0 is below 1/],
     [attemptOf({ optimizer: 'adan' }), 'PARAMETER_REFUSED', /did you mean 'adam'/],
     [attemptOf({ depth: 30 }), 'PARAMETER_REFUSED', /depth: 30 is not 9n\+2/],
     [attemptOf({}, { recipe: 'resnet-cifar11' }), 'RECIPE_NOT_OFFERED', /no recipe 'resnet-cifar11'/],
-    [attemptOf(small, { resumeFrom: damaged }), 'CHECKPOINT_INVALID', /damaged/],
+    [attemptOf(small, { resumeFrom: foreign }), 'CHECKPOINT_INVALID', /not of resnet-cifar10\/11/],
   ] as const;
   for (const [attempt] of cases) runner.run(attempt);
   for (const [index, [, code, message]] of cases.entries()) {

@@ -1,8 +1,20 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readCheckpoint, writeCheckpoint } from '../../../services/trainer/runner/checkpoint.js';
+import {
+  type Expected,
+  readCheckpoint,
+  writeCheckpoint,
+} from '../../../services/trainer/runner/checkpoint.js';
 
 const checkpoint = {
   network: 'toy/1',
@@ -12,6 +24,11 @@ const checkpoint = {
   vectors: { w: Float32Array.of(1, -0, NaN, 1e-42), m: Float32Array.of(2) },
 };
 const expected = { network: 'toy/1', vectors: { w: 4, m: 1 } };
+/** What is read, and what is said of those that cannot be. */
+function read(path: string, wanted: Expected = expected) {
+  const problems: string[] = [];
+  return { checkpoint: readCheckpoint(path, wanted, (problem) => problems.push(problem)), problems };
+}
 const folder = () => mkdtempSync(join(tmpdir(), 'wattsweep-checkpoint-'));
 
 describe('a checkpoint', () => {
@@ -19,9 +36,9 @@ describe('a checkpoint', () => {
     const parent = folder();
     const path = writeCheckpoint(parent, checkpoint);
     for (const place of [path, parent]) {
-      const read = readCheckpoint(place, expected);
-      expect(read).toEqual(checkpoint);
-      expect(Object.is(read.vectors['w']![1], -0)).toBe(true);
+      const found = read(place);
+      expect(found).toEqual({ checkpoint, problems: [] });
+      expect(Object.is(found.checkpoint!.vectors['w']![1], -0)).toBe(true);
     }
   });
 
@@ -32,37 +49,49 @@ describe('a checkpoint', () => {
     writeCheckpoint(parent, { ...checkpoint, step: 9 });
     const path = writeCheckpoint(parent, { ...checkpoint, epoch: 3, step: 10 });
     expect(readdirSync(parent)).toEqual(['epoch-0002-step-00000009', 'epoch-0003-step-00000010']);
-    expect(readCheckpoint(parent, expected).step).toBe(10);
+    expect(read(parent).checkpoint?.step).toBe(10);
     expect(path).toBe(join(parent, 'epoch-0003-step-00000010'));
   });
 
-  const damage: [string, (path: string) => void, RegExp][] = [
-    ['a changed byte', (path) => writeFileSync(join(path, 'state.bin'), Buffer.alloc(20)), /checksum/],
-    ['a header cut short', (path) => writeFileSync(join(path, 'checkpoint.json'), '{"format":'), /damaged/],
-    [
-      'another version',
-      (path) => {
-        const file = join(path, 'checkpoint.json');
-        writeFileSync(file, readFileSync(file, 'utf8').replace('"version": 1', '"version": 2'));
-      },
-      /another version/,
-    ],
-  ];
-  it.each(damage)('is refused after %s', (_case, harm, message) => {
-    const path = writeCheckpoint(folder(), checkpoint);
-    harm(path);
-    expect(() => readCheckpoint(path, expected)).toThrow(message);
-    expect(() => readCheckpoint(path, expected)).toThrow(
-      expect.objectContaining({ code: 'CHECKPOINT_INVALID' }),
-    );
+  it('takes no place from those of a trial that had to go back', () => {
+    const parent = folder();
+    for (const epoch of [8, 9, 1, 2, 3]) writeCheckpoint(parent, { ...checkpoint, epoch });
+    expect(readdirSync(parent).map((name) => Number(name.slice(6, 10)))).toEqual([2, 3, 8, 9]);
   });
 
-  it('is refused for another network, other vectors, and where there is none', () => {
-    const path = writeCheckpoint(folder(), checkpoint);
-    expect(() => readCheckpoint(path, { ...expected, network: 'toy/2' })).toThrow(/of toy\/1, not of toy\/2/);
-    expect(() => readCheckpoint(path, { ...expected, vectors: { w: 4 } })).toThrow(
-      /another network or optimizer/,
+  it.each<[string, (path: string) => void, RegExp]>([
+    ['a changed byte', (path) => writeFileSync(join(path, 'state.bin'), Buffer.alloc(20)), /checksum/],
+    ['a file cut short', (path) => truncateSync(join(path, 'state.bin'), 4), /checksum/],
+    ['a description cut short', (path) => writeFileSync(join(path, 'checkpoint.json'), '{"f'), /cut short/],
+    ['a description of nothing', (path) => writeFileSync(join(path, 'checkpoint.json'), 'null'), /not that/],
+    ['the loss of a file', (path) => rmSync(join(path, 'state.bin')), /ENOENT/],
+    ['the loss of all', (path) => rmSync(path, { recursive: true }), /ENOENT/],
+  ])('gives way to the one before after %s', (_case, harm, message) => {
+    const parent = folder();
+    const before = { ...checkpoint, epoch: 1 };
+    const paths = [before, checkpoint, { ...checkpoint, epoch: 3 }].map((one) =>
+      writeCheckpoint(parent, one),
     );
-    expect(() => readCheckpoint(folder(), expected)).toThrow(/holds no checkpoint/);
+    writeCheckpoint(parent, before);
+    harm(paths[1]!);
+    // That of epoch 3 is whole, but later than was asked for.
+    const found = read(paths[1]!);
+    expect(found.checkpoint).toEqual(before);
+    expect(found.problems).toEqual([expect.stringMatching(message)]);
+    harm(paths[0]!);
+    expect(read(paths[1]!).checkpoint).toBeNull();
+  });
+
+  it('is refused for another version, network, other vectors', () => {
+    const path = writeCheckpoint(folder(), checkpoint);
+    const refused = (message: RegExp, wanted = expected): void => {
+      expect(() => read(path, wanted)).toThrow(message);
+      expect(() => read(path, wanted)).toThrow(expect.objectContaining({ code: 'CHECKPOINT_INVALID' }));
+    };
+    refused(/of toy\/1, not of toy\/2/, { ...expected, network: 'toy/2' });
+    refused(/another network or optimizer/, { ...expected, vectors: { w: 4, m: 2 } });
+    const file = join(path, 'checkpoint.json');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"version": 1', '"version": 2'));
+    refused(/another version/);
   });
 });

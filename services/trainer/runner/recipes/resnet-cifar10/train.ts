@@ -1,6 +1,7 @@
 /** The training loop: epochs of steps, validation and checkpoint after each, facts to the supervisor on the way. */
 import { WattsweepError } from '../../../../../proto/errors.js';
 import type { AttemptSpec, TimeWindow } from '../../../protocol/runner.js';
+import type { Checkpoint } from '../../checkpoint.js';
 import { readCheckpoint, writeCheckpoint } from '../../checkpoint.js';
 import { cifar10Folder } from '../../engine.js';
 import { nativeBackend } from '../../graph/binding.js';
@@ -101,15 +102,15 @@ class TrainingRun {
     this.#network = `resnet-cifar10/${settings.depth}`;
   }
 
-  /** Initial values, or those of the checkpoint to go on from. @throws WattsweepError CHECKPOINT_INVALID */
+  /** Initial values, or those of a checkpoint to go on from. @throws WattsweepError CHECKPOINT_INVALID */
   restore(): void {
     const { attempt, architecture, settings, model } = this;
-    if (attempt.resumeFrom === null) {
+    const checkpoint = attempt.resumeFrom === null ? null : this.#read(attempt.resumeFrom);
+    if (checkpoint === null) {
       model.write(Model.initial(architecture, settings, attempt.seed));
       return;
     }
-    const expected = { network: this.#network, vectors: Model.vectors(architecture, settings) };
-    const { epoch, step, progress, vectors } = readCheckpoint(attempt.resumeFrom, expected);
+    const { epoch, step, progress, vectors } = checkpoint;
     if (step < epoch * this.stepsPerEpoch || step >= (epoch + 1) * this.stepsPerEpoch) {
       throw new WattsweepError(
         'CHECKPOINT_INVALID',
@@ -122,6 +123,21 @@ class TrainingRun {
     const { crossEntropySum = 0, correct = 0, images = 0, ...rest } = progress;
     this.#tally = { crossEntropySum, correct, images };
     this.#plateau = { ...untouched, ...rest };
+  }
+
+  /** A damaged one costs the epochs since the one before, not the trial. */
+  #read(path: string): Checkpoint | null {
+    const expected = { network: this.#network, vectors: Model.vectors(this.architecture, this.settings) };
+    const damaged: string[] = [];
+    const checkpoint = readCheckpoint(path, expected, (problem) => damaged.push(problem));
+    for (const problem of damaged) console.error(`CHECKPOINT_INVALID: ${problem}`);
+    if (checkpoint === null)
+      console.error('no checkpoint can be read: the trial starts from its first epoch');
+    else if (damaged.length > 0)
+      console.error(
+        `going on from an older checkpoint: ${checkpoint.epoch} epochs, step ${checkpoint.step}; what came later is trained again`,
+      );
+    return checkpoint;
   }
 
   async train(): Promise<AttemptEnd> {
