@@ -61,9 +61,17 @@ class Scene {
       onRetry: () => undefined,
     });
     for (const sweepId of sweeps) await committer.offer([submit(sweepId)]);
-    await settled();
+    await this.settled();
     stop.abort();
     return committer;
+  }
+
+  /** Until nothing has been said of snapshots for a while: they are written beside the loop. */
+  async settled(): Promise<void> {
+    for (let quiet = 0, said = -1; quiet < 3; said = this.words.length) {
+      await pause();
+      quiet = said === this.words.length ? quiet + 1 : 0;
+    }
   }
 
   taken(): number[] {
@@ -83,7 +91,7 @@ class CountingLog extends MemoryLog {
   }
 }
 
-const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 15));
 const names = (prefix: string, count: number): string[] =>
   Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 const sweepsOf = (committer: Committer): number => committer.state.sweeps.size;
@@ -132,7 +140,7 @@ describe('snapshots of the ledger', () => {
       if (i % 7 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     await Promise.all(offers);
-    await settled();
+    await scene.settled();
     for (const { facts } of await scene.store.list()) {
       const direct = await loadLedger(scene.log);
       const through = await loadLedger(scene.log, scene.options({ tell: () => undefined }));
