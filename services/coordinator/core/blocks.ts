@@ -5,12 +5,13 @@
  * device model more often than `repeats / models`, rounded up, so none sits on one model only. Boxes of one model take
  * turns as far as that keeps no slot empty.
  */
+import { fitByModel, isOpen, isUnfit, slotsNeeded } from './resources.js';
 import { searchResults } from './results.js';
 import { othersAt } from './runs.js';
 import { pointAt } from './search/index.js';
 import { permutation } from './search/permutation.js';
 import type { SweepSpec } from './spec.js';
-import type { SweepState, TrialRecord } from './state.js';
+import type { State, SweepState, TrainerState, TrialRecord } from './state.js';
 
 export const isBlocked = ({ placement }: SweepSpec): boolean => placement === 'blocked';
 
@@ -18,6 +19,57 @@ export const isBlocked = ({ placement }: SweepSpec): boolean => placement === 'b
 export interface Sites {
   readonly models: ReadonlySet<string>;
   readonly boxes: number;
+}
+
+export function sitesOf(state: State, sweep: SweepState): Sites {
+  const models = new Set<string>();
+  let boxes = 0;
+  for (const trainer of state.trainers.values()) {
+    const own = isOpen(trainer) ? modelsOf(trainer, sweep) : [];
+    if (own.length > 0) boxes += 1;
+    for (const model of own) models.add(model);
+  }
+  return { models, boxes };
+}
+
+/** Models of which the box has as many slots, outside of quarantine, as a trial needs. */
+function modelsOf(trainer: TrainerState, sweep: SweepState, memoryAboveBytes = -1): readonly string[] {
+  if (isUnfit(trainer, sweep)) return [];
+  return [...fitByModel(trainer, sweep)].flatMap(([model, slots]) => {
+    const usable = slots.filter(
+      ({ slotId, memoryBytes }) =>
+        !trainer.slotQuarantines.has(slotId) && (memoryBytes ?? 0) > memoryAboveBytes,
+    );
+    return usable.length >= slotsNeeded(sweep) ? [model] : [];
+  });
+}
+
+/** Times that a setting may run on one model. */
+const shareOf = ({ spec }: SweepState, { models }: Sites): number =>
+  Math.ceil(spec.repeats / Math.max(1, models.size));
+
+/**
+ * The models that have more memory than where the trial ran out, when each of them has had its share of the setting by
+ * trials that have ended: then it waits in vain. Empty while it does not, and while no box has such a device.
+ */
+export function barredModels(state: State, sweep: SweepState, trial: TrialRecord): readonly string[] {
+  const { memoryAboveBytes, pointHash } = trial;
+  if (memoryAboveBytes === null) return [];
+  const larger = new Set<string>();
+  for (const trainer of state.trainers.values())
+    if (trainer.status !== 'lost')
+      for (const model of modelsOf(trainer, sweep, memoryAboveBytes)) larger.add(model);
+  const share = shareOf(sweep, sitesOf(state, sweep));
+  const hasHadShare = (model: string): boolean =>
+    othersAt(sweep, trial, `model ${model}`) >= share &&
+    [...sweep.trials.values()].filter(
+      (other) =>
+        other !== trial &&
+        other.pointHash === pointHash &&
+        other.endedAt !== null &&
+        other.attempts.at(-1)?.slotModel === model,
+    ).length >= share;
+  return [...larger].every(hasHadShare) ? [...larger] : [];
 }
 
 /** Whether the trial's setting may run on that model (must hold), and on that box (should). */
@@ -29,7 +81,7 @@ export function allows(
 ): { readonly model: boolean; readonly box: boolean } {
   const { repeats } = sweep.spec;
   return {
-    model: othersAt(sweep, trial, `model ${model}`) < Math.ceil(repeats / Math.max(1, sites.models.size)),
+    model: othersAt(sweep, trial, `model ${model}`) < shareOf(sweep, sites),
     box: othersAt(sweep, trial, `box ${trainerId}`) < Math.ceil(repeats / Math.max(1, sites.boxes)),
   };
 }

@@ -4,7 +4,7 @@
  * it, so a grid of a million points costs nothing in advance. What a trial needs: `resources.ts`; which slots are free:
  * `free-slots.ts`; blocked sweeps: `blocks.ts`.
  */
-import { allows, blockSize, isBlocked, mayBegin, pointInBlock, type Sites } from './blocks.js';
+import { allows, blockSize, isBlocked, mayBegin, pointInBlock, sitesOf, type Sites } from './blocks.js';
 import type { LedgerEventType, UnixMs } from './events.js';
 import { ruleOf } from './lookup.js';
 import { FreeSlots, isOver, type Place } from './free-slots.js';
@@ -14,11 +14,12 @@ import { endSweepWhenDone, nextPosition, pauseSweep } from './lifecycle.js';
 import { ModuleFault } from './own-modules.js';
 import { endHopeless, nextPromotion, promote } from './promotion.js';
 import { openSweeps } from './openings.js';
-import { isFit, isOpen, isUnfit, offers, slotsInUse, slotsNeeded } from './resources.js';
+import { slotsInUse } from './resources.js';
 import { searchResults } from './results.js';
+import { endBarred } from './retries.js';
 import { pointAt, pointHash, repeatSeed, searchLearns } from './search/index.js';
 import type { Parameters } from './spec.js';
-import { ATTEMPTS_A_COPY, type State, type SweepState, type TrialRecord } from './state.js';
+import { ATTEMPTS_A_COPY, type SweepState, type TrialRecord } from './state.js';
 import type { Step } from './step.js';
 
 /** The sweep may have another attempt. */
@@ -164,27 +165,6 @@ const LONGEST_AVOIDANCE_MS = 120_000;
 const isAvoidanceOver = (until: UnixMs, at: UnixMs): boolean =>
   until <= at || until - at > LONGEST_AVOIDANCE_MS;
 
-/** Device models and boxes on which the sweep's trials may run now: a box counts with models that it has enough of. */
-function sitesOf(state: State, sweep: SweepState): Sites {
-  const needed = slotsNeeded(sweep);
-  const models = new Set<string>();
-  let boxes = 0;
-  for (const trainer of state.trainers.values()) {
-    if (!isOpen(trainer) || !offers(trainer, sweep) || isUnfit(trainer, sweep)) continue;
-    const fit = trainer.info.slots.filter(
-      (slot) => isFit(slot, sweep.spec.resources) && !trainer.slotQuarantines.has(slot.slotId),
-    );
-    const enough = new Set(
-      fit
-        .map(({ deviceModel }) => deviceModel)
-        .filter((model) => fit.filter(({ deviceModel }) => deviceModel === model).length >= needed),
-    );
-    if (enough.size > 0) boxes += 1;
-    for (const model of enough) models.add(model);
-  }
-  return { models, boxes };
-}
-
 /** Makes the next trial that the search proposes, or a repeat that its point has earned; null when there is none. */
 function createTrial(step: Step, sweep: SweepState): TrialRecord | null {
   const { spec, points, sweepId } = sweep;
@@ -281,7 +261,7 @@ function mayPlace({ events, state }: Step): boolean {
 
 /**
  * After any input: fill free slots, then end what is done (a sweep may have run out of proposals). Trials that wait in
- * vain end, too; where one did, the next rung may be complete, and others take the slots.
+ * vain end, too; where one did, the next rung may be complete or the next block begin, and others take the slots.
  *
  * @param isTick time has passed: pauses may be over
  */
@@ -289,6 +269,6 @@ export function settle(step: Step, isTick: boolean): void {
   if (!isTick && !mayPlace(step)) return;
   const sweeps = openSweeps(step.state);
   do placeTrials(step);
-  while ([...sweeps].filter((sweep) => endHopeless(step, sweep)).length > 0);
+  while ([...sweeps].filter((sweep) => endHopeless(step, sweep) || endBarred(step, sweep)).length > 0);
   for (const sweep of [...sweeps]) endSweepWhenDone(step, sweep);
 }

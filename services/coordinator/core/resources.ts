@@ -50,16 +50,24 @@ export const isOpen = ({ status, info, drained, quarantine }: TrainerState): boo
 export const isUnfit = (trainer: TrainerState, { unfit }: SweepState): boolean =>
   unfit.get(trainer.info.trainerId)?.instanceId === trainer.info.instanceId;
 
-/** Slots of the box that could hold an attempt of the sweep together: as many as its best model has. */
-export function capacity(trainer: TrainerState, sweep: Wanting): number {
-  if (!offers(trainer, sweep)) return 0;
-  const byModel = new Map<string, number>();
-  for (const slot of trainer.info.slots) {
+/** Slots of the box that suit the sweep, by device model: those of an attempt are of one model. */
+export function fitByModel(
+  trainer: TrainerState,
+  sweep: Wanting,
+): ReadonlyMap<string, readonly SlotRecord[]> {
+  const byModel = new Map<string, SlotRecord[]>();
+  for (const slot of offers(trainer, sweep) ? trainer.info.slots : []) {
     if (!isFit(slot, sweep.spec.resources)) continue;
-    byModel.set(slot.deviceModel, (byModel.get(slot.deviceModel) ?? 0) + 1);
+    const same = byModel.get(slot.deviceModel);
+    if (same === undefined) byModel.set(slot.deviceModel, [slot]);
+    else same.push(slot);
   }
-  return Math.max(0, ...byModel.values());
+  return byModel;
 }
+
+/** Slots of the box that could hold an attempt of the sweep together: as many as its best model has. */
+export const capacity = (trainer: TrainerState, sweep: Wanting): number =>
+  Math.max(0, ...[...fitByModel(trainer, sweep).values()].map(({ length }) => length));
 
 /** `8.6 GB`, or `unknown`. */
 export const gigabytes = (bytes: number | null): string =>

@@ -2,11 +2,12 @@
  * What an attempt's end means for its trial: it is over, or it gets another attempt, where and when. Each class of ends
  * has a budget of its own; what is the box's fault costs the trial nothing.
  */
+import { barredModels, isBlocked } from './blocks.js';
 import { DEFAULT_RETRIES } from './defaults.js';
 import type { Fault } from './events.js';
 import { backoffMs, type Ending } from './faults.js';
 import { complete, endTrial } from './lifecycle.js';
-import { gigabytes, isModel, isKind, isOpen, isUnfit, offers, capacity, slotsNeeded } from './resources.js';
+import { capacity, fitByModel, gigabytes, isOpen, isUnfit, slotsNeeded } from './resources.js';
 import type { RetriesSpec } from './spec.js';
 import type { AttemptState, SweepState, TrialRecord } from './state.js';
 import type { Step } from './step.js';
@@ -213,15 +214,35 @@ const placeOf = ({ trainerId, slotId, slotModel }: AttemptState): string =>
 
 /** Bytes of the largest device that the sweep may use, on boxes that are not lost; 0 when none is known. */
 function largestMemory(step: Step, sweep: SweepState): number {
-  const { resources } = sweep.spec;
   let largest = 0;
   for (const trainer of step.state.trainers.values()) {
-    if (trainer.status === 'lost' || !offers(trainer, sweep) || isUnfit(trainer, sweep)) continue;
-    // A larger device that cannot be had in the number that a trial needs is none.
-    if (capacity(trainer, sweep) < slotsNeeded(sweep)) continue;
-    for (const slot of trainer.info.slots)
-      if (isKind(slot, resources) && isModel(slot, resources))
-        largest = Math.max(largest, slot.memoryBytes ?? 0);
+    if (trainer.status === 'lost' || isUnfit(trainer, sweep)) continue;
+    for (const slots of fitByModel(trainer, sweep).values()) {
+      // A larger device that cannot be had in the number that a trial needs is none.
+      if (slots.length < slotsNeeded(sweep)) continue;
+      for (const { memoryBytes } of slots) largest = Math.max(largest, memoryBytes ?? 0);
+    }
   }
   return largest;
+}
+
+/**
+ * Ends trials of a blocked sweep that ran out of memory and would wait for ever: each model that has more has had its
+ * share of their setting. True when there was one.
+ */
+export function endBarred(step: Step, sweep: SweepState): boolean {
+  if (sweep.status !== 'running' || !isBlocked(sweep.spec)) return false;
+  let ended = false;
+  for (const trialId of [...sweep.queue]) {
+    const trial = sweep.trials.get(trialId);
+    const attempt = trial?.attempts.at(-1);
+    if (trial === undefined || attempt === undefined) continue;
+    const models = barredModels(step.state, sweep, trial);
+    if (models.length === 0) continue;
+    const { message = '', code = '' } = attempt.end ?? {};
+    const why = `it needs more than the ${gigabytes(trial.memoryAboveBytes)} where it ran out, and what has more (${models.join(', ')}) has run this setting as often as its blocks allow`;
+    endTrial(step, sweep, trial, 'failed', `${message}; ${why}`, code || 'ATTEMPT_OUT_OF_MEMORY');
+    ended = true;
+  }
+  return ended;
 }

@@ -241,6 +241,51 @@ describe('blocked', () => {
   });
 });
 
+describe('blocked, out of memory', () => {
+  const small = box('small', ['S'], { memoryGb: 8 });
+  const large = box('large', ['L'], { memoryGb: 24 });
+  const begin = (maxParallel: number): World => {
+    const world = new World();
+    const design = { repeats: 2, placement: 'blocked' as const, maxParallel };
+    world.submit(sweepSpec({ sweep: points(1), maxEpochs: 1, ...design }));
+    world.join(small, large);
+    return world;
+  };
+  const end = (world: World, trialId: string, endClass: 'completed' | 'out_of_memory'): string => {
+    const start = world.running().find((running) => running.trialId === trialId)!;
+    if (endClass === 'completed') world.epoch(start, epochRecord(1, 0.5));
+    world.end(start, endClass);
+    return start.trainerId;
+  };
+
+  it('fails with a sentence when every larger model has had its share of the setting', () => {
+    const world = begin(1);
+    expect(end(world, 't0001', 'out_of_memory')).toBe('small');
+    expect(end(world, 't0001', 'completed')).toBe('large');
+    expect(end(world, 't0002', 'out_of_memory')).toBe('small');
+    expect(world.trial('t0002')).toMatchObject({
+      state: 'failed',
+      reason:
+        'out_of_memory; it needs more than the 8.0 GB where it ran out, and what has more (L) has run this setting as often as its blocks allow',
+    });
+    expect(world.state.sweeps.get('s')!.status).toBe('completed');
+  });
+
+  it('waits while that share may still come free, and while another larger model may take it', () => {
+    const world = begin(2);
+    expect(world.running().map(({ trainerId }) => trainerId)).toEqual(['small', 'large']);
+    end(world, 't0001', 'out_of_memory');
+    expect(world.trial('t0001').state).toBe('queued');
+    world.join(box('larger', ['XL'], { memoryGb: 80 }));
+    end(world, 't0002', 'completed');
+    expect(end(world, 't0001', 'completed')).toBe('larger');
+    const other = begin(2);
+    end(other, 't0001', 'out_of_memory');
+    end(other, 't0002', 'completed');
+    expect(other.trial('t0001').state).toBe('failed');
+  });
+});
+
 describe('whatever fleet and sweeps there are', () => {
   const model = fc.constantFrom('A', 'B', 'cpu');
   const boxes = fc.array(

@@ -144,6 +144,11 @@ describe('out of memory', () => {
     world.join(box('small', 8, 8), box('big', 24));
     end(world, 't0001', 'out_of_memory');
     expect(world.trial('t0001').state).toBe('failed');
+    const mixed = new World();
+    mixed.submit(sweepSpec({ sweep: points(1), resources: { gpus: 2, device: null } }));
+    mixed.join(box('mixed', 8, 8, 24));
+    end(mixed, 't0001', 'out_of_memory');
+    expect(mixed.trial('t0001').state).toBe('failed');
   });
 
   it('fails at once where no device is larger, or none says how large it is', () => {
