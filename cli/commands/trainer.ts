@@ -28,6 +28,10 @@ interface Options {
   readonly lostAfter: number;
   readonly stopGrace: number;
   readonly warm: number;
+  readonly keepAttempts: number;
+  readonly keepAttemptsMib: number;
+  readonly keepCheckpoints: number;
+  readonly keepCheckpointsMib: number;
   readonly logLevel: string;
 }
 
@@ -72,6 +76,23 @@ export function register(program: Command): void {
     )
     .addOption(durationOption('--stop-grace <time>', 'from asking an attempt to end to killing it', '30s'))
     .addOption(warmOption())
+    .addOption(
+      durationOption('--keep-attempts <time>', 'keep spool and log of an ended attempt so long', '168h'),
+    )
+    .option('--keep-attempts-mib <count>', 'and of all attempts no more than so many MiB', parseCount, 4096)
+    .addOption(
+      durationOption(
+        '--keep-checkpoints <time>',
+        "never remove a trial's checkpoints before so long",
+        '336h',
+      ),
+    )
+    .option(
+      '--keep-checkpoints-mib <count>',
+      'then the oldest go while all are more than so many MiB',
+      parseCount,
+      51_200,
+    )
     .addOption(logLevel())
     .addHelpText(
       'after',
@@ -103,6 +124,10 @@ async function run(options: Options): Promise<void> {
     lostAfterMs: options.lostAfter,
     stopGraceMs: options.stopGrace,
     warmIdleMs: options.warm,
+    keepAttemptsMs: options.keepAttempts,
+    keepAttemptsBytes: options.keepAttemptsMib * 1024 * 1024,
+    keepCheckpointsMs: options.keepCheckpoints,
+    keepCheckpointsBytes: options.keepCheckpointsMib * 1024 * 1024,
     logLevel: options.logLevel,
   });
   sayReady({ trainerId: running.trainerId, grpc: running.grpcAddress });

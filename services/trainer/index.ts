@@ -3,6 +3,7 @@
  *
  * service/     the service process: gRPC server, commands, the fence of terms; puts the other parts together
  * attempts/    what the box has accepted, kept on disk, and what is told about it
+ * cleanup/     what goes from the disk, and when
  * slots/       devices as places for one attempt each, and the service's link to a slot's supervisor
  * supervisor/  the process of a slot that outlives the service; a program of its own
  * runner/      the child that trains; a program of its own. protocol/ is what supervisor and runner say to each other

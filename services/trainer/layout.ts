@@ -12,6 +12,9 @@
  *     exit.json                     how the process ended; its presence means that the attempt is over
  *     output.log                    the program's own stdout and stderr, bounded; none when it printed nothing
  *     work/                         working folder of the program
+ *   attempts/<ledger>/<sweep>/<trial>/checkpoints.jsonl
+ *                                   what attempts that have been removed here said of their checkpoints
+ *   removed/                        what is being removed
  *   checkpoints/<ledger>/<sweep>/<trial>/   follows the trial to its next attempt
  *
  * The ledger stands in the path because a new ledger may use the same sweep and trial names again.
@@ -25,6 +28,8 @@ export interface TrainerLayout {
   readonly fenceFile: string;
   readonly slotsDir: string;
   readonly attemptsDir: string;
+  readonly checkpointsDir: string;
+  readonly removedDir: string;
   slotDir(slotId: string): string;
   attemptDir(ledgerId: string, key: AttemptKey): string;
   checkpointDir(ledgerId: string, key: Pick<AttemptKey, 'sweepId' | 'trialId'>): string;
@@ -38,6 +43,8 @@ export function trainerLayout(dataDir: string, trainerId: string): TrainerLayout
     fenceFile: join(root, 'fence.json'),
     slotsDir: join(root, 'slots'),
     attemptsDir: join(root, 'attempts'),
+    checkpointsDir: join(root, 'checkpoints'),
+    removedDir: join(root, 'removed'),
     slotDir: (slotId) => join(root, 'slots', slotId),
     attemptDir: (ledgerId, key) =>
       join(root, 'attempts', ledgerId, key.sweepId, key.trialId, String(key.attempt)),

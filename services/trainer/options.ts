@@ -39,6 +39,14 @@ export interface TrainerOptions {
    * every attempt has a runner of its own. While it waits it holds its memory, on the device too. @default 60000
    */
   readonly warmIdleMs?: number;
+  /** Folders of attempts that ended longer ago are removed. @default 604800000, a week */
+  readonly keepAttemptsMs?: number;
+  /** All attempts' folders together; beyond it the oldest go, but none before an hour. @default 4 GiB */
+  readonly keepAttemptsBytes?: number;
+  /** Checkpoints of a trial that was trained here more recently are never removed. @default 1209600000, two weeks */
+  readonly keepCheckpointsMs?: number;
+  /** All checkpoints together; beyond it those that were used longest ago go. @default 50 GiB */
+  readonly keepCheckpointsBytes?: number;
   /** Labels for placement. @default {} */
   readonly labels?: Readonly<Record<string, string>>;
   /** CPU threads of an attempt. @default the cores, shared among the CPU slots (or GPUs) */
@@ -67,6 +75,10 @@ const DEFAULTS = {
   lostAfterMs: 90_000,
   stopGraceMs: 30_000,
   warmIdleMs: 60_000,
+  keepAttemptsMs: 7 * 86_400_000,
+  keepAttemptsBytes: 4 * 1024 ** 3,
+  keepCheckpointsMs: 14 * 86_400_000,
+  keepCheckpointsBytes: 50 * 1024 ** 3,
   meterPeriodMs: 200,
 } as const;
 
@@ -78,6 +90,8 @@ const durationMs = (least: number) =>
     .int()
     .min(least)
     .max(2 ** 31 - 1);
+
+const bytes = () => z.number().int().min(0);
 
 const schema = z.strictObject({
   natsUrl: z.string().min(1),
@@ -100,6 +114,10 @@ const schema = z.strictObject({
   lostAfterMs: durationMs(100).default(DEFAULTS.lostAfterMs),
   stopGraceMs: durationMs(0).default(DEFAULTS.stopGraceMs),
   warmIdleMs: durationMs(0).default(DEFAULTS.warmIdleMs),
+  keepAttemptsMs: durationMs(0).default(DEFAULTS.keepAttemptsMs),
+  keepAttemptsBytes: bytes().default(DEFAULTS.keepAttemptsBytes),
+  keepCheckpointsMs: durationMs(0).default(DEFAULTS.keepCheckpointsMs),
+  keepCheckpointsBytes: bytes().default(DEFAULTS.keepCheckpointsBytes),
   labels: z.record(z.string(), z.string()).default({}),
   threadsPerSlot: z.number().int().min(1).nullable().default(null),
   part: z

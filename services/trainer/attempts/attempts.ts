@@ -63,6 +63,17 @@ export class Attempts {
     return this.list().filter((attempt) => !attempt.over);
   }
 
+  /** Runs, is held, or its end is not acknowledged: nothing of these may be removed from the disk. */
+  get open(): readonly Attempt[] {
+    return this.list().filter((attempt) => !attempt.published);
+  }
+
+  forget(attemptDir: string): void {
+    const attempt = this.#byDir.get(attemptDir);
+    if (attempt !== undefined) this.#attempts.delete(attempt.id);
+    this.#byDir.delete(attemptDir);
+  }
+
   /** Takes up what earlier services have accepted. `slots` must be linked to the supervisors that live. */
   async recover(slots: readonly Slot[], held: ReadonlyMap<Slot, string | null>): Promise<void> {
     this.#slots = slots;
@@ -70,8 +81,7 @@ export class Attempts {
     const known = new Set(found.filter((attempt) => attempt.published).slice(-REMEMBERED));
     for (const attempt of found) if (!attempt.published || known.has(attempt)) this.#add(attempt);
     for (const [slot, dir] of held) if (dir !== null) this.#hold(slot, this.#byDir.get(dir) ?? null);
-    const open = this.list().filter((attempt) => !attempt.published);
-    for (const attempt of open) {
+    for (const attempt of this.open) {
       await this.#followers.get(attempt.id)?.notify();
       const slot = this.#slotOf(attempt);
       if (slot !== undefined)
@@ -143,10 +153,7 @@ export class Attempts {
   #forgetOld(): void {
     if (this.#attempts.size < REMEMBERED + FORGOTTEN_TOGETHER) return;
     const done = this.list().filter((attempt) => attempt.published);
-    for (const attempt of done.slice(0, Math.max(0, done.length - REMEMBERED))) {
-      this.#attempts.delete(attempt.id);
-      this.#byDir.delete(attempt.dir);
-    }
+    for (const attempt of done.slice(0, Math.max(0, done.length - REMEMBERED))) this.forget(attempt.dir);
   }
 
   /** The slot whose supervisor runs the attempt. */

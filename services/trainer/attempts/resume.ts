@@ -1,9 +1,13 @@
 /** Finds the checkpoint from which an attempt goes on, among those that lie on this box. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { attemptFiles, type TrainerLayout } from '../layout.js';
-import type { AttemptKey } from '../protocol/runner.js';
+import { encodeLine, type AttemptKey } from '../protocol/runner.js';
+import { spoolLine, type SpoolRecord } from './record.js';
 import { SpoolReader } from './spool-reader.js';
+
+/** In a trial's folder: what its attempts said of checkpoints, of those whose own folders have been removed. */
+export const REMEMBERED_CHECKPOINTS = 'checkpoints.jsonl';
 
 export interface ResumePoint {
   /** Folder of the checkpoint, or null: the trial begins anew. */
@@ -51,14 +55,37 @@ function checkpointsOf(
 ): ReadonlyMap<string, number> {
   const written = new Map<string, number>();
   const trialDir = dirname(layout.attemptDir(ledgerId, key));
+  const remembered = join(trialDir, REMEMBERED_CHECKPOINTS);
   const attempts = existsSync(trialDir) ? readdirSync(trialDir) : [];
-  for (const attempt of attempts.filter((name) => Number(name) < key.attempt)) {
-    const reader = new SpoolReader(attemptFiles(join(trialDir, attempt)).spool);
-    do
-      for (const { record } of reader.read())
-        if (record?.line.type === 'checkpoint') written.set(record.line.path, record.line.epoch);
-    while (reader.hasMore);
-    reader.close();
-  }
+  const earlier = attempts.filter((name) => Number(name) < key.attempt);
+  const spools = earlier.map((attempt) => attemptFiles(join(trialDir, attempt)).spool);
+  for (const spool of [remembered, ...spools])
+    for (const { line } of reportedIn(spool)) written.set(line.path, line.epoch);
   return written;
+}
+
+/** Before an attempt's folder goes: what its spool says of checkpoints that lie on this box still is kept beside it. */
+export function rememberCheckpoints(attemptDir: string): void {
+  const remembered = join(dirname(attemptDir), REMEMBERED_CHECKPOINTS);
+  const lines = new Map<string, string>();
+  for (const spool of [remembered, attemptFiles(attemptDir).spool])
+    for (const { atUnixMs, monotonicMs, line } of reportedIn(spool))
+      if (existsSync(line.path)) lines.set(line.path, spoolLine(atUnixMs, monotonicMs, encodeLine(line)));
+  if (lines.size === 0) return;
+  writeFileSync(`${remembered}.new`, [...lines.values()].join(''));
+  renameSync(`${remembered}.new`, remembered);
+}
+
+type CheckpointRecord = SpoolRecord & { readonly line: { readonly type: 'checkpoint' } };
+
+const isCheckpoint = (record: SpoolRecord | null): record is CheckpointRecord =>
+  record?.line.type === 'checkpoint';
+
+function reportedIn(spool: string): readonly CheckpointRecord[] {
+  const reported: CheckpointRecord[] = [];
+  const reader = new SpoolReader(spool);
+  do for (const { record } of reader.read()) if (isCheckpoint(record)) reported.push(record);
+  while (reader.hasMore);
+  reader.close();
+  return reported;
 }

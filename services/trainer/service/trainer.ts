@@ -11,6 +11,7 @@ import { recipes } from '../../../proto/recipes.js';
 import { TRAINERS_BUCKET } from '../../../proto/subjects.js';
 import { Attempts } from '../attempts/attempts.js';
 import { COMMAND_RECIPE } from '../attempts/request.js';
+import { CleanUp } from '../cleanup/cleanup.js';
 import { trainerLayout } from '../layout.js';
 import { NatsLink } from '../nats/link.js';
 import { Registration } from '../nats/registration.js';
@@ -129,6 +130,16 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     const held = new Map(await Promise.all(slots.map(async (slot) => [slot, await slot.adopt()] as const)));
     await attempts.recover(slots, held);
     undo.push(() => attempts.close());
+    const cleanUp = new CleanUp({
+      layout,
+      bounds: options,
+      open: () => attempts.open,
+      forget: (dir) => attempts.forget(dir),
+      nowMs: () => Date.now(),
+      log,
+    });
+    cleanUp.start();
+    undo.push(() => cleanUp.close());
 
     let draining = false;
     let registration: Registration | null = null;

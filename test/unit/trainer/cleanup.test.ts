@@ -1,0 +1,139 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Attempt } from '../../../services/trainer/attempts/attempt.js';
+import type { AcceptedAttempt } from '../../../services/trainer/attempts/record.js';
+import { findCheckpoint } from '../../../services/trainer/attempts/resume.js';
+import { CleanUp, type CleanUpBounds } from '../../../services/trainer/cleanup/cleanup.js';
+import { attemptFiles, trainerLayout, type TrainerLayout } from '../../../services/trainer/layout.js';
+
+const DAY_MS = 86_400_000;
+const KIB = 1024;
+const NOW_MS = Date.UTC(2026, 10, 24);
+const key = (trialId: string, attempt = 1) => ({ sweepId: 's', trialId, attempt });
+
+describe('the clean-up of a box', () => {
+  let dataDir: string;
+  let layout: TrainerLayout;
+  let logged: { readonly msg: string; readonly trial?: string }[];
+  beforeEach(() => {
+    dataDir = mkdtempSync(join(tmpdir(), 'wattsweep-cleanup-'));
+    layout = trainerLayout(dataDir, 'box');
+    logged = [];
+  });
+  afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+
+  function age(dir: string, days: number): void {
+    for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' }))
+      utimesSync(join(dir, name), 0, (NOW_MS - days * DAY_MS) / 1000);
+    utimesSync(dir, 0, (NOW_MS - days * DAY_MS) / 1000);
+  }
+
+  interface Ended {
+    readonly days: number;
+    readonly kib?: number;
+    readonly complete?: boolean;
+    readonly attempt?: number;
+    readonly spool?: string;
+  }
+  function ended(
+    trialId: string,
+    { days, kib = 0, complete = true, attempt = 1, spool = '' }: Ended,
+  ): string {
+    const dir = layout.attemptDir('l', key(trialId, attempt));
+    const files = attemptFiles(dir);
+    mkdirSync(files.work, { recursive: true });
+    writeFileSync(files.published, JSON.stringify({ acknowledgedLine: 1, epoch: 1, complete }));
+    for (const file of [files.attempt, files.exit]) writeFileSync(file, '{}');
+    writeFileSync(files.spool, spool);
+    writeFileSync(join(files.work, 'data'), Buffer.alloc(kib * KIB));
+    age(dir, days);
+    return dir;
+  }
+
+  function checkpoint(trialId: string, { days, kib = 1 }: Ended): string {
+    const path = join(layout.checkpointDir('l', key(trialId)), 'epoch-1');
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, 'state'), Buffer.alloc(kib * KIB));
+    age(dirname(path), days);
+    return path;
+  }
+
+  const bounds: CleanUpBounds = {
+    keepAttemptsMs: 7 * DAY_MS,
+    keepAttemptsBytes: 1024 * KIB,
+    keepCheckpointsMs: 14 * DAY_MS,
+    keepCheckpointsBytes: 1024 * KIB,
+  };
+  const open = (dir: string): Attempt =>
+    new Attempt(dir, { ledgerId: 'l', spec: { key: key('x') } } as unknown as AcceptedAttempt);
+  async function clean(more: Partial<CleanUpBounds> = {}, running: readonly string[] = []) {
+    const forgotten: string[] = [];
+    const write = (line: string) => logged.push(JSON.parse(line) as (typeof logged)[number]);
+    await new CleanUp({
+      layout,
+      bounds: { ...bounds, ...more },
+      open: () => running.map(open),
+      forget: (dir) => forgotten.push(dir),
+      nowMs: () => NOW_MS,
+      log: pino({}, { write }),
+    }).run();
+    return forgotten;
+  }
+
+  it('removes attempts that ended long ago, with the folders that are empty then', async () => {
+    const old = ended('t1', { days: 8 });
+    const young = ended('t2', { days: 6 });
+    mkdirSync(join(layout.removedDir, 'half'), { recursive: true });
+    expect(await clean()).toEqual([old]);
+    expect([dirname(old), young].map((dir) => existsSync(dir))).toEqual([false, true]);
+    expect(readdirSync(layout.removedDir)).toEqual([]);
+  });
+
+  it('removes none that is open, has no end, or whose end is not acknowledged', async () => {
+    const running = ended('t1', { days: 99 });
+    ended('t2', { days: 99, complete: false });
+    rmSync(attemptFiles(ended('t3', { days: 99 })).exit);
+    expect(await clean({ keepAttemptsBytes: 0 }, [running])).toEqual([]);
+    expect(readdirSync(dirname(dirname(running)))).toEqual(['t1', 't2', 't3']);
+    expect(logged.map(({ msg }) => msg)).toEqual([expect.stringContaining('take more of the disk')]);
+  });
+
+  it('removes the oldest while all take too much, but not what a coordinator may ask for again', async () => {
+    const [oldest, ...others] = [3, 2, 1, 0.01].map((days) => ended(`t${days * 100}`, { days, kib: 10 }));
+    expect(await clean({ keepAttemptsBytes: 35 * KIB })).toEqual([oldest]);
+    expect(others.map((dir) => existsSync(dir))).toEqual([true, true, true]);
+    expect(await clean({ keepAttemptsBytes: 0 })).toEqual(others.slice(0, 2));
+    expect(existsSync(others[2]!)).toBe(true);
+  });
+
+  it('knows the checkpoints of an attempt that it has removed', async () => {
+    const path = checkpoint('t1', { days: 8 });
+    const line = { type: 'checkpoint', epoch: 3, path };
+    const spool = `${JSON.stringify({ atUnixMs: 1, monotonicMs: 1, line })}\n`;
+    ended('t1', { days: 8, spool });
+    ended('t1', { days: 8, attempt: 2 });
+    expect(await clean()).toHaveLength(2);
+    expect(findCheckpoint(layout, 'l', key('t1', 3), 'replay', '1/3').path).toBe(path);
+    expect(findCheckpoint(layout, 'l', key('t1', 3), 'replay', '1/2').path).toBeNull();
+  });
+
+  it('removes checkpoints only where there are too many bytes of them, of trials long not trained, aloud', async () => {
+    const paths = ['t1', 't2', 't3', 't4'].map((trial, index) =>
+      checkpoint(trial, { days: 30 - index, kib: 10 }),
+    );
+    const young = checkpoint('t5', { days: 13, kib: 10 });
+    // The trial's next attempt, which runs and has said nothing for long.
+    const running = ended('t1', { days: 20, complete: false, attempt: 2 });
+    // This one was trained again without a checkpoint.
+    ended('t2', { days: 5 });
+    const left = () => [...paths, young].map((path) => existsSync(path));
+    await clean({}, [running]);
+    expect(left()).toEqual([true, true, true, true, true]);
+    await clean({ keepCheckpointsBytes: 0 }, [running]);
+    expect(left()).toEqual([true, true, false, false, true]);
+    expect(logged.flatMap(({ trial }) => trial ?? [])).toEqual(['l/s/t3', 'l/s/t4']);
+  });
+});
