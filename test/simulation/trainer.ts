@@ -80,6 +80,10 @@ export class SimTrainer {
     return this.#isGone;
   }
 
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   startService(): void {
     if (this.#service !== null || this.#isGone) return;
     const { box } = this;

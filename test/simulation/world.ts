@@ -38,6 +38,8 @@ const RELEASE_EVERY_MS = 20_000;
 /** Quiet for so long before the state is looked at. */
 const REST_MS = 5_000;
 const MOST_RESTS = 20;
+/** So long a person looks on while a sweep waits for what the fleet lacks. */
+const PATIENCE_MS = 180_000;
 /** Time enough to reach every box and to stop what it should not run. */
 const CALM_MS = 20_000;
 
@@ -180,6 +182,7 @@ class World {
     for (const trainerId of this.#toUndrain)
       this.#control(trainerId, 'undrain', false, () => this.#toUndrain.delete(trainerId));
     this.#release(now);
+    if (now > this.#faultsEndMs + PATIENCE_MS) this.#giveUp(at);
     if (now > this.#faultsEndMs + CALM_MS) this.#checkObeyed();
     this.#quietSinceMs = this.#isQuiet() ? Math.min(this.#quietSinceMs, now) : Infinity;
     const term = this.#leader?.term;
@@ -202,6 +205,15 @@ class World {
     for (const trainer of this.#leader?.term?.state.trainers.values() ?? [])
       if (trainer.quarantine !== null || trainer.slotQuarantines.size > 0)
         this.#control(trainer.info.trainerId, 'release', false);
+  }
+
+  /** What only waits for a box that does not come back, and says so, is stopped in the end. */
+  #giveUp(at: number): void {
+    const state = this.#leader?.term?.state;
+    if (state === undefined || !this.#trainers.some((trainer) => trainer.isGone || trainer.draining)) return;
+    for (const sweep of state.sweeps.values())
+      if (waitingReason(state, sweep) !== '')
+        this.#offer({ type: 'control', sweepId: sweep.sweepId, control: 'stop', at });
   }
 
   #control(

@@ -7,6 +7,7 @@ import { nextPosition } from './lifecycle.js';
 import { nextPromotion } from './promotion.js';
 import {
   capacity,
+  fitByModel,
   freeMemory,
   gigabytes,
   hasLabels,
@@ -72,7 +73,7 @@ const list = (names: Iterable<string>): string => {
 };
 
 /** Why each of the boxes that have what is needed, of which there is one, takes nothing; null when one does. */
-function withheld(sweep: SweepState, boxes: readonly TrainerState[]): string | null {
+function withheld(sweep: SweepState, boxes: readonly TrainerState[], none = 'no box'): string | null {
   const reasons: string[] = [];
   for (const box of boxes) {
     if (capacity(box, sweep) < slotsNeeded(sweep)) continue;
@@ -87,21 +88,23 @@ function withheld(sweep: SweepState, boxes: readonly TrainerState[]): string | n
       reasons.push(`slots of ${trainerId} are quarantined (wattsweep trainers release ${trainerId})`);
     else return null;
   }
-  return `no box takes it: ${list(reasons)}`;
+  return `${none} takes it: ${list(reasons)}`;
 }
 
-/** All that waits has run out of memory, and the larger devices are gone. */
+/** All that waits has run out of memory, and the larger devices are gone or take nothing. */
 function memoryOfQueue(sweep: SweepState, boxes: readonly TrainerState[]): string | null {
   if (sweep.queue.size === 0 || nextPosition(sweep) !== null) return null;
   let least = Infinity;
   for (const trialId of sweep.queue)
     least = Math.min(least, sweep.trials.get(trialId)?.memoryAboveBytes ?? -1);
   if (least < 0) return null;
-  const { resources } = sweep.spec;
-  const larger = boxes.some(({ info }) =>
-    info.slots.some(
-      (slot) => isKind(slot, resources) && isModel(slot, resources) && (slot.memoryBytes ?? 0) > least,
+  const larger = boxes.filter((box) =>
+    [...fitByModel(box, sweep).values()].some(
+      (slots) =>
+        slots.length >= slotsNeeded(sweep) && slots.some(({ memoryBytes }) => (memoryBytes ?? 0) > least),
     ),
   );
-  return larger ? null : `no device has more memory than ${gigabytes(least)}, where it ran out`;
+  const ranOut = `more memory than ${gigabytes(least)}, where it ran out`;
+  if (larger.length === 0) return `no device has ${ranOut}`;
+  return withheld(sweep, larger, `no box that has ${ranOut},`);
 }

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { LedgerEvent, SlotRecord, TrainerInfo } from '../../../services/coordinator/core/index.js';
+import {
+  waitingReason,
+  type LedgerEvent,
+  type SlotRecord,
+  type TrainerInfo,
+} from '../../../services/coordinator/core/index.js';
 import { backoffMs, LONGEST_PAUSE_MS } from '../../../services/coordinator/core/faults.js';
 import { epochRecord, NO_READING, sweepSpec, trainer, World } from '../../support/core.js';
 
@@ -149,6 +154,29 @@ describe('out of memory', () => {
     mixed.join(box('mixed', 8, 8, 24));
     end(mixed, 't0001', 'out_of_memory');
     expect(mixed.trial('t0001').state).toBe('failed');
+  });
+
+  it('says for what a trial waits while the larger devices are drained or lost', () => {
+    const world = new World();
+    world.submit(sweepSpec({ sweep: points(1) }));
+    world.join(box('small', 8), box('big', 24));
+    const steer = (control: 'drain' | 'undrain'): void =>
+      void world.feed({
+        ...{ type: 'control_trainer', trainerId: 'big', control, stopRunning: false },
+        at: world.now,
+      });
+    const reason = (): string => waitingReason(world.state, world.state.sweeps.get('s')!);
+    steer('drain');
+    end(world, 't0001', 'out_of_memory');
+    expect(reason()).toBe(
+      'no box that has more memory than 8.0 GB, where it ran out, takes it: big is drained',
+    );
+    world.feed({ type: 'trainer_gone', trainerId: 'big', at: world.now });
+    expect(reason()).toBe('no device has more memory than 8.0 GB, where it ran out');
+    world.join(box('big', 24));
+    steer('undrain');
+    expect(reason()).toBe('');
+    expect(world.trial('t0001').attempts.at(-1)?.trainerId).toBe('big');
   });
 
   it('fails at once where no device is larger, or none says how large it is', () => {
