@@ -42,6 +42,10 @@ test('servers are killed, the leader of the ledger first: nothing is lost or dou
     );
   await until(whole, 30_000);
 
+  // Before the sweep begins: the question may take seconds, and the sweep must not end meanwhile.
+  const { leader } = await health(LEDGER_STREAM);
+  const order = [leader, ...['n1', 'n2', 'n3'].filter((name) => name !== leader)];
+  expect(order).toHaveLength(3);
   const trainer = await FakeTrainer.start({
     natsUrl: cluster.url,
     trainerId: 'box',
@@ -55,9 +59,6 @@ test('servers are killed, the leader of the ledger first: nothing is lost or dou
   const { sweepId } = await client.submit(SWEEP.replace('max_epochs: 3', `max_epochs: ${EPOCHS}`));
   await until(() => trainer.started.length >= 2);
 
-  const { leader } = await health(LEDGER_STREAM);
-  const order = [leader, ...['n1', 'n2', 'n3'].filter((name) => name !== leader)];
-  expect(order).toHaveLength(3);
   const accepted = async (): Promise<number> => {
     const { trials } = await client.sweep(sweepId).catch(() => ({ trials: [] }));
     return trials.reduce((sum, { epoch }) => sum + epoch, 0);
