@@ -7,6 +7,7 @@ import {
   hasEnded,
   initialState,
   type AttemptRef,
+  type EventOf,
   type LedgerEvent,
   type State,
   type SweepState,
@@ -14,8 +15,6 @@ import {
 
 type Text = Pick<AttemptRef, 'sweepId' | 'trialId' | 'attempt'>;
 export const textOf = ({ sweepId, trialId, attempt }: Text): string => `${sweepId}/${trialId}#${attempt}`;
-
-type EventOf<T extends LedgerEvent['type']> = Extract<LedgerEvent, { type: T }>;
 
 const WH = 3_600;
 

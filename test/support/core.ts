@@ -41,6 +41,16 @@ export const sweepSpec = (over: Partial<SweepSpec> = {}): SweepSpec => ({
   ...over,
 });
 
+/** The input that submits {@link sweepSpec} under that id and name. */
+export const submit = (sweepId: string): Input => ({
+  type: 'submit',
+  sweepId,
+  spec: sweepSpec({ name: sweepId }),
+  source: '',
+  requestId: sweepId,
+  at: 2,
+});
+
 export const trainer = (trainerId: string, slots = 1, over: Partial<TrainerInfo> = {}): TrainerInfo => ({
   trainerId,
   instanceId: `${trainerId}-1`,

@@ -91,6 +91,14 @@ export interface ServiceProcess {
   kill(): Promise<void>;
 }
 
+/** SIGTERM, and waits until the process is gone; at once where it is gone already. Gives its exit code. */
+export async function terminate(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  return exited;
+}
+
 /** Starts the service as a process of its own; resolves when it is ready. */
 export async function startServiceProcess(
   options: object,

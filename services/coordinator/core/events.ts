@@ -380,3 +380,6 @@ export type LedgerEvent =
     };
 
 export type LedgerEventType = LedgerEvent['type'];
+
+/** The event of that name. */
+export type EventOf<T extends LedgerEvent['type']> = Extract<LedgerEvent, { type: T }>;

@@ -1,5 +1,5 @@
 /** What an attempt's way through the ledger does to the state: its assignment, its epochs, its end. */
-import type { LedgerEvent } from './events.js';
+import type { EventOf } from './events.js';
 import { noteContender } from './contenders.js';
 import { addJoules } from './joules.js';
 import { bookEnd } from './failures.js';
@@ -9,8 +9,6 @@ import { noteRun } from './runs.js';
 import { attemptOf, observationOf, ruleOf, sweepOf, trialOf } from './lookup.js';
 import { signOf } from './stopping/rule.js';
 import type { State } from './state.js';
-
-type EventOf<T extends LedgerEvent['type']> = Extract<LedgerEvent, { type: T }>;
 
 export function assignAttempt(state: State, event: EventOf<'attempt_assigned'>): void {
   const sweep = sweepOf(state, event.sweepId);

@@ -1,14 +1,12 @@
 /** The fold of what people change of a sweep after its submission, and of the positions that follow from it. */
 import { forgetContenders, noteContender } from './contenders.js';
-import type { ChangeEvent } from './events.js';
+import type { ChangeEvent, EventOf } from './events.js';
 import { forgetLevels } from './fold-notify.js';
 import { addJoules } from './joules.js';
 import { observationOf, ruleOf, sweepOf, trialOf } from './lookup.js';
 import { enqueue } from './lanes.js';
 import { noteSweep } from './openings.js';
 import type { State, SweepState, TrialRecord } from './state.js';
-
-type EventOf<T extends ChangeEvent['type']> = Extract<ChangeEvent, { type: T }>;
 
 export function foldChange(state: State, event: ChangeEvent): void {
   switch (event.type) {

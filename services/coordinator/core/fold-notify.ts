@@ -1,10 +1,8 @@
 /** The fold of messages to webhooks: what is told, what waits for an answer, what was answered. */
-import type { LedgerEvent } from './events.js';
+import type { EventOf } from './events.js';
 import { levelName, type FailedTrial, type Notification } from './notification.js';
 import type { Limits } from './spec.js';
 import type { State, SweepState } from './state.js';
-
-type EventOf<T extends LedgerEvent['type']> = Extract<LedgerEvent, { type: T }>;
 
 /** Failed trials that one message names; the others are counted. */
 const NAMED_TRIALS = 10;

@@ -1,8 +1,6 @@
 /** What the fold does when a ledger turns out to be an older copy, or reports to be gone before they were taken. */
-import type { LedgerEvent } from './events.js';
+import type { EventOf } from './events.js';
 import type { State, SweepState } from './state.js';
-
-type EventOf<T extends LedgerEvent['type']> = Extract<LedgerEvent, { type: T }>;
 
 const MOST_NOTICES = 20;
 

@@ -4,7 +4,7 @@
  * broken, and that is said.
  */
 import { noteContender } from './contenders.js';
-import type { LedgerEvent } from './events.js';
+import type { EventOf, LedgerEvent } from './events.js';
 import { attemptOf, ruleOf, sweepOf, trainerOf, trialOf } from './lookup.js';
 import { earnRepeats, foldChange, moveOn } from './fold-changes.js';
 import { acceptEpoch, assignAttempt, endAttempt } from './fold-attempts.js';
@@ -220,8 +220,6 @@ export function fold(state: State, event: LedgerEvent): void {
       return;
   }
 }
-
-type EventOf<T extends LedgerEvent['type']> = Extract<LedgerEvent, { type: T }>;
 
 const smokeOf = ({ smoke }: SweepSpec): SweepState['smoke'] =>
   smoke === undefined ? null : { points: smoke, isOpen: true, message: '' };

@@ -6,7 +6,7 @@
 import type { Decision } from './events.js';
 import type { ModuleRef, Parameters, ParameterValue, SweepSpec } from './spec.js';
 import type { SweepState, TrialRecord } from './state.js';
-import type { Observation, StoppingRule } from './stopping/rule.js';
+import type { Observation, Point, StoppingRule } from './stopping/rule.js';
 import type { SearchResult } from './search/method.js';
 
 /** Thrown when a user's module is missing, threw, did not answer in time, or answered what makes no sense. */
@@ -14,18 +14,8 @@ export class ModuleFault extends Error {
   override readonly name = 'ModuleFault';
 }
 
-/** A report as a module is told of it: an observation as plain data. */
-export interface PlainObservation {
-  readonly trialId: string;
-  readonly index: number;
-  readonly parameters: Parameters;
-  readonly repeat: number;
-  readonly epoch: number;
-  readonly previousEpoch: number;
-  readonly value: number;
-  readonly joules: number | null;
-  readonly seconds: number | null;
-}
+/** A report as a module is told of it: an observation as plain data, with what its last epochs cost. */
+export type PlainObservation = Omit<Observation, 'recent' | 'history'> & Pick<Point, 'joules' | 'seconds'>;
 
 export interface SpacePlain {
   readonly fixed: Parameters;

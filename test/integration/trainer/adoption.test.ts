@@ -19,6 +19,7 @@ import {
   trainerClient,
   trainerPrograms,
   type ServiceProcess,
+  terminate,
 } from '../../support/trainer.js';
 
 const TTL_MS = 800;
@@ -94,11 +95,7 @@ describe('attempts outlive what is around them', () => {
   });
   afterEach(async () => {
     client.close();
-    if (service.child.exitCode === null && service.child.signalCode === null) {
-      const exited = new Promise((resolve) => service.child.once('exit', resolve));
-      service.child.kill('SIGTERM');
-      await exited;
-    }
+    await terminate(service.child);
     // Only a test that failed leaves supervisors behind.
     for (const slot of ['cpu0', 'cpu1', 'gpu0', 'gpu1']) {
       const supervisor = existsSync(slotPath(slot)) ? slotFile(slot) : null;
@@ -257,9 +254,7 @@ describe('attempts outlive what is around them', () => {
     await client.start('t1', { epochs: 10_000, epochMs: 20 }, { slotId: 'cpu0' });
     await atLeast('t1', 1);
     const supervisor = slotFile('cpu0');
-    const exited = new Promise<number | null>((resolve) => service.child.once('exit', resolve));
-    service.child.kill('SIGTERM');
-    expect(await exited).toBe(0);
+    expect(await terminate(service.child)).toBe(0);
     expect((await endOf('t1')).class).toBe(AttemptEndClass.PREEMPTED);
     await expect.poll(() => isAlive(supervisor), { timeout: 3_000 }).toBe(false);
   });

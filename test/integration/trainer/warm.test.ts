@@ -20,6 +20,7 @@ import {
   trainerClient,
   trainerPrograms,
   type ServiceProcess,
+  terminate,
 } from '../../support/trainer.js';
 
 const TTL_MS = 2_000;
@@ -111,11 +112,7 @@ describe('a warm runner', () => {
   });
   afterEach(async () => {
     client.close();
-    if (service.child.exitCode === null && service.child.signalCode === null) {
-      const exited = new Promise((resolve) => service.child.once('exit', resolve));
-      service.child.kill('SIGTERM');
-      await exited;
-    }
+    await terminate(service.child);
     // Only a test that failed leaves supervisors behind.
     for (const slot of ['cpu', 'cpu0', 'cpu1'])
       if (existsSync(slotFile(slot)) && isAlive(supervisorOf(slot)))
@@ -192,9 +189,7 @@ describe('a warm runner', () => {
     await gone(runOf('t1'));
     expect(isAlive(supervisorOf())).toBe(true);
     client.close();
-    const drained = new Promise((resolve) => service.child.once('exit', resolve));
-    service.child.kill('SIGTERM');
-    await drained;
+    expect(await terminate(service.child)).toBe(0);
 
     await start();
     await run('t2');
@@ -212,9 +207,7 @@ describe('a warm runner', () => {
     expect(isAlive(runOf('t4'))).toBe(false);
     const last = await run('t5');
     client.close();
-    const ended = new Promise((resolve) => service.child.once('exit', resolve));
-    service.child.kill('SIGTERM');
-    await ended;
+    expect(await terminate(service.child)).toBe(0);
     await gone(identify(last.pid));
 
     await start({ warmIdleMs: 0 });

@@ -10,7 +10,7 @@ import {
   type LedgerLog,
 } from '../../../services/coordinator/ledger/index.js';
 import { MemoryLog } from '../../../services/coordinator/ledger/memory.js';
-import { sweepSpec } from '../../support/core.js';
+import { submit } from '../../support/core.js';
 
 const trainer: TrainerInfo = {
   trainerId: 'box',
@@ -23,15 +23,6 @@ const trainer: TrainerInfo = {
   draining: false,
 };
 const seen: Input = { type: 'trainer_seen', trainer, at: 1 };
-const submit = (sweepId: string): Input => ({
-  type: 'submit',
-  sweepId,
-  spec: sweepSpec({ name: sweepId }),
-  source: '',
-  requestId: sweepId,
-  at: 2,
-});
-
 /** A log whose appends wait until they are let through. */
 class SlowLog implements LedgerLog {
   readonly maxEntryBytes: number;

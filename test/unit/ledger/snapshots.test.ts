@@ -1,6 +1,5 @@
 /** The writer takes snapshots, and the next one begins with them. */
 import { describe, expect, test } from 'vitest';
-import type { Input } from '../../../services/coordinator/core/index.js';
 import {
   Committer,
   loadLedger,
@@ -12,16 +11,7 @@ import {
   MemorySnapshots,
   type SnapshotOptions,
 } from '../../../services/coordinator/ledger/snapshot/index.js';
-import { freeze, sweepSpec } from '../../support/core.js';
-
-const submit = (sweepId: string): Input => ({
-  type: 'submit',
-  sweepId,
-  spec: sweepSpec({ name: sweepId }),
-  source: '',
-  requestId: sweepId,
-  at: 2,
-});
+import { freeze, submit } from '../../support/core.js';
 
 class Scene {
   readonly log = new CountingLog();
