@@ -5,7 +5,7 @@ import type { TrialSummary } from './types.js';
 
 const ON_TEST_IMAGES =
   'Validation uses CIFAR-10 test images, as the Keras example does: the best of many looks at them is biased upwards, ' +
-  'the final value and the mean of the last 5 epochs less so. `validation: {from: train}` holds training images out instead.';
+  'the final value and the mean of the last 5 epochs less so. With validation {from: train} training images are held out instead.';
 
 const HELD_OUT =
   'Validation uses training images that did not train; the best of many looks at them is biased upwards, the test images are not.';
