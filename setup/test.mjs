@@ -31,9 +31,14 @@ function unitOnly(args) {
 export function verdict(code, report) {
   let counts = { passed: 0, failed: 0, skipped: 0 };
   const lines = [];
+  /** @type {string[]} */
+  let unsteady = [];
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(report ?? '');
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
+      report ?? '',
+    );
     counts = { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+    unsteady = unsteadyTests(testResults ?? []);
   } catch {
     lines.push('vitest ended without a report');
   }
@@ -41,9 +46,24 @@ export function verdict(code, report) {
   if (code !== 0 && counts.failed === 0)
     lines.push(`vitest exited with ${code} though no test failed: see the errors above`);
   if (lines.length > 0) counts.failed += 1;
+  if (unsteady.length > 0)
+    lines.push('passed only in their second run, which is a defect of the code or of the test:', ...unsteady);
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
   lines.push(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
   return { lines, exitCode: counts.failed > 0 ? code || 1 : 0 };
+}
+
+/**
+ * Tests with real servers get a second run (see vitest.config.ts). Those that needed it: vitest keeps the first run's
+ * error beside the state `passed`.
+ * @param {readonly {assertionResults: readonly {status: string, fullName: string, failureMessages: readonly string[]}[]}[]} files
+ * @returns {string[]} a line each
+ */
+function unsteadyTests(files) {
+  return files
+    .flatMap(({ assertionResults }) => assertionResults)
+    .filter(({ status, failureMessages }) => status === 'passed' && failureMessages.length > 0)
+    .map(({ fullName, failureMessages }) => `  ${fullName}: ${failureMessages[0]?.split('\n')[0]}`);
 }
 
 /** @param {string} file */

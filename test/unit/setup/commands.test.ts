@@ -26,6 +26,27 @@ describe("npm test's closing line", () => {
     expect(result.lines.at(-1)).toBe(closing);
     expect(result.exitCode).toBe(exitCode);
   });
+
+  it('names a test that passed only in its second run', () => {
+    const once = {
+      status: 'passed',
+      fullName: 'a cluster goes on',
+      failureMessages: ['Error: not within 1 s\n at x'],
+    };
+    const steady = { status: 'passed', fullName: 'all is well', failureMessages: [] };
+    const json = JSON.stringify({
+      ...(JSON.parse(report(2, 0)) as object),
+      testResults: [{ assertionResults: [once, steady] }],
+    });
+    expect(verdict(0, json)).toEqual({
+      lines: [
+        'passed only in their second run, which is a defect of the code or of the test:',
+        '  a cluster goes on: Error: not within 1 s',
+        '2 passed, 0 failed',
+      ],
+      exitCode: 0,
+    });
+  });
 });
 
 it.each([
