@@ -3,7 +3,7 @@
  * order of arrival. Empty `seconds` and `joules` were not read; `nan` or nothing is a value that is not finite.
  */
 import { WattsweepError } from '../proto/errors.js';
-import type { CurveReport } from '../services/coordinator/core/simulation.js';
+import type { CurveReport } from '../services/coordinator/core/hindsight/simulation.js';
 
 const REQUIRED = ['trial', 'epoch', 'value'] as const;
 const OPTIONAL = ['seconds', 'joules'] as const;

@@ -1,5 +1,5 @@
 /** A simulation for people, and as JSON. */
-import type { Simulation } from '../services/coordinator/core/simulation.js';
+import type { Simulation } from '../services/coordinator/core/hindsight/simulation.js';
 import { formatObjective, formatSeconds, formatWattHours, plural, UNREAD } from './format.js';
 import { table } from './output.js';
 

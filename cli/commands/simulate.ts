@@ -18,7 +18,7 @@ export function register(program: Command): void {
     const { print, printJson, warn } = await import('../output.js');
     const { readSweepFile, readText } = await import('../sweep-file.js');
     const { parseCurves } = await import('../curves.js');
-    const { simulate } = await import('../../services/coordinator/core/simulation.js');
+    const { simulate } = await import('../../services/coordinator/core/hindsight/simulation.js');
     const { describeSimulation, simulationJson } = await import('../simulation-view.js');
     const { spec, warnings } = readSweepFile(file, options.set);
     const { ModuleFolder, withModules } = await import('../../services/coordinator/modules/index.js');

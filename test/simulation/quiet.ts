@@ -16,11 +16,11 @@ import {
   type SweepState,
   type TrialRecord,
 } from '../../services/coordinator/core/index.js';
-import { isBlocked, pointInBlock } from '../../services/coordinator/core/blocks.js';
-import { judgeNewest } from '../../services/coordinator/core/judge.js';
-import { nextPosition } from '../../services/coordinator/core/lifecycle.js';
-import { nextPromotion } from '../../services/coordinator/core/promotion.js';
-import { searchResults } from '../../services/coordinator/core/results.js';
+import { isBlocked, pointInBlock } from '../../services/coordinator/core/placement/blocks.js';
+import { judgeNewest } from '../../services/coordinator/core/sweeps/judge.js';
+import { nextPosition } from '../../services/coordinator/core/sweeps/lifecycle.js';
+import { nextPromotion } from '../../services/coordinator/core/placement/promotion.js';
+import { searchResults } from '../../services/coordinator/core/sweeps/results.js';
 import { pointAt } from '../../services/coordinator/core/search/index.js';
 import { trainer } from '../support/core.js';
 

@@ -1,6 +1,6 @@
 /** Builds the state of a sweep as the ledger folds to it, from curves: for tests of what is made of such a state. */
 import type { Energy, EpochRecord, SweepSpec, TrialState } from '../../services/coordinator/core/index.js';
-import { newNotifyState } from '../../services/coordinator/core/notification.js';
+import { newNotifyState } from '../../services/coordinator/core/notify/notification.js';
 import type { Decision } from '../../services/coordinator/core/events.js';
 import type { Parameters } from '../../services/coordinator/core/spec.js';
 import type {

@@ -2,7 +2,7 @@
  * The core's one entry: an input in, events and actions out. Pure: no clock, no random source, no I/O; the moment, the
  * seeds and the names arrive in the input. The events must be in the ledger before an action is carried out.
  */
-import { onChange } from './changes.js';
+import { onChange } from './sweeps/changes.js';
 import type { LedgerEvent } from './events.js';
 import {
   onAttemptsListed,
@@ -11,19 +11,19 @@ import {
   onTrainerGone,
   onTrainerSeen,
   onTrainerSilent,
-} from './fleet.js';
-import { onStopHeld } from './held.js';
+} from './fleet/index.js';
+import { onStopHeld } from './fleet/held.js';
 import type { Action, Input } from './inputs.js';
-import { pauseSweep, stopSweep } from './lifecycle.js';
-import { onNotificationSettled, settleNotifications } from './notify.js';
-import { settle } from './placement.js';
-import { checkBudget, onReport } from './reports.js';
-import { withWarmStart } from './results.js';
+import { pauseSweep, stopSweep } from './sweeps/lifecycle.js';
+import { onNotificationSettled, settleNotifications } from './notify/index.js';
+import { settle } from './placement/index.js';
+import { checkBudget, onReport } from './sweeps/reports.js';
+import { withWarmStart } from './sweeps/results.js';
 import { searchSize } from './search/index.js';
-import { openSweeps } from './openings.js';
-import { settleSmoke } from './smoke.js';
+import { openSweeps } from './lookups/openings.js';
+import { settleSmoke } from './sweeps/smoke.js';
 import type { State } from './state.js';
-import { onReportsMissing, onTermOutgrown } from './restored.js';
+import { onReportsMissing, onTermOutgrown } from './fleet/restored.js';
 import { Step } from './step.js';
 
 export interface Decided {

@@ -2,7 +2,7 @@
  * What the ledger holds: facts that were accepted and decisions that were made, each with its reason. Folding them
  * gives the state; nothing is computed a second time. The shapes are a format: only add to them.
  */
-import type { Notification } from './notification.js';
+import type { Notification } from './notify/notification.js';
 import type { Limits, Parameters, SweepSpec } from './spec.js';
 
 /** Milliseconds since 1970, as the coordinator's clock read when the input arrived. */

@@ -2,7 +2,7 @@
  * A sweep as the core sees it: complete, checked, plain JSON. `../spec` makes it from the sweep file; it is recorded
  * in the ledger as it is, so its shape is a format: only add to it.
  */
-import type { NotifySpec } from './notification.js';
+import type { NotifySpec } from './notify/notification.js';
 
 /** A parameter's value. */
 export type ParameterValue =
@@ -276,7 +276,7 @@ export interface SweepSpec {
   readonly resources: ResourcesSpec;
   /** Absent in specs of versions that had none. */
   readonly retries?: RetriesSpec;
-  /** `blocked`: every repeat of all points is a block, see `blocks.ts`. Absent: wherever a slot is free. */
+  /** `blocked`: every repeat of all points is a block, see `placement/blocks.ts`. Absent: wherever a slot is free. */
   readonly placement?: 'blocked';
   /** Attempts at the same time; null for as many as there are slots. */
   readonly maxParallel: number | null;

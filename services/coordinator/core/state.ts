@@ -17,7 +17,7 @@ import type {
   TrialState,
   UnixMs,
 } from './events.js';
-import type { NotifyState, PendingNotification } from './notification.js';
+import type { NotifyState, PendingNotification } from './notify/notification.js';
 import type { Limits, Parameters, SweepSpec } from './spec.js';
 import type { RuleState } from './stopping/rule.js';
 

@@ -3,7 +3,7 @@
  * is emitted, so that what follows sees it.
  */
 import type { LedgerEvent, UnixMs } from './events.js';
-import { fold } from './fold.js';
+import { fold } from './fold/index.js';
 import type { Action } from './inputs.js';
 import type { State } from './state.js';
 

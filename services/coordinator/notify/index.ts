@@ -3,7 +3,7 @@
  * intervals, and given up after an hour; what became of it goes back to the core as an input. The ledger holds what is
  * not settled, so the next leader sends it again, under the same id: at least once. Nobody waits for any of it, and
  * messages go independently of each other, so one that a receiver cannot take holds up no other. Not here: when a
- * message is due (`../core/notify.ts`).
+ * message is due (`../core/notify/`).
  */
 import type { Logger } from 'pino';
 import { isAborted, systemClock, type Clock } from '../clock.js';

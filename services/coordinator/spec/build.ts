@@ -2,7 +2,7 @@
 import { recipes, type RecipeDescriptor } from '../../../proto/recipes.js';
 import { axisValues, gridOverlaps } from '../core/search/index.js';
 import type { Axes, ObjectiveSpec, Parameters, SearchSpec, SweepSpec } from '../core/spec.js';
-import { notificationKinds } from '../core/notification.js';
+import { notificationKinds } from '../core/notify/notification.js';
 import { asParameter, checkName, doubt, isExpression, readAxes } from './axes.js';
 import type { Path } from './document.js';
 import { expandConditions } from './conditions.js';

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { recipes } from '../../../proto/recipes.js';
 import { DEFAULT_RETRIES } from '../core/defaults.js';
-import { notificationKinds } from '../core/notification.js';
+import { notificationKinds } from '../core/notify/notification.js';
 import { ruleShapes, stoppingSchema, trialLimitsSchema } from './stopping-schema.js';
 
 /** A value of `sweep` or of a case: read by `axes.ts`, which tells a range from a constant. */

@@ -1,7 +1,7 @@
 /** Samples of trainers, slots and devices: the ledger's fleet, joined with the latest readings. */
 import { metrics } from '../../../proto/metrics.js';
-import { heldSlots } from '../core/held.js';
-import { isOpen } from '../core/resources.js';
+import { heldSlots } from '../core/fleet/held.js';
+import { isOpen } from '../core/placement/resources.js';
 import type { State, TrainerState } from '../core/state.js';
 import type { LiveTelemetry } from './live.js';
 import { methodLabel } from './names.js';

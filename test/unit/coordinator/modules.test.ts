@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { WattsweepError } from '../../../proto/errors.js';
 import { Replay, type LedgerEvent, type SweepSpec } from '../../../services/coordinator/core/index.js';
-import { fold } from '../../../services/coordinator/core/fold.js';
+import { fold } from '../../../services/coordinator/core/fold/index.js';
 import { initialState } from '../../../services/coordinator/core/state.js';
 import { ModuleFolder, requireModules, withModules } from '../../../services/coordinator/modules/index.js';
 import { Sandbox } from '../../../services/coordinator/modules/sandbox.js';

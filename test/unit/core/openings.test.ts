@@ -6,7 +6,7 @@ import {
   type LedgerEvent,
   type State,
 } from '../../../services/coordinator/core/index.js';
-import { openTrainers } from '../../../services/coordinator/core/openings.js';
+import { openTrainers } from '../../../services/coordinator/core/lookups/openings.js';
 import { epochRecord, sweepSpec, trainer } from '../../support/core.js';
 
 const scan = (state: State): string[] =>

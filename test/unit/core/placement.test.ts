@@ -7,7 +7,7 @@ import {
   type SweepSpec,
   type TrainerInfo,
 } from '../../../services/coordinator/core/index.js';
-import { slotsInUse, slotsNeeded, suits } from '../../../services/coordinator/core/resources.js';
+import { slotsInUse, slotsNeeded, suits } from '../../../services/coordinator/core/placement/resources.js';
 import { epochRecord, sweepSpec, trainer, World } from '../../support/core.js';
 
 const box = (

@@ -5,7 +5,7 @@ import {
   type SlotRecord,
   type TrainerInfo,
 } from '../../../services/coordinator/core/index.js';
-import { backoffMs, LONGEST_PAUSE_MS } from '../../../services/coordinator/core/faults.js';
+import { backoffMs, LONGEST_PAUSE_MS } from '../../../services/coordinator/core/fleet/faults.js';
 import { epochRecord, NO_READING, sweepSpec, trainer, World } from '../../support/core.js';
 
 type EndClass = Extract<LedgerEvent, { type: 'attempt_ended' }>['class'];

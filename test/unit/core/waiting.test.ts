@@ -8,8 +8,8 @@ import {
   type StoppingSpec,
   type SweepState,
 } from '../../../services/coordinator/core/index.js';
-import { nextFirstRun } from '../../../services/coordinator/core/lifecycle.js';
-import { hopelessIn, nextPromotion } from '../../../services/coordinator/core/promotion.js';
+import { nextFirstRun } from '../../../services/coordinator/core/sweeps/lifecycle.js';
+import { hopelessIn, nextPromotion } from '../../../services/coordinator/core/placement/promotion.js';
 import { ashaHalving } from '../../../services/coordinator/core/stopping/asha.js';
 import { halving } from '../../../services/coordinator/core/stopping/halving.js';
 import { hyperbandHalving } from '../../../services/coordinator/core/stopping/hyperband.js';
