@@ -8,7 +8,11 @@ import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import { ReportBatch, type Energy, type Report } from '../../../proto/gen/wattsweep/v1/facts.js';
 import type { Action, SweepSpec } from '../../../services/coordinator/core/index.js';
 import { feedReports } from '../../../services/coordinator/fleet/reports.js';
-import { Committer, type LedgerLog } from '../../../services/coordinator/ledger/index.js';
+import {
+  Committer,
+  type LedgerLog,
+  type SnapshotOptions,
+} from '../../../services/coordinator/ledger/index.js';
 import { randomOf } from '../../simulation/random.js';
 import { sweepSpec, trainer } from '../../support/core.js';
 
@@ -59,6 +63,8 @@ export interface DriveOptions {
   readonly log: LedgerLog;
   readonly spec: SweepSpec;
   readonly slots: number;
+  /** @default none are taken */
+  readonly snapshots?: SnapshotOptions;
   /** Ends the drive early, the sweep under way. @default never */
   readonly enough?: (progress: Progress) => boolean;
   /** Called after each message is in the ledger. */
@@ -79,7 +85,14 @@ const METERED: Energy = {
 };
 
 /** Runs the sweep to its end, or until it is enough. Returns the writer, whose state is the coordinator's. */
-export async function drive({ log, spec, slots, enough, onProgress }: DriveOptions): Promise<Committer> {
+export async function drive({
+  log,
+  spec,
+  slots,
+  snapshots,
+  enough,
+  onProgress,
+}: DriveOptions): Promise<Committer> {
   const random = randomOf(1, 'orchestration');
   const running = new Map<string, Running>();
   let ids = 0;
@@ -98,6 +111,7 @@ export async function drive({ log, spec, slots, enough, onProgress }: DriveOptio
   const over = new AbortController();
   const committer = await Committer.lead({
     log,
+    ...(snapshots === undefined ? {} : { snapshots }),
     coordinatorId: 'bench',
     settings: { retries: { crashed: 2, lost: 5, preempted: 10 } },
     now: Date.now,

@@ -1,15 +1,16 @@
 /**
  * How long a coordinator needs with a large ledger before it decides: from the start of its process to the answer that a
- * new sweep is in the ledger.
+ * new sweep is in the ledger. The ledger has the snapshots that its writer took on the way, and the tail that came after
+ * the last of them; once more without them, as after an upgrade.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { natsServerPath } from '../../../setup/locate.mjs';
+import { natsServerPath, projectRoot } from '../../../setup/locate.mjs';
 import { startNatsServer } from '../../../cli/nats/server.js';
-import { JetStreamLog } from '../../../services/coordinator/ledger/index.js';
+import { JetStreamLog, ObjectStoreSnapshots, schemaOf } from '../../../services/coordinator/ledger/index.js';
 import { ensureStreams, NatsLink } from '../../../services/coordinator/nats/index.js';
 import { sweepSpec } from '../../support/core.js';
 import { drive } from './drive.js';
@@ -19,10 +20,20 @@ export interface Restart {
   readonly trials: number;
   readonly reports: number;
   readonly ledgerBytes: number;
-  /** Of the first coordinator that met the ledger, and of those that followed it. */
-  readonly firstSeconds: number;
-  readonly laterSeconds: readonly number[];
+  /** Events after the last snapshot, of all. */
+  readonly tailEvents: number;
+  readonly events: number;
+  /** One restart after the other. */
+  readonly seconds: readonly number[];
   /** Processor seconds of the last of them until then: what a busy machine does not change. */
+  readonly processorSeconds: number;
+  readonly residentBytes: number;
+  /** Without a snapshot that it can read. */
+  readonly whole: Start;
+}
+
+interface Start {
+  readonly seconds: number;
   readonly processorSeconds: number;
   readonly residentBytes: number;
 }
@@ -40,49 +51,74 @@ sweep: { batch_size: [32] }
 export async function measureRestart(trials: number, restarts: number): Promise<Restart> {
   const dataDir = mkdtempSync(join(tmpdir(), 'wattsweep-bench-'));
   try {
-    const { reports, ledgerBytes } = await writeLedger(dataDir, trials);
-    const seconds: number[] = [];
-    let residentBytes = 0;
-    let processorSeconds = 0;
-    for (let i = 0; i <= restarts; i++) {
-      const { took, resident, processor } = await startAndDecide(dataDir);
-      seconds.push(took);
-      processorSeconds = processor;
-      residentBytes = Math.max(residentBytes, resident);
-    }
-    const [firstSeconds = NaN, ...laterSeconds] = seconds;
-    return { trials, reports, ledgerBytes, firstSeconds, laterSeconds, processorSeconds, residentBytes };
+    const written = await writeLedger(dataDir, trials);
+    const starts: Start[] = [];
+    for (let i = 0; i < restarts; i++) starts.push(await startAndDecide(dataDir));
+    await withNats(dataDir, (link) => new ObjectStoreSnapshots(link).keepOnly(new Set()));
+    const whole = await startAndDecide(dataDir);
+    return {
+      trials,
+      ...written,
+      seconds: starts.map(({ seconds }) => seconds),
+      processorSeconds: starts.at(-1)?.processorSeconds ?? NaN,
+      residentBytes: Math.max(...starts.map(({ residentBytes }) => residentBytes)),
+      whole,
+    };
   } finally {
     rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** A sweep of so many trials, all reported to their ends but the last ones, in a ledger on a real server. */
-async function writeLedger(
-  dataDir: string,
-  trials: number,
-): Promise<{ reports: number; ledgerBytes: number }> {
+async function withNats<T>(dataDir: string, use: (link: NatsLink) => Promise<T>): Promise<T> {
   const binary = natsServerPath();
   if (binary === null) throw new Error('nats-server is not set up');
   const { child, port } = await startNatsServer({ binary, host: '127.0.0.1', port: 0, dataDir, token: null });
   const gone = new Promise((resolve) => child.once('exit', resolve));
   try {
-    const link = await NatsLink.connect({
-      url: `nats://127.0.0.1:${String(port)}`,
-      token: null,
-      name: 'bench',
-    });
+    const url = `nats://127.0.0.1:${String(port)}`;
+    const link = await NatsLink.connect({ url, token: null, name: 'bench' });
+    const result = await use(link);
+    await link.close();
+    return result;
+  } finally {
+    child.kill('SIGTERM');
+    await gone;
+  }
+}
+
+/** As the coordinator from `dist/` names it, so that it reads what is written here. */
+function schema(): string {
+  const manifest = JSON.parse(readFileSync(join(projectRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return schemaOf(manifest.version);
+}
+
+/** A sweep of so many trials, all reported to their ends but the last ones, in a ledger on a real server. */
+function writeLedger(
+  dataDir: string,
+  trials: number,
+): Promise<Pick<Restart, 'reports' | 'ledgerBytes' | 'events' | 'tailEvents'>> {
+  return withNats(dataDir, async (link) => {
     await ensureStreams(link, { leaseTtlMs: 10_000, trainerTtlMs: 10_000, replicas: 1 });
     const written = new JetStreamLog(link);
+    const store = new ObjectStoreSnapshots(link);
     let ledgerBytes = 0;
     let reports = 0;
-    await drive({
+    const { events } = await drive({
       log: {
         maxEntryBytes: written.maxEntryBytes,
         read: (from) => written.read(from),
         append: (id, data, expected) => {
           ledgerBytes += data.length;
           return written.append(id, data, expected);
+        },
+      },
+      snapshots: {
+        store,
+        schema: schema(),
+        tell: (word) => {
+          if (word.what === 'failed') throw new Error('a snapshot failed', { cause: word.error });
         },
       },
       spec: sweepSpec({
@@ -101,17 +137,12 @@ async function writeLedger(
         return progress.trialsEnded >= trials;
       },
     });
-    await link.close();
-    return { reports, ledgerBytes };
-  } finally {
-    child.kill('SIGTERM');
-    await gone;
-  }
+    const held = Math.max(0, ...(await store.list()).map(({ facts }) => facts.events));
+    return { reports, ledgerBytes, events, tailEvents: events - held };
+  });
 }
 
-async function startAndDecide(
-  dataDir: string,
-): Promise<{ readonly took: number; readonly resident: number; readonly processor: number }> {
+async function startAndDecide(dataDir: string): Promise<Start> {
   const stack = await Stack.start({ slots: 0, dataDir });
   try {
     const begin = performance.now();
@@ -128,9 +159,9 @@ async function startAndDecide(
       }
     }
     return {
-      took: (performance.now() - begin) / 1_000,
-      resident: stack.residentBytes('coordinator'),
-      processor: stack.processorSeconds('coordinator'),
+      seconds: (performance.now() - begin) / 1_000,
+      processorSeconds: stack.processorSeconds('coordinator'),
+      residentBytes: stack.residentBytes('coordinator'),
     };
   } finally {
     await stack.stop();

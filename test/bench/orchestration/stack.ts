@@ -86,6 +86,11 @@ export class Stack {
     return ['--nats', this.#nats, '--data', this.dir, '--log-level', 'warn'];
   }
 
+  /** `nats://host:port`. */
+  get natsUrl(): string {
+    return this.#nats;
+  }
+
   get api(): Coordinator {
     if (this.#coordinator === null) throw new Error('no coordinator');
     return this.#coordinator;

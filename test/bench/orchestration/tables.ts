@@ -107,16 +107,21 @@ function otherRows({ firstPoint, restart, fleet }: Results): readonly Row[] {
       '',
     ]);
   if (restart !== null) {
-    const { trials, reports, ledgerBytes, firstSeconds, laterSeconds, processorSeconds, residentBytes } =
-      restart;
-    const ledger = `${number(trials)} trials, ${number(reports)} reports (${number(ledgerBytes / 1e6)} MB)`;
-    const later = laterSeconds.map(number).join(', ');
-    rows.push([
-      `coordinator's start to its first decision, ${ledger}`,
-      `${later} s (${number(processorSeconds)} s of processor time); ${number(firstSeconds)} s where no coordinator had led with that ledger before`,
-      '3 s',
-    ]);
-    rows.push(['resident memory of that coordinator, at most', `${number(residentBytes / 1e6)} MB`, '']);
+    const { trials, reports, ledgerBytes, events, tailEvents, seconds, whole } = restart;
+    const start = `coordinator's start to its first decision, ${number(trials)} trials, ${number(reports)} reports (${number(ledgerBytes / 1e6)} MB)`;
+    const all = seconds.map(number).join(', ');
+    rows.push(
+      [
+        `${start}, last snapshot ${number(tailEvents)} of ${number(events)} events ago`,
+        `${all} s (${number(restart.processorSeconds)} s of processor time, ${number(restart.residentBytes / 1e6)} MB resident)`,
+        '3 s',
+      ],
+      [
+        'the same without a snapshot, as after an upgrade',
+        `${number(whole.seconds)} s (${number(whole.processorSeconds)} s of processor time, ${number(whole.residentBytes / 1e6)} MB resident)`,
+        '',
+      ],
+    );
   }
   if (fleet !== null) {
     const { trainers, trials, seconds } = fleet;
