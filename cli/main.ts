@@ -16,6 +16,7 @@ import * as coordinator from './commands/coordinator.js';
 import * as doctor from './commands/doctor.js';
 import * as explain from './commands/explain.js';
 import * as list from './commands/list.js';
+import * as logs from './commands/logs.js';
 import * as nats from './commands/nats.js';
 import * as plan from './commands/plan.js';
 import * as recipe from './commands/recipe.js';
@@ -37,7 +38,7 @@ const groups = [
   { title: 'Run:', commands: [up, submit, list, status, watch, control] },
   { title: 'Change:', commands: [change] },
   { title: 'Before:', commands: [validate, plan, simulate, recipe, doctor] },
-  { title: 'After:', commands: [report, explain, replay] },
+  { title: 'After:', commands: [logs, report, explain, replay] },
   { title: 'Services:', commands: [trainers, coordinator, trainer, nats] },
 ];
 

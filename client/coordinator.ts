@@ -18,6 +18,8 @@ import type {
   ListSweepsResponse,
   ListTrainersResponse,
   PlanSweepRequest,
+  ReadTrialOutputRequest,
+  ReadTrialOutputResponse,
   ReplaySweepResponse,
   RerunTrialsRequest,
   RerunTrialsResponse,
@@ -37,6 +39,8 @@ import { LeaderFinder, isServiceError } from './leader.js';
 const ANSWER_WITHIN_MS = 10_000;
 /** A report of a thousand trials is a large document; a replay reads the whole ledger. */
 const REPORT_WITHIN_MS = 60_000;
+/** The coordinator waits 10 s for the box. */
+const OUTPUT_WITHIN_MS = 15_000;
 
 export interface Server {
   /** `host:port`, several with commas; which of them leads is found out. */
@@ -113,6 +117,11 @@ export class Coordinator {
 
   explain(sweepId: string, trialId: string): Promise<ExplainTrialResponse> {
     return this.#call((client) => client.explainTrial.bind(client), { sweepId, trialId });
+  }
+
+  /** A piece of what a trial's program has printed. */
+  readOutput(request: ReadTrialOutputRequest): Promise<ReadTrialOutputResponse> {
+    return this.#call((client) => client.readTrialOutput.bind(client), request, OUTPUT_WITHIN_MS);
   }
 
   replay(sweepId: string): Promise<ReplaySweepResponse> {

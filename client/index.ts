@@ -11,9 +11,11 @@ import {
 } from '../proto/gen/wattsweep/v1/coordinator.js';
 import { WattsweepError } from '../proto/errors.js';
 import { Coordinator } from './coordinator.js';
+import { streamOutput, type OutputChunk } from './output.js';
 
 export { SweepState, TrialState } from '../proto/gen/wattsweep/v1/coordinator.js';
 export type { Sweep, Trial } from '../proto/gen/wattsweep/v1/coordinator.js';
+export type { OutputChunk } from './output.js';
 export { WattsweepError, type ErrorCode } from '../proto/errors.js';
 
 export interface ConnectOptions {
@@ -46,6 +48,15 @@ export interface WatchOptions {
   readonly signal?: AbortSignal;
   /** A coordinator that is away is waited for so long: training goes on meanwhile. @default 120000 */
   readonly awayMs?: number;
+}
+
+export interface OutputOptions {
+  /** 0 for the newest. @default 0 */
+  readonly attempt?: number;
+  /** @default false */
+  readonly follow?: boolean;
+  /** Ends it. */
+  readonly signal?: AbortSignal;
 }
 
 export interface SweepResult {
@@ -121,6 +132,20 @@ export class WattsweepClient {
   /** The facts of the report, as `wattsweep report --json` prints them. */
   report(sweepId: string): Promise<unknown> {
     return this.#coordinator.report(sweepId);
+  }
+
+  /**
+   * What a trial's program prints, one attempt after the other; with `follow` until the trial has ended.
+   *
+   * @throws SWEEP_NOT_FOUND, TRIAL_NOT_FOUND, OUTPUT_GONE; without `follow` TRAINER_UNREACHABLE
+   */
+  output(
+    sweepId: string,
+    trialId: string,
+    { attempt = 0, follow = false, signal }: OutputOptions = {},
+  ): AsyncGenerator<OutputChunk, void, undefined> {
+    const when = signal === undefined ? {} : { signal };
+    return streamOutput(this.#coordinator, { sweepId, trialId, attempt, follow, ...when });
   }
 
   /** Ends the sweep; running trials are cancelled. @throws SWEEP_ENDED */

@@ -277,6 +277,12 @@ export const errorRegistry = {
     'Look at the GPU of that box (`nvidia-smi`, `dmesg`); the trial runs elsewhere.',
   ),
   TRAINER_NOT_FOUND: entry('NOT_FOUND', false, notFound, 'List the trainers with `wattsweep trainers`.'),
+  OUTPUT_GONE: entry(
+    'NOT_FOUND',
+    false,
+    notFound,
+    'Boxes remove old attempts: see --keep-attempts of `wattsweep trainer`.',
+  ),
   HELD_NOT_FOUND: entry(
     'NOT_FOUND',
     false,

@@ -15,10 +15,9 @@ export function register(program: Command): void {
     const { withCoordinator } = await import('../client.js');
     const { print, printJson } = await import('../output.js');
     const { explanationJson } = await import('../json.js');
+    const { sweepAndTrial } = await import('../names.js');
     const { explanation } = await import('../explanation.js');
-    const slash = trial.lastIndexOf('/');
-    const [sweepId, trialId] =
-      slash < 0 ? [options.sweep, trial] : [trial.slice(0, slash), trial.slice(slash + 1)];
+    const { sweepId, trialId } = sweepAndTrial(options.sweep, trial);
     const answer = await withCoordinator(options, (coordinator) => coordinator.explain(sweepId, trialId));
     if (options.json) printJson(explanationJson(answer));
     else print(explanation(answer));

@@ -90,12 +90,15 @@ class Coordinator {
   #telemetry: Telemetry | null = null;
   #api: ApiServer | null = null;
   #http: HttpServer | null = null;
+  /** For what people ask of boxes; commands have their own with each term. */
+  readonly #boxes: TrainerClients;
   #starting: Promise<unknown> = Promise.resolve();
   #running: Promise<void> = Promise.resolve();
   #closed: Promise<void> | null = null;
 
   constructor(options: CompleteOptions) {
     this.#options = options;
+    this.#boxes = new TrainerClients(options.token);
     this.#log = pino(
       {
         level: options.logLevel,
@@ -137,6 +140,7 @@ class Coordinator {
       onFault,
       leader: () => this.#leader(),
       modules,
+      boxes: this.#boxes,
     });
     const { address: grpcAddress } = this.#api;
     const { address: httpAddress } = this.#http;
@@ -180,6 +184,7 @@ class Coordinator {
     await this.#starting.catch(() => undefined);
     await this.#running.catch(() => undefined);
     await this.#api?.close(API_GRACE_MS);
+    this.#boxes.close();
     await this.#telemetry?.close();
     await this.#http?.close();
     await this.#link?.close();

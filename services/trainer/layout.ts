@@ -10,7 +10,8 @@
  *     spool.jsonl                   what the runner said, a record a line; the line's number names the fact
  *     published.json                last spool line that NATS has acknowledged
  *     exit.json                     how the process ended; its presence means that the attempt is over
- *     output.log                    the program's own stdout and stderr, bounded; none when it printed nothing
+ *     output.log                    the program's own stdout and stderr, bounded; none when it printed nothing; while it
+ *                                   runs, `output.log.<k>` are its newest parts
  *     work/                         working folder of the program
  *   attempts/<ledger>/<sweep>/<trial>/checkpoints.jsonl
  *                                   what attempts that have been removed here said of their checkpoints

@@ -45,7 +45,10 @@ describe('a sweep', () => {
     const sweepId = await submit(file, '--set', 'stopping=asha', '--request-id', 'one');
     expect(await submit(file, '--set', 'stopping=asha', '--request-id', 'one')).toBe(sweepId);
 
+    const printed = expect.stringMatching(/^curve with lr \d\n$/) as string;
+    const followed = wattsweep('logs', `${sweepId}/t0002`, '--follow');
     const watched = await wattsweep('watch', sweepId, '--json');
+    expect(await followed).toMatchObject({ stdout: printed, exitCode: 0 });
     const updates = watched.stdout
       .trim()
       .split('\n')
@@ -58,6 +61,13 @@ describe('a sweep', () => {
     const stopped = trials.find(({ state }) => state === 'stopped');
     const explained = await wattsweep('explain', stopped?.trialId ?? 't0001');
     expect(explained.stdout).toMatch(/epoch 1, asha@2 at rung 1: (stop|continue)\. [\d.]+ is rank \d of \d/);
+
+    const logs = await wattsweep('logs', 't0001', '--attempt', '1', '--tail', '1');
+    expect(logs).toMatchObject({ stdout: printed, exitCode: 0 });
+    expect(logs.stderr).toContain('attempt 1 on ');
+    expect((await wattsweep('logs', 't0001', '--attempt', '7')).stderr).toContain(
+      'has no attempt 7; it has 1',
+    );
 
     const out = join(box.dir, 'out');
     const report = await wattsweep('report', sweepId, '--out', out);

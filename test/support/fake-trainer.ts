@@ -176,6 +176,7 @@ export class FakeTrainer {
         }
       };
     return {
+      readOutput: unary(() => ({ data: Buffer.alloc(0), next: 0, leftOut: 0, atEnd: true })),
       describe: unary(() => ({ record: undefined })),
       startAttempt: unary((request: StartAttemptRequest) => {
         this.#checkFence(request.fence);

@@ -26,6 +26,7 @@ import {
   type Limits,
   type SweepState,
 } from '../core/index.js';
+import type { OutputSource } from '../fleet/index.js';
 import { extensionOf } from './extension.js';
 import { sweepIn } from './find.js';
 import type { GetLeader, Leader } from './leader.js';
@@ -40,6 +41,7 @@ export interface ServiceOptions {
   readonly onFault: OnFault;
   /** Users' modules that may run; null for none. @default null */
   readonly modules?: ModuleFolder | null;
+  readonly boxes: OutputSource;
 }
 
 type Handlers = Pick<
@@ -47,7 +49,11 @@ type Handlers = Pick<
   'rerunTrials' | 'extendSweep' | 'setLimits' | 'tagSweep' | 'archiveSweep' | 'deleteSweep'
 >;
 
-export function changeHandlers({ leader, now, onFault }: ServiceOptions): Handlers {
+export function changeHandlers({
+  leader,
+  now,
+  onFault,
+}: Pick<ServiceOptions, 'leader' | 'now' | 'onFault'>): Handlers {
   /** Looks, asks the core, and answers from the sweep after it. */
   const change = <Request extends { readonly sweepId: string }, Response>(
     prepare: (sweep: SweepState, request: Request, at: number) => Prepared<Response>,

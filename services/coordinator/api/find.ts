@@ -1,5 +1,5 @@
 import { WattsweepError } from '../../../proto/errors.js';
-import type { State, SweepState } from '../core/index.js';
+import type { State, SweepState, TrialRecord } from '../core/index.js';
 
 /** @param sweepId empty for the newest @throws SWEEP_NOT_FOUND */
 export function sweepIn(state: State, sweepId: string): SweepState {
@@ -14,4 +14,12 @@ export function sweepIn(state: State, sweepId: string): SweepState {
         ? `the sweep ${sweepId} was deleted`
         : `there is no sweep ${sweepId}`,
   );
+}
+
+/** @throws TRIAL_NOT_FOUND */
+export function trialIn(sweep: SweepState, trialId: string): TrialRecord {
+  const trial = sweep.trials.get(trialId);
+  if (trial === undefined)
+    throw new WattsweepError('TRIAL_NOT_FOUND', `the sweep ${sweep.sweepId} has no trial ${trialId}`);
+  return trial;
 }

@@ -26,8 +26,9 @@ import { buildReport, renderJson } from '../report/index.js';
 import { differenceText, parseSweepFile } from '../spec/index.js';
 import { changeHandlers, type ServiceOptions } from './changes.js';
 import { compareWithFile } from './extension.js';
-import { sweepIn } from './find.js';
+import { sweepIn, trialIn } from './find.js';
 import { controlTrainer, listTrainers, stopHeldAttempt } from './fleet.js';
+import { readTrialOutput } from './output.js';
 import { planOnFleet } from './plan.js';
 import { serverStream, unary, type CallContext } from './rpc.js';
 import { historyOf } from './sentences.js';
@@ -40,6 +41,7 @@ export function coordinatorService({
   now,
   onFault,
   modules = null,
+  boxes,
 }: ServiceOptions): CoordinatorServiceServer {
   /** Renders from the state, and answers once the ledger holds what was rendered. */
   const query = <Request, Response>(render: (state: State, request: Request) => Response) =>
@@ -72,6 +74,7 @@ export function coordinatorService({
       return { differences: compareWithFile(spec, file).map(differenceText) };
     }),
     explainTrial: query(explainTrial),
+    readTrialOutput: unary(async (request) => readTrialOutput(await leader(), request, boxes), onFault),
     replaySweep: unary(async (request: ReplaySweepRequest): Promise<ReplaySweepResponse> => {
       const term = await leader();
       const { sweepId, spec } = sweepIn(term.state, request.sweepId);
@@ -124,10 +127,7 @@ function getSweep(state: State, request: GetSweepRequest): GetSweepResponse {
 
 function explainTrial(state: State, request: ExplainTrialRequest): ExplainTrialResponse {
   const sweep = sweepIn(state, request.sweepId);
-  const trial = sweep.trials.get(request.trialId);
-  if (trial === undefined) {
-    throw new WattsweepError('TRIAL_NOT_FOUND', `the sweep ${sweep.sweepId} has no trial ${request.trialId}`);
-  }
+  const trial = trialIn(sweep, request.trialId);
   return {
     trial: trialView(sweep, trial),
     decisions: trial.decisions.map(decisionView),

@@ -4,6 +4,8 @@ import { errorRegistry, type ErrorCode } from '../../../proto/errors.js';
 import {
   type ListAttemptsRequest,
   type ListAttemptsResponse,
+  type ReadOutputRequest,
+  type ReadOutputResponse,
   type StartAttemptRequest,
   type StartAttemptResponse,
   type StopAttemptRequest,
@@ -37,6 +39,11 @@ export interface TrainerCommands {
   close(): void;
 }
 
+/** Reads the output of attempts, by address. Never throws. */
+export interface OutputSource {
+  readOutput(address: string, request: ReadOutputRequest): Promise<Answer<ReadOutputResponse>>;
+}
+
 /** One call on a client; the generated methods, with their `this`. */
 type Call<T> = (
   client: TrainerServiceClient,
@@ -53,7 +60,7 @@ const CHANNEL_OPTIONS = {
   'grpc.keepalive_time_ms': 20_000,
 };
 
-export class TrainerClients implements TrainerCommands {
+export class TrainerClients implements TrainerCommands, OutputSource {
   readonly #metadata: Metadata;
   readonly #clients = new Map<string, TrainerServiceClient>();
   readonly #calls = new Set<ClientUnaryCall>();
@@ -72,6 +79,10 @@ export class TrainerClients implements TrainerCommands {
 
   listAttempts(address: string, request: ListAttemptsRequest): Promise<Answer<ListAttemptsResponse>> {
     return this.#call(address, (client, ...rest) => client.listAttempts(request, ...rest));
+  }
+
+  readOutput(address: string, request: ReadOutputRequest): Promise<Answer<ReadOutputResponse>> {
+    return this.#call(address, (client, ...rest) => client.readOutput(request, ...rest));
   }
 
   #call<T>(address: string, method: Call<T>): Promise<Answer<T>> {

@@ -3,7 +3,7 @@
  * (`commander.ts`). Decides nothing: what it sees goes to the core as inputs, what it does are the core's actions.
  */
 export { KEPT_REPORTS, type KeptReports } from './trimming.js';
-export { TrainerClients, type Answer, type TrainerCommands } from './clients.js';
+export { TrainerClients, type Answer, type OutputSource, type TrainerCommands } from './clients.js';
 export { Commander } from './commander.js';
 export { TrainerRegistry } from './registry.js';
 export { feedReports, type ReportsLink } from './reports.js';

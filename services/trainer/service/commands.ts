@@ -7,13 +7,16 @@ import {
   type TrainerServiceServer,
 } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import type { Attempts } from '../attempts/attempts.js';
+import type { TrainerLayout } from '../layout.js';
 import type { StopMode } from '../protocol/runner.js';
 import type { FenceStore } from './fence.js';
+import { answerReadOutput } from './output.js';
 import { unary } from './server.js';
 
 export interface CommandContext {
   readonly fence: FenceStore;
   readonly attempts: Attempts;
+  readonly layout: TrainerLayout;
   readonly record: () => TrainerRecord;
   readonly isDraining: () => boolean;
   /** Takes no new attempts from now on; ends the running ones if asked to. */
@@ -62,5 +65,8 @@ export function trainerService(context: CommandContext): TrainerServiceServer {
       await context.drain(request.stopRunning);
       return { running: attempts.running.length };
     }),
+    readOutput: unary(log, (request) =>
+      Promise.resolve().then(() => answerReadOutput(context.layout, request)),
+    ),
   };
 }

@@ -159,7 +159,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     });
     const fence = new FenceStore(layout.fenceFile);
     const server = await serve(
-      trainerService({ fence, attempts, record: describe, isDraining: () => draining, drain, log }),
+      trainerService({ fence, attempts, layout, record: describe, isDraining: () => draining, drain, log }),
       { host: options.listenHost, port: options.grpcPort, token: options.token },
     );
     undo.push(() => server.close());

@@ -15,7 +15,7 @@ import { attemptFiles } from '../layout.js';
 import type { AttemptEndClass, RunnerLine, StopMode } from '../protocol/runner.js';
 import { encodeLine } from '../protocol/runner.js';
 import { classifyExit, oomKills } from './exit-class.js';
-import { OutputLog } from './output-log.js';
+import { OutputLog } from '../output/log.js';
 import type { RunnerKeeper } from './runner-keeper.js';
 import type { RunnerProcess } from './runner-process.js';
 import { SpoolWriter } from './spool-writer.js';

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fc, test } from '@fast-check/vitest';
@@ -12,7 +12,6 @@ import { LineSplitter } from '../../../services/trainer/host/lines.js';
 import { ReportPublisher } from '../../../services/trainer/nats/report-publisher.js';
 import { FenceStore } from '../../../services/trainer/service/fence.js';
 import { classifyExit, type SilentExit } from '../../../services/trainer/supervisor/exit-class.js';
-import { OutputLog } from '../../../services/trainer/supervisor/output-log.js';
 
 let dir: string;
 beforeEach(async () => {
@@ -179,32 +178,6 @@ describe('an end without a last word', () => {
   it('is told with the last line of the output', () => {
     const end = classifyExit({ ...silent, code: 1, outputTail: 'Traceback\nValueError: no such file\n\n' });
     expect(end.message).toContain('Its last output: ValueError: no such file');
-  });
-});
-
-describe('the output of a program', () => {
-  it('keeps its beginning and its end, and says how much is left out', async () => {
-    const path = join(dir, 'output.log');
-    const log = new OutputLog(path);
-    for (let line = 0; line < 30_000; line++)
-      log.write(Buffer.from(`line ${String(line).padStart(40, '0')}\n`));
-    expect(log.tail(100)).toContain('0029999');
-    log.close();
-    const text = await readFile(path, 'utf8');
-    expect(text.startsWith(`line ${'0'.repeat(40)}\n`)).toBe(true);
-    expect(text.endsWith(`${String(29_999).padStart(40, '0')}\n`)).toBe(true);
-    const left = Number(/\[\.\.\. (\d+) bytes left out \.\.\.\]/.exec(text)?.[1]);
-    const marker = /\n\[\.\.\. \d+ bytes left out \.\.\.\]\n/.exec(text)![0].length;
-    expect(text.length - marker + left).toBe(30_000 * 46);
-    expect(text.length).toBeLessThan(800_000);
-  });
-
-  it('is kept whole when it is short', async () => {
-    const path = join(dir, 'output.log');
-    const log = new OutputLog(path);
-    log.write(Buffer.from([0xff, 0x00, 0x0a]));
-    log.close();
-    expect([...(await readFile(path))]).toEqual([0xff, 0x00, 0x0a]);
   });
 });
 

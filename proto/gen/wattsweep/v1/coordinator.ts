@@ -696,6 +696,40 @@ export interface ExplainTrialResponse {
   readonly history: readonly string[];
 }
 
+/** Asks for a piece of what a trial's program has printed. */
+export interface ReadTrialOutputRequest {
+  /** The sweep; empty means the newest. */
+  readonly sweepId: string;
+  /** The trial. */
+  readonly trialId: string;
+  /** Which attempt; 0 means the newest. */
+  readonly attempt: number;
+  /** Where to begin, in bytes that the program has printed. */
+  readonly from: number;
+}
+
+/** A piece of the output of one attempt. */
+export interface ReadTrialOutputResponse {
+  /** The attempt; 0 while the trial has had none. */
+  readonly attempt: number;
+  /** The trainer where it runs or ran. */
+  readonly trainerId: string;
+  /** What was printed, stdout and stderr; not always text. */
+  readonly data: Buffer;
+  /** Where to go on. */
+  readonly next: number;
+  /** Bytes from `from` on that are not kept. */
+  readonly leftOut: number;
+  /** There is nothing behind it yet. */
+  readonly atEnd: boolean;
+  /** The attempt had ended before it was read: with `at_end`, this was all. */
+  readonly attemptOver: boolean;
+  /** The attempt after it; 0 while there is none. */
+  readonly nextAttempt: number;
+  /** The trial has ended. */
+  readonly trialOver: boolean;
+}
+
 /** Asks for a replay. */
 export interface ReplaySweepRequest {
   /** The sweep; empty means the newest. */
@@ -4449,6 +4483,362 @@ export const ExplainTrialResponse: MessageFns<ExplainTrialResponse> = {
   },
 };
 
+function createBaseReadTrialOutputRequest(): ReadTrialOutputRequest {
+  return { sweepId: "", trialId: "", attempt: 0, from: 0 };
+}
+
+export const ReadTrialOutputRequest: MessageFns<ReadTrialOutputRequest> = {
+  encode(message: ReadTrialOutputRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sweepId !== "") {
+      writer.uint32(10).string(message.sweepId);
+    }
+    if (message.trialId !== "") {
+      writer.uint32(18).string(message.trialId);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(24).uint32(message.attempt);
+    }
+    if (message.from !== 0) {
+      writer.uint32(32).uint64(message.from);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadTrialOutputRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadTrialOutputRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sweepId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.trialId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.from = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadTrialOutputRequest {
+    return {
+      sweepId: isSet(object.sweepId)
+        ? globalThis.String(object.sweepId)
+        : isSet(object.sweep_id)
+        ? globalThis.String(object.sweep_id)
+        : "",
+      trialId: isSet(object.trialId)
+        ? globalThis.String(object.trialId)
+        : isSet(object.trial_id)
+        ? globalThis.String(object.trial_id)
+        : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      from: isSet(object.from) ? globalThis.Number(object.from) : 0,
+    };
+  },
+
+  toJSON(message: ReadTrialOutputRequest): unknown {
+    const obj: any = {};
+    if (message.sweepId !== "") {
+      obj.sweepId = message.sweepId;
+    }
+    if (message.trialId !== "") {
+      obj.trialId = message.trialId;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.from !== 0) {
+      obj.from = Math.round(message.from);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReadTrialOutputRequest>, I>>(base?: I): ReadTrialOutputRequest {
+    return ReadTrialOutputRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReadTrialOutputRequest>, I>>(object: I): ReadTrialOutputRequest {
+    const message = createBaseReadTrialOutputRequest() as any;
+    message.sweepId = object.sweepId ?? "";
+    message.trialId = object.trialId ?? "";
+    message.attempt = object.attempt ?? 0;
+    message.from = object.from ?? 0;
+    return message;
+  },
+};
+
+function createBaseReadTrialOutputResponse(): ReadTrialOutputResponse {
+  return {
+    attempt: 0,
+    trainerId: "",
+    data: Buffer.alloc(0),
+    next: 0,
+    leftOut: 0,
+    atEnd: false,
+    attemptOver: false,
+    nextAttempt: 0,
+    trialOver: false,
+  };
+}
+
+export const ReadTrialOutputResponse: MessageFns<ReadTrialOutputResponse> = {
+  encode(message: ReadTrialOutputResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attempt !== 0) {
+      writer.uint32(8).uint32(message.attempt);
+    }
+    if (message.trainerId !== "") {
+      writer.uint32(18).string(message.trainerId);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(26).bytes(message.data);
+    }
+    if (message.next !== 0) {
+      writer.uint32(32).uint64(message.next);
+    }
+    if (message.leftOut !== 0) {
+      writer.uint32(40).uint64(message.leftOut);
+    }
+    if (message.atEnd !== false) {
+      writer.uint32(48).bool(message.atEnd);
+    }
+    if (message.attemptOver !== false) {
+      writer.uint32(56).bool(message.attemptOver);
+    }
+    if (message.nextAttempt !== 0) {
+      writer.uint32(64).uint32(message.nextAttempt);
+    }
+    if (message.trialOver !== false) {
+      writer.uint32(72).bool(message.trialOver);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadTrialOutputResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadTrialOutputResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.trainerId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.next = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.leftOut = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.atEnd = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.attemptOver = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.nextAttempt = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.trialOver = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadTrialOutputResponse {
+    return {
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      trainerId: isSet(object.trainerId)
+        ? globalThis.String(object.trainerId)
+        : isSet(object.trainer_id)
+        ? globalThis.String(object.trainer_id)
+        : "",
+      data: isSet(object.data) ? Buffer.from(bytesFromBase64(object.data)) : Buffer.alloc(0),
+      next: isSet(object.next) ? globalThis.Number(object.next) : 0,
+      leftOut: isSet(object.leftOut)
+        ? globalThis.Number(object.leftOut)
+        : isSet(object.left_out)
+        ? globalThis.Number(object.left_out)
+        : 0,
+      atEnd: isSet(object.atEnd)
+        ? globalThis.Boolean(object.atEnd)
+        : isSet(object.at_end)
+        ? globalThis.Boolean(object.at_end)
+        : false,
+      attemptOver: isSet(object.attemptOver)
+        ? globalThis.Boolean(object.attemptOver)
+        : isSet(object.attempt_over)
+        ? globalThis.Boolean(object.attempt_over)
+        : false,
+      nextAttempt: isSet(object.nextAttempt)
+        ? globalThis.Number(object.nextAttempt)
+        : isSet(object.next_attempt)
+        ? globalThis.Number(object.next_attempt)
+        : 0,
+      trialOver: isSet(object.trialOver)
+        ? globalThis.Boolean(object.trialOver)
+        : isSet(object.trial_over)
+        ? globalThis.Boolean(object.trial_over)
+        : false,
+    };
+  },
+
+  toJSON(message: ReadTrialOutputResponse): unknown {
+    const obj: any = {};
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.trainerId !== "") {
+      obj.trainerId = message.trainerId;
+    }
+    if (message.data.length !== 0) {
+      obj.data = base64FromBytes(message.data);
+    }
+    if (message.next !== 0) {
+      obj.next = Math.round(message.next);
+    }
+    if (message.leftOut !== 0) {
+      obj.leftOut = Math.round(message.leftOut);
+    }
+    if (message.atEnd !== false) {
+      obj.atEnd = message.atEnd;
+    }
+    if (message.attemptOver !== false) {
+      obj.attemptOver = message.attemptOver;
+    }
+    if (message.nextAttempt !== 0) {
+      obj.nextAttempt = Math.round(message.nextAttempt);
+    }
+    if (message.trialOver !== false) {
+      obj.trialOver = message.trialOver;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReadTrialOutputResponse>, I>>(base?: I): ReadTrialOutputResponse {
+    return ReadTrialOutputResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReadTrialOutputResponse>, I>>(object: I): ReadTrialOutputResponse {
+    const message = createBaseReadTrialOutputResponse() as any;
+    message.attempt = object.attempt ?? 0;
+    message.trainerId = object.trainerId ?? "";
+    message.data = object.data ?? Buffer.alloc(0);
+    message.next = object.next ?? 0;
+    message.leftOut = object.leftOut ?? 0;
+    message.atEnd = object.atEnd ?? false;
+    message.attemptOver = object.attemptOver ?? false;
+    message.nextAttempt = object.nextAttempt ?? 0;
+    message.trialOver = object.trialOver ?? false;
+    return message;
+  },
+};
+
 function createBaseReplaySweepRequest(): ReplaySweepRequest {
   return { sweepId: "" };
 }
@@ -6446,6 +6836,18 @@ export const CoordinatorServiceService = {
       Buffer.from(ExplainTrialResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExplainTrialResponse => ExplainTrialResponse.decode(value),
   },
+  /** Reads what a trial's program has printed, from the box where it runs or ran. */
+  readTrialOutput: {
+    path: "/wattsweep.v1.CoordinatorService/ReadTrialOutput" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReadTrialOutputRequest): Buffer =>
+      Buffer.from(ReadTrialOutputRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadTrialOutputRequest => ReadTrialOutputRequest.decode(value),
+    responseSerialize: (value: ReadTrialOutputResponse): Buffer =>
+      Buffer.from(ReadTrialOutputResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadTrialOutputResponse => ReadTrialOutputResponse.decode(value),
+  },
   /** Computes every decision of a sweep again from the ledger and compares. */
   replaySweep: {
     path: "/wattsweep.v1.CoordinatorService/ReplaySweep" as const,
@@ -6548,6 +6950,8 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   compareSweepFile: handleUnaryCall<CompareSweepFileRequest, CompareSweepFileResponse>;
   /** Decisions about one trial, with their reasons. */
   explainTrial: handleUnaryCall<ExplainTrialRequest, ExplainTrialResponse>;
+  /** Reads what a trial's program has printed, from the box where it runs or ran. */
+  readTrialOutput: handleUnaryCall<ReadTrialOutputRequest, ReadTrialOutputResponse>;
   /** Computes every decision of a sweep again from the ledger and compares. */
   replaySweep: handleUnaryCall<ReplaySweepRequest, ReplaySweepResponse>;
   /** The facts from which a report is made: one JSON document. */
@@ -6757,6 +7161,22 @@ export interface CoordinatorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExplainTrialResponse) => void,
   ): ClientUnaryCall;
+  /** Reads what a trial's program has printed, from the box where it runs or ran. */
+  readTrialOutput(
+    request: ReadTrialOutputRequest,
+    callback: (error: ServiceError | null, response: ReadTrialOutputResponse) => void,
+  ): ClientUnaryCall;
+  readTrialOutput(
+    request: ReadTrialOutputRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReadTrialOutputResponse) => void,
+  ): ClientUnaryCall;
+  readTrialOutput(
+    request: ReadTrialOutputRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReadTrialOutputResponse) => void,
+  ): ClientUnaryCall;
   /** Computes every decision of a sweep again from the ledger and compares. */
   replaySweep(
     request: ReplaySweepRequest,
@@ -6870,6 +7290,14 @@ export const CoordinatorServiceClient = makeGenericClientConstructor(
   service: typeof CoordinatorServiceService;
   serviceName: string;
 };
+
+function bytesFromBase64(b64: string): Uint8Array {
+  return Uint8Array.from(globalThis.Buffer.from(b64, "base64"));
+}
+
+function base64FromBytes(arr: Uint8Array): string {
+  return globalThis.Buffer.from(arr).toString("base64");
+}
 
 function floatToJson(value: number | null | undefined): number | string | null | undefined {
   return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;

@@ -299,6 +299,30 @@ export interface DrainResponse {
   readonly running: number;
 }
 
+/** Asks for a piece of an attempt's output: stdout and stderr as they came, the beginning and the newest part of it. */
+export interface ReadOutputRequest {
+  /** The attempt. */
+  readonly key:
+    | AttemptKey
+    | undefined;
+  /** Ledger that started it. */
+  readonly ledgerId: string;
+  /** Where to begin, in bytes that the program has printed. */
+  readonly from: number;
+}
+
+/** A piece, as long as one answer may be. */
+export interface ReadOutputResponse {
+  /** What was printed; not always text. */
+  readonly data: Buffer;
+  /** Where to go on. */
+  readonly next: number;
+  /** Bytes from `from` on that are not kept. */
+  readonly leftOut: number;
+  /** There is nothing behind it yet. */
+  readonly atEnd: boolean;
+}
+
 function createBaseSlot(): Slot {
   return {
     slotId: "",
@@ -2101,6 +2125,236 @@ export const DrainResponse: MessageFns<DrainResponse> = {
   },
 };
 
+function createBaseReadOutputRequest(): ReadOutputRequest {
+  return { key: undefined, ledgerId: "", from: 0 };
+}
+
+export const ReadOutputRequest: MessageFns<ReadOutputRequest> = {
+  encode(message: ReadOutputRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== undefined) {
+      AttemptKey.encode(message.key, writer.uint32(10).fork()).join();
+    }
+    if (message.ledgerId !== "") {
+      writer.uint32(18).string(message.ledgerId);
+    }
+    if (message.from !== 0) {
+      writer.uint32(24).uint64(message.from);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadOutputRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadOutputRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = AttemptKey.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ledgerId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.from = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadOutputRequest {
+    return {
+      key: isSet(object.key) ? AttemptKey.fromJSON(object.key) : undefined,
+      ledgerId: isSet(object.ledgerId)
+        ? globalThis.String(object.ledgerId)
+        : isSet(object.ledger_id)
+        ? globalThis.String(object.ledger_id)
+        : "",
+      from: isSet(object.from) ? globalThis.Number(object.from) : 0,
+    };
+  },
+
+  toJSON(message: ReadOutputRequest): unknown {
+    const obj: any = {};
+    if (message.key !== undefined) {
+      obj.key = AttemptKey.toJSON(message.key);
+    }
+    if (message.ledgerId !== "") {
+      obj.ledgerId = message.ledgerId;
+    }
+    if (message.from !== 0) {
+      obj.from = Math.round(message.from);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReadOutputRequest>, I>>(base?: I): ReadOutputRequest {
+    return ReadOutputRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReadOutputRequest>, I>>(object: I): ReadOutputRequest {
+    const message = createBaseReadOutputRequest() as any;
+    message.key = (object.key !== undefined && object.key !== null) ? AttemptKey.fromPartial(object.key) : undefined;
+    message.ledgerId = object.ledgerId ?? "";
+    message.from = object.from ?? 0;
+    return message;
+  },
+};
+
+function createBaseReadOutputResponse(): ReadOutputResponse {
+  return { data: Buffer.alloc(0), next: 0, leftOut: 0, atEnd: false };
+}
+
+export const ReadOutputResponse: MessageFns<ReadOutputResponse> = {
+  encode(message: ReadOutputResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.data.length !== 0) {
+      writer.uint32(10).bytes(message.data);
+    }
+    if (message.next !== 0) {
+      writer.uint32(16).uint64(message.next);
+    }
+    if (message.leftOut !== 0) {
+      writer.uint32(24).uint64(message.leftOut);
+    }
+    if (message.atEnd !== false) {
+      writer.uint32(32).bool(message.atEnd);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadOutputResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadOutputResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.next = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.leftOut = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.atEnd = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadOutputResponse {
+    return {
+      data: isSet(object.data) ? Buffer.from(bytesFromBase64(object.data)) : Buffer.alloc(0),
+      next: isSet(object.next) ? globalThis.Number(object.next) : 0,
+      leftOut: isSet(object.leftOut)
+        ? globalThis.Number(object.leftOut)
+        : isSet(object.left_out)
+        ? globalThis.Number(object.left_out)
+        : 0,
+      atEnd: isSet(object.atEnd)
+        ? globalThis.Boolean(object.atEnd)
+        : isSet(object.at_end)
+        ? globalThis.Boolean(object.at_end)
+        : false,
+    };
+  },
+
+  toJSON(message: ReadOutputResponse): unknown {
+    const obj: any = {};
+    if (message.data.length !== 0) {
+      obj.data = base64FromBytes(message.data);
+    }
+    if (message.next !== 0) {
+      obj.next = Math.round(message.next);
+    }
+    if (message.leftOut !== 0) {
+      obj.leftOut = Math.round(message.leftOut);
+    }
+    if (message.atEnd !== false) {
+      obj.atEnd = message.atEnd;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReadOutputResponse>, I>>(base?: I): ReadOutputResponse {
+    return ReadOutputResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReadOutputResponse>, I>>(object: I): ReadOutputResponse {
+    const message = createBaseReadOutputResponse() as any;
+    message.data = object.data ?? Buffer.alloc(0);
+    message.next = object.next ?? 0;
+    message.leftOut = object.leftOut ?? 0;
+    message.atEnd = object.atEnd ?? false;
+    return message;
+  },
+};
+
 /** A trainer runs attempts on the slots of its box. Every command that changes something carries the ledger's fence. */
 export type TrainerServiceService = typeof TrainerServiceService;
 export const TrainerServiceService = {
@@ -2156,6 +2410,16 @@ export const TrainerServiceService = {
     responseSerialize: (value: DrainResponse): Buffer => Buffer.from(DrainResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DrainResponse => DrainResponse.decode(value),
   },
+  /** Reads what an attempt's program has printed. It changes nothing, so it carries no fence. */
+  readOutput: {
+    path: "/wattsweep.v1.TrainerService/ReadOutput" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReadOutputRequest): Buffer => Buffer.from(ReadOutputRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadOutputRequest => ReadOutputRequest.decode(value),
+    responseSerialize: (value: ReadOutputResponse): Buffer => Buffer.from(ReadOutputResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadOutputResponse => ReadOutputResponse.decode(value),
+  },
 } as const;
 
 export interface TrainerServiceServer extends UntypedServiceImplementation {
@@ -2169,6 +2433,8 @@ export interface TrainerServiceServer extends UntypedServiceImplementation {
   listAttempts: handleUnaryCall<ListAttemptsRequest, ListAttemptsResponse>;
   /** Takes no new attempts from now on; optionally ends the running ones after a checkpoint. */
   drain: handleUnaryCall<DrainRequest, DrainResponse>;
+  /** Reads what an attempt's program has printed. It changes nothing, so it carries no fence. */
+  readOutput: handleUnaryCall<ReadOutputRequest, ReadOutputResponse>;
 }
 
 export interface TrainerServiceClient extends Client {
@@ -2252,6 +2518,22 @@ export interface TrainerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DrainResponse) => void,
   ): ClientUnaryCall;
+  /** Reads what an attempt's program has printed. It changes nothing, so it carries no fence. */
+  readOutput(
+    request: ReadOutputRequest,
+    callback: (error: ServiceError | null, response: ReadOutputResponse) => void,
+  ): ClientUnaryCall;
+  readOutput(
+    request: ReadOutputRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReadOutputResponse) => void,
+  ): ClientUnaryCall;
+  readOutput(
+    request: ReadOutputRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReadOutputResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const TrainerServiceClient = makeGenericClientConstructor(
@@ -2262,6 +2544,14 @@ export const TrainerServiceClient = makeGenericClientConstructor(
   service: typeof TrainerServiceService;
   serviceName: string;
 };
+
+function bytesFromBase64(b64: string): Uint8Array {
+  return Uint8Array.from(globalThis.Buffer.from(b64, "base64"));
+}
+
+function base64FromBytes(arr: Uint8Array): string {
+  return globalThis.Buffer.from(arr).toString("base64");
+}
 
 function floatToJson(value: number | null | undefined): number | string | null | undefined {
   return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;

@@ -1,0 +1,54 @@
+/** What trials print stays on their boxes: it is read there when somebody asks, a piece a call. */
+import { WattsweepError } from '../../../proto/errors.js';
+import type {
+  ReadTrialOutputRequest,
+  ReadTrialOutputResponse,
+} from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import type { OutputSource } from '../fleet/index.js';
+import { sweepIn, trialIn } from './find.js';
+import type { Leader } from './leader.js';
+
+/** @throws SWEEP_NOT_FOUND, TRIAL_NOT_FOUND, USAGE, OUTPUT_GONE, TRAINER_UNREACHABLE */
+export async function readTrialOutput(
+  { state }: Leader,
+  request: ReadTrialOutputRequest,
+  boxes: OutputSource,
+): Promise<ReadTrialOutputResponse> {
+  const sweep = sweepIn(state, request.sweepId);
+  const trial = trialIn(sweep, request.trialId);
+  const index =
+    request.attempt === 0
+      ? trial.attempts.length - 1
+      : trial.attempts.findIndex(({ attempt }) => attempt === request.attempt);
+  const attempt = trial.attempts[index];
+  // Before the look at the box: what is printed later is not missed.
+  const said = {
+    attempt: attempt?.attempt ?? 0,
+    trainerId: attempt?.trainerId ?? '',
+    attemptOver: attempt !== undefined && attempt.end !== null,
+    nextAttempt: trial.attempts[index + 1]?.attempt ?? 0,
+    trialOver: trial.endedAt !== null,
+  };
+  if (attempt === undefined) {
+    if (request.attempt === 0)
+      return { ...said, data: Buffer.alloc(0), next: request.from, leftOut: 0, atEnd: true };
+    const known = trial.attempts.map((one) => one.attempt).join(', ');
+    throw new WattsweepError(
+      'USAGE',
+      `the trial ${trial.trialId} has no attempt ${request.attempt}; it has ${known === '' ? 'none yet' : known}`,
+    );
+  }
+  const { trainerId } = attempt;
+  const address = state.trainers.get(trainerId)?.info.address;
+  if (address === undefined)
+    throw new WattsweepError(
+      'TRAINER_UNREACHABLE',
+      `${trainerId}, where it ran, is not of this fleet any more`,
+    );
+  const key = { sweepId: sweep.sweepId, trialId: trial.trialId, attempt: attempt.attempt };
+  const answer = await boxes.readOutput(address, { key, ledgerId: state.ledgerId, from: request.from });
+  if (answer.kind === 'unreachable')
+    throw new WattsweepError('TRAINER_UNREACHABLE', `${trainerId} at ${address} does not answer`);
+  if (answer.kind === 'refused') throw new WattsweepError(answer.code, `${trainerId}: ${answer.message}`);
+  return { ...said, ...answer.response };
+}
