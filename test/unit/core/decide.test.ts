@@ -134,6 +134,21 @@ describe('reports', () => {
     expect(world.state.sweeps.get('s')?.spentJoules).toBe(10 + 3 + 9 + 8);
   });
 
+  it('goes on from the newest epoch, also when the attempt after it began anew and did not come so far', () => {
+    const world = busy({}, 1);
+    const [first] = world.running();
+    world.epoch(first!, epochRecord(1, 0.1));
+    world.epoch(first!, epochRecord(2, 0.2));
+    world.end(first!, 'preempted');
+    const second = world.running()[0]!;
+    world.epoch(second, epochRecord(1, 0.1));
+    world.end(second, 'preempted');
+    expect(world.running()[0]).toMatchObject({ attempt: 3, resumeFrom: '1/2' });
+    world.epoch(world.running()[0]!, epochRecord(2, 0.2));
+    world.end(world.running()[0]!, 'preempted');
+    expect(world.running()[0]).toMatchObject({ attempt: 4, resumeFrom: '3/2' });
+  });
+
   it('a report beyond the last epoch ends the trial with what it has, and is no epoch', () => {
     const world = busy();
     const [one, two] = world.running();

@@ -19,7 +19,7 @@ import { searchResults } from '../sweeps/results.js';
 import { endBarred } from '../sweeps/retries.js';
 import { pointAt, pointHash, repeatSeed, searchLearns } from '../search/index.js';
 import type { Parameters } from '../spec.js';
-import { ATTEMPTS_A_COPY, type SweepState, type TrialRecord } from '../state.js';
+import { ATTEMPTS_A_COPY, type AttemptState, type SweepState, type TrialRecord } from '../state.js';
 import type { Step } from '../step.js';
 
 /** The sweep may have another attempt. */
@@ -210,12 +210,15 @@ function parametersAt(sweep: SweepState, position: number, repeat: number): Para
   return pointAt(spec, position, () => searchResults(sweep));
 }
 
-/** `ATTEMPT/EPOCH` of the newest epoch of the trial, whose checkpoint the next attempt goes on from; empty for none. */
+/**
+ * `ATTEMPT/EPOCH` of the newest epoch of the trial, whose checkpoint the next attempt goes on from; empty for none. That
+ * need not be the last attempt's: one that found no checkpoint began anew, and may have ended before it was as far.
+ */
 function checkpointOf(trial: TrialRecord): string {
-  const attempt = trial.attempts
-    .slice(trial.checkpointsFrom)
-    .findLast((candidate) => candidate.lastEpoch > 0);
-  return attempt === undefined ? '' : `${attempt.attempt}/${attempt.lastEpoch}`;
+  let newest: AttemptState | null = null;
+  for (const attempt of trial.attempts.slice(trial.checkpointsFrom))
+    if (attempt.lastEpoch > 0 && attempt.lastEpoch >= (newest?.lastEpoch ?? 0)) newest = attempt;
+  return newest === null ? '' : `${newest.attempt}/${newest.lastEpoch}`;
 }
 
 /** The command that starts the trial's current attempt; the same whenever it is made. */
