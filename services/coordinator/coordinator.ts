@@ -88,6 +88,7 @@ class Coordinator {
   #link: NatsLink | null = null;
   #leases: Bucket | null = null;
   #telemetry: Telemetry | null = null;
+  #modules: ModuleFolder | null = null;
   #api: ApiServer | null = null;
   #http: HttpServer | null = null;
   /** For what people ask of boxes; commands have their own with each term. */
@@ -119,7 +120,7 @@ class Coordinator {
     const onFault = (error: unknown, path: string): void =>
       this.#log.error({ err: error, path }, 'a call failed');
     const modules = this.#options.modules === null ? null : new ModuleFolder(this.#options.modules);
-    modules?.provideAll();
+    this.#modules = modules;
     this.#http = await startHttp({
       host,
       port: httpPort,
@@ -244,6 +245,7 @@ class Coordinator {
         observer: telemetry.coordinator,
         log: this.#log,
       },
+      prepare: () => this.#modules?.provideAll(),
       newCommands: () => new TrainerClients(token),
       onLead: (term, tookMs) => this.#lead(term, tookMs),
       onFollow: () => this.#follow(),

@@ -63,6 +63,8 @@ export function coordinatorService({
       if (control === null)
         throw new WattsweepError('USAGE', 'the request does not say what to do with the sweep');
       if (endedAt !== null) throw new WattsweepError('SWEEP_ENDED', `the sweep ${sweepId} has ended`);
+      // It may wait for a module that has been put back.
+      if (control === 'resume') modules?.provideAll();
       await term.offer([{ type: 'control', sweepId, control, at: now() }]);
       return { sweep: sweepView(sweepIn(term.state, sweepId), term.state) };
     }, onFault),
@@ -78,6 +80,7 @@ export function coordinatorService({
     replaySweep: unary(async (request: ReplaySweepRequest): Promise<ReplaySweepResponse> => {
       const term = await leader();
       const { sweepId, spec } = sweepIn(term.state, request.sweepId);
+      modules?.provideAll();
       requireModules(spec);
       const replay = new Replay(sweepId);
       await term.acknowledged();

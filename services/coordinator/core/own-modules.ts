@@ -30,6 +30,8 @@ export interface SpacePlain {
 export interface OwnModule {
   /** A rule with nothing in its memory; the number of its session. */
   open(context: object): number;
+  /** Whether what was told in that session is still remembered. */
+  isOpen(session: number): boolean;
   absorb(session: number, observations: readonly PlainObservation[]): void;
   judge(session: number, observation: PlainObservation): unknown;
   propose(request: object): unknown;
@@ -91,11 +93,11 @@ export function judgeByModule(
 ): Decision[] {
   const module = moduleOf(ref);
   try {
-    const told: Told = sessions.get(sweep.rule) ?? {
-      session: module.open(contextOf(sweep.spec, ref)),
-      count: 0,
-      byTrial: new Map(),
-    };
+    const known = sessions.get(sweep.rule);
+    const told: Told =
+      known !== undefined && module.isOpen(known.session)
+        ? known
+        : { session: module.open(contextOf(sweep.spec, ref)), count: 0, byTrial: new Map() };
     sessions.set(sweep.rule, told);
     const { arrivals } = sweep.rule as unknown as OwnRuleState;
     while (told.count < arrivals.length) {

@@ -12,6 +12,8 @@ export interface TurnsOptions {
   /** `host:port`, for those who follow. */
   readonly grpcAddress: string;
   readonly term: Omit<TermOptions, 'commands' | 'signal'>;
+  /** Called before each term begins. @default nothing */
+  readonly prepare?: () => void;
   /** Made anew for each term. */
   readonly newCommands: () => TrainerCommands;
   readonly onLead: (term: Term, tookMs: number) => void;
@@ -31,6 +33,7 @@ export async function leadInTurns(options: TurnsOptions): Promise<void> {
     if (lease === null) return;
     try {
       const begin = clock.monotonicMs();
+      options.prepare?.();
       const term = await Term.begin({
         ...options.term,
         ...(led ?? {}),

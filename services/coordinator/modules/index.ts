@@ -30,15 +30,27 @@ export class ModuleFolder {
     }
   }
 
-  /** Makes every module of the folder known by its hash, so that sweeps of before go on. Code runs only when asked. */
+  /**
+   * Makes every module of the folder known by its hash, so that sweeps of before go on, also with one that has been put
+   * back meanwhile. Code runs only when asked.
+   */
   provideAll(): void {
-    for (const name of readdirSync(this.#folder)) {
-      if (!name.endsWith('.mjs')) continue;
+    for (const name of this.#names()) {
       try {
         this.#provide(this.#read(name));
       } catch (error) {
         if (!(error instanceof WattsweepError)) throw error;
       }
+    }
+  }
+
+  #names(): readonly string[] {
+    try {
+      const names = readdirSync(this.#folder, { recursive: true, encoding: 'utf8' });
+      return names.filter((name) => name.endsWith('.mjs'));
+    } catch {
+      // A folder that is gone has no modules; a sweep that needs one says so.
+      return [];
     }
   }
 
@@ -84,7 +96,9 @@ export class ModuleFolder {
     const inside = relative(this.#folder, path);
     if (inside.startsWith('..') || isAbsolute(inside)) fail('it lies outside of the folder of modules');
     if (!path.endsWith('.mjs')) fail('its name does not end in .mjs');
-    if (statSync(path).size > MAX_BYTES) fail(`it has more than ${MAX_BYTES} bytes`);
+    const stats = statSync(path);
+    if (!stats.isFile()) fail('it is no file');
+    if (stats.size > MAX_BYTES) fail(`it has more than ${MAX_BYTES} bytes`);
     return readFileSync(path, 'utf8');
   }
 }

@@ -16,6 +16,9 @@ export interface SandboxOptions {
 
 const MAX_HEAP_MB = 256;
 
+/** Rules in the memory of one thread: the one that was asked longest ago goes, and is told anew when it is asked again. */
+const MOST_SESSIONS = 32;
+
 interface Thread {
   readonly worker: Worker;
   readonly port: MessagePort;
@@ -29,10 +32,10 @@ export class Sandbox implements OwnModule {
   readonly #loadTimeoutMs: number;
   readonly #callTimeoutMs: number;
   #thread: Thread | null = null;
-  /** Sessions of threads that were ended are not those of the next one. */
-  #generation = 0;
+  /** What the thread has in its memory, the one asked longest ago first. */
+  readonly #sessions = new Set<number>();
+  /** Numbers are never used twice, not by the next thread either. */
   #opened = 0;
-  readonly #sessions = new Map<number, { readonly generation: number; readonly id: number }>();
 
   constructor(source: string, { loadTimeoutMs = 5_000, callTimeoutMs = 1_000 }: SandboxOptions = {}) {
     this.#source = source;
@@ -46,18 +49,27 @@ export class Sandbox implements OwnModule {
   }
 
   open(context: object): number {
-    const id = this.#call({ call: 'open', context }) as number;
     const session = this.#opened++;
-    this.#sessions.set(session, { generation: this.#generation, id });
+    this.#call({ call: 'open', session, context });
+    this.#sessions.add(session);
+    const [oldest] = this.#sessions;
+    if (oldest !== undefined && this.#sessions.size > MOST_SESSIONS) {
+      this.#sessions.delete(oldest);
+      this.#call({ call: 'forget', session: oldest });
+    }
     return session;
   }
 
+  isOpen(session: number): boolean {
+    return this.#sessions.has(session);
+  }
+
   absorb(session: number, observations: readonly PlainObservation[]): void {
-    this.#call({ call: 'absorb', session: this.#idOf(session), observations });
+    this.#call({ call: 'absorb', session: this.#used(session), observations });
   }
 
   judge(session: number, observation: PlainObservation): unknown {
-    return this.#call({ call: 'judge', session: this.#idOf(session), observation });
+    return this.#call({ call: 'judge', session: this.#used(session), observation });
   }
 
   propose(request: object): unknown {
@@ -67,15 +79,15 @@ export class Sandbox implements OwnModule {
   close(): void {
     const thread = this.#thread;
     this.#thread = null;
-    this.#generation++;
+    this.#sessions.clear();
     thread?.port.close();
     void thread?.worker.terminate();
   }
 
-  #idOf(session: number): number {
-    const found = this.#sessions.get(session);
-    if (found?.generation === this.#generation) return found.id;
-    throw new ModuleFault('its thread was ended by an earlier fault, and what it remembered is gone');
+  #used(session: number): number {
+    if (!this.#sessions.delete(session)) throw new ModuleFault('what it remembered of the sweep is gone');
+    this.#sessions.add(session);
+    return session;
   }
 
   #call(message: object): unknown {

@@ -20,7 +20,7 @@ globalThis.Date = class extends RealDate {
   static now() { return refuse('the clock')(); }
 };
 performance.now = refuse('the clock');
-const sessions = [];
+const sessions = new Map();
 const seen = ({ points }, report) => ({
   ...report,
   recent: (count) => points.slice(-count).map(({ value }) => value),
@@ -34,12 +34,17 @@ const take = (session, report) => {
   return seen(trial, report);
 };
 const calls = {
-  open({ context }) {
+  open({ session, context }) {
     const state = module_.init === undefined ? {} : module_.init(context);
-    return sessions.push({ state, context, trials: new Map() }) - 1;
+    sessions.set(session, { state, context, trials: new Map() });
+    return null;
+  },
+  forget({ session }) {
+    sessions.delete(session);
+    return null;
   },
   absorb({ session, observations }) {
-    const own = sessions[session];
+    const own = sessions.get(session);
     for (const report of observations) {
       const observation = take(own, report);
       if (module_.absorb !== undefined) module_.absorb(own.state, observation, own.context);
@@ -47,7 +52,7 @@ const calls = {
     return null;
   },
   judge({ session, observation }) {
-    const own = sessions[session];
+    const own = sessions.get(session);
     return module_.judge(own.state, seen(own.trials.get(observation.trialId) ?? { points: [] }, observation), own.context);
   },
   propose: ({ request }) => module_.propose(request),

@@ -1,4 +1,5 @@
 /** Search methods and stopping rules of users: in threads of their own, recorded, replayed, and failing alone. */
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -158,6 +159,27 @@ describe('a rule of a user', () => {
     expect(codeOf(() => requireModules(spec))).toBe('none');
   });
 
+  it('that broke down in one sweep goes on in another, told anew of what it had seen there', () => {
+    const spec = ruleSpec(`
+      export const init = () => ({ seen: 0 });
+      export const absorb = (state) => { state.seen++; };
+      export const judge = (state, { value }) => {
+        if (value > 2) for (;;);
+        return [{ action: 'continue', n: state.seen, reason: 'seen' }];
+      };`);
+    const world = new World();
+    world.submit(spec, 'good');
+    world.submit(spec, 'bad');
+    world.join(trainer('a', 2));
+    const [good, bad] = ['good', 'bad'].map((id) => world.running().find(({ sweepId }) => sweepId === id)!);
+    world.epoch(good!, epochRecord(1, 0.9));
+    world.epoch(bad!, epochRecord(1, 3));
+    expect(world.state.sweeps.get('bad')?.status).toBe('paused');
+    world.epoch(good!, epochRecord(2, 0.9));
+    expect(world.state.sweeps.get('good')?.status).toBe('running');
+    expect(world.trial(good!.trialId, 'good').decisions.at(-1)).toMatchObject({ n: 2 });
+  });
+
   it('that does not answer the same twice is found by replay', () => {
     const moody = `let asked = 0; export const judge = () => [{ action: 'continue', reason: 'asked ' + ++asked }];`;
     const world = begin(ruleSpec(moody));
@@ -221,6 +243,21 @@ describe('the folder of modules', () => {
     expect(codeOf(() => new ModuleFolder(join(root, 'none')))).toBe('FILE_UNREADABLE');
   });
 
+  it('provides what lies in folders below, and what is put back later', () => {
+    const below = join(root, 'below');
+    mkdirSync(join(below, 'team', 'folder.mjs'), { recursive: true });
+    const text = `export const judge = () => [{ action: 'continue', reason: 'from below' }];`;
+    writeFileSync(join(below, 'team', 'rule.mjs'), text);
+    const hash = createHash('sha256').update(text).digest('hex');
+    const stopping = { rule: 'module' as const, ref: { module: 'team/rule.mjs', hash, options: {} } };
+    const folder = new ModuleFolder(below);
+    expect(codeOf(() => requireModules(sweepSpec({ stopping })))).toBe('MODULE_MISSING');
+    folder.provideAll();
+    expect(codeOf(() => requireModules(sweepSpec({ stopping })))).toBe('none');
+    rmSync(below, { recursive: true });
+    expect(codeOf(() => folder.provideAll())).toBe('none');
+  });
+
   it('has examples that work', () => {
     const folder = new ModuleFolder(new URL('../../../examples/modules/', import.meta.url).pathname);
     const file = `
@@ -261,6 +298,22 @@ describe('the thread of a module', () => {
     expect(() => sandbox.propose({ end: true })).toThrow('did not answer within 300 ms');
     expect(sandbox.propose({ end: false })).toEqual({});
     expect([1].map((x) => x)).toEqual([1]);
+    sandbox.close();
+  });
+
+  it('forgets the sweep that was asked longest ago, and is told anew when it is asked again', () => {
+    const spec = ruleSpec(THRESHOLD);
+    const world = new World();
+    const ids = Array.from({ length: 40 }, (_, i) => `s${i}`);
+    for (const id of ids) world.submit(spec, id);
+    world.join(trainer('a', 40));
+    const starts = ids.map((id) => world.running().find(({ sweepId }) => sweepId === id)!);
+    for (const epoch of [1, 2]) for (const start of starts) world.epoch(start, epochRecord(epoch, 0.9));
+    for (const { sweepId, trialId } of starts)
+      expect(world.trial(trialId, sweepId).decisions.map(({ n }) => n)).toEqual([1, 2]);
+    const sandbox = new Sandbox(THRESHOLD);
+    const sessions = ids.map(() => sandbox.open({}));
+    expect(sessions.filter((session) => sandbox.isOpen(session))).toEqual(sessions.slice(8));
     sandbox.close();
   });
 });
