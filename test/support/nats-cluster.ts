@@ -15,7 +15,7 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
-const NAMES = ['n1', 'n2', 'n3'] as const;
+export const NAMES = ['n1', 'n2', 'n3'] as const;
 
 export async function startNatsCluster(): Promise<TestCluster> {
   const dir = await mkdtemp(join(tmpdir(), 'wattsweep-cluster-'));

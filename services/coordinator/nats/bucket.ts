@@ -1,7 +1,7 @@
 /** A KV bucket with a TTL: compare-and-set on single keys, and a watch that says when each key was written. */
 import type { KV } from 'nats';
 import { natsErrorCode, unreachable } from './failure.js';
-import { isAborted } from '../clock.js';
+import { consumption } from './consumption.js';
 import type { NatsLink } from './link.js';
 
 export interface BucketEntry {
@@ -31,6 +31,8 @@ export interface Bucket {
 }
 
 const RETRY_WAIT_MS = 250;
+/** Header of a removal (ADR-8 of nats-architecture-and-design). */
+const OPERATION = 'KV-Operation';
 
 /** Binds to a bucket that `ensureStreams` has made. @throws NATS_UNREACHABLE */
 export async function openBucket(link: NatsLink, name: string): Promise<Bucket> {
@@ -78,24 +80,15 @@ class NatsBucket implements Bucket {
   async *watch(signal: AbortSignal): AsyncGenerator<BucketChange> {
     while (!signal.aborted && !this.#link.connection.isClosed()) {
       try {
-        const changes = await this.#link.answered(this.#kv.watch());
-        const stop = (): void => {
-          changes.stop();
-        };
-        signal.addEventListener('abort', stop, { once: true });
-        const offReconnect = this.#link.onReconnect(stop);
-        // The signal may have come while the watch was being made.
-        if (isAborted(signal)) stop();
-        try {
-          for await (const entry of changes) {
-            yield entry.operation === 'PUT'
-              ? { type: 'put', entry: { key: entry.key, value: entry.value, revision: entry.revision } }
-              : { type: 'removed', key: entry.key };
-          }
-        } finally {
-          signal.removeEventListener('abort', stop);
-          offReconnect();
-          stop();
+        for await (const message of consumption(
+          this.#link,
+          { stream: `KV_${this.#name}`, fromSeq: 1 },
+          signal,
+        )) {
+          const key = message.subject.slice(`$KV.${this.#name}.`.length);
+          yield message.headers?.has(OPERATION) === true
+            ? { type: 'removed', key }
+            : { type: 'put', entry: { key, value: message.data, revision: message.seq } };
         }
       } catch {
         await new Promise((resolve) => setTimeout(resolve, RETRY_WAIT_MS));

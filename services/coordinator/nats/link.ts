@@ -3,18 +3,11 @@
  * own types and `WattsweepError`s, so that a change of client touches nothing else. Only what the @nats-io packages
  * keep is used: `consumers.get().consume()`, no `subscribe` on JetStream, no codecs, no `NatsError` outside.
  *
- * Streams and buckets and their settings: `streams.ts`. Keys with a TTL: `bucket.ts`.
+ * Streams and buckets and their settings: `streams.ts`. Keys with a TTL: `bucket.ts`. Reading on: `consumption.ts`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  connect,
-  Events,
-  type ConsumerMessages,
-  type JetStreamClient,
-  type JetStreamManager,
-  type NatsConnection,
-} from 'nats';
-import { isAborted } from '../clock.js';
+import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
+import { consumption } from './consumption.js';
 import { assertServerVersion } from './version.js';
 import { natsErrorCode, unreachable } from './failure.js';
 
@@ -58,8 +51,6 @@ export interface StreamBounds {
 }
 
 const RECONNECT_WAIT_MS = 250;
-const PULL_EXPIRES_MS = 4_000;
-const PULL_MESSAGES = 500;
 const RETRY_WAIT_MS = 250;
 const DRAIN_WITHIN_MS = 2_000;
 
@@ -193,36 +184,16 @@ export class NatsLink {
   }
 
   /**
-   * Messages of a stream in order from `fromSeq` on, without end; survives reconnections and restarts of the server.
+   * Messages of a stream in order from `fromSeq` on, without end; survives reconnections, and the end of any server.
    * Ends when `signal` aborts or the link closes.
    */
   async *consume(stream: string, fromSeq: number, signal: AbortSignal): AsyncGenerator<StreamMessage> {
     let next = fromSeq;
     while (!signal.aborted && !this.connection.isClosed()) {
       try {
-        const consumer = await this.answered(this.jetstream.consumers.get(stream, { opt_start_seq: next }));
-        const opening = consumer.consume({ max_messages: PULL_MESSAGES, expires: PULL_EXPIRES_MS });
-        const messages = await this.answered(opening).catch((error: unknown) => {
-          opening.then(end, () => undefined);
-          throw error;
-        });
-        const stop = (): void => end(messages);
-        signal.addEventListener('abort', stop, { once: true });
-        // A consumer that lived in the server's memory is gone after a restart: start a new one at once.
-        const offReconnect = this.onReconnect(stop);
-        // The signal may have come while the consumer was being made.
-        if (isAborted(signal)) stop();
-        try {
-          for await (const message of messages) {
-            if (message.seq < next) continue;
-            next = message.seq + 1;
-            yield { seq: message.seq, subject: message.subject, data: message.data };
-          }
-        } finally {
-          signal.removeEventListener('abort', stop);
-          offReconnect();
-          stop();
-          void consumer.delete().catch(() => undefined);
+        for await (const { seq, subject, data } of consumption(this, { stream, fromSeq: next }, signal)) {
+          next = seq + 1;
+          yield { seq, subject, data };
         }
       } catch {
         await sleep(RETRY_WAIT_MS);
@@ -250,9 +221,4 @@ export class NatsLink {
     }
     this.#connected = false;
   }
-}
-
-/** Ends a consumption; what it still held is asked for again by the next one. */
-function end(messages: ConsumerMessages): void {
-  messages.close().catch(() => undefined);
 }

@@ -4,7 +4,8 @@
  * loop a megabyte, and sends a whole object at once, so that an append to the ledger would wait behind it.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { headers, JsHeaders, type ConsumerMessages } from 'nats';
+import { headers, JsHeaders } from 'nats';
+import { consumption } from './consumption.js';
 import { natsErrorCode, unreachable } from './failure.js';
 import type { NatsLink } from './link.js';
 
@@ -71,15 +72,16 @@ export class ObjectBucket {
     const hash = createHash('sha256');
     let length = 0;
     let left = chunks;
-    let messages: ConsumerMessages | null = null;
-    const silence = setTimeout(() => void messages?.close(), SILENCE_MS);
+    const stop = new AbortController();
+    const silence = setTimeout(() => stop.abort(), SILENCE_MS);
+    const from = {
+      stream: this.#stream,
+      fromSeq: 1,
+      subject: this.#subject('C', nuid),
+      pullBytes: PULL_BYTES,
+    };
     try {
-      const { jetstream } = this.#link;
-      const consumer = await this.#link.answered(
-        jetstream.consumers.get(this.#stream, { filterSubjects: this.#subject('C', nuid) }),
-      );
-      messages = await this.#link.answered(consumer.consume({ max_bytes: PULL_BYTES }));
-      for await (const { data } of messages) {
+      for await (const { data } of consumption(this.#link, from, stop.signal)) {
         silence.refresh();
         if (length + data.length > size) return null;
         content.set(data, length);
@@ -92,7 +94,6 @@ export class ObjectBucket {
       throw this.#failed('read', error);
     } finally {
       clearTimeout(silence);
-      messages?.close().catch(() => undefined);
     }
     if (left > 0) throw this.#failed('read', new Error('it stopped answering'));
     return length === size && digest === digestText(hash.digest()) ? content : null;

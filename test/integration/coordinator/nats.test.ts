@@ -87,6 +87,52 @@ test('a consumption and a watch end whenever their signal comes, also while they
   await expect(Promise.all(ends)).resolves.toHaveLength(40);
 });
 
+test('a consumption goes on where it stood when the server has lost its consumer', async () => {
+  const { link } = await world();
+  await ensureStreams(link, settings);
+  const stop = new AbortController();
+  later(() => {
+    stop.abort();
+    return Promise.resolve();
+  });
+  const reading = link.consume('REPORTS', 1, stop.signal);
+  for (let round = 1; round <= 3; round += 1) {
+    await link.publish('wattsweep.v1.reports.box', Buffer.from(String(round)), { messageId: String(round) });
+    expect((await reading.next()).value).toMatchObject({ seq: round, data: Buffer.from(String(round)) });
+    const [consumer] = await link.manager.consumers.list('REPORTS').next();
+    await link.manager.consumers.delete('REPORTS', consumer!.name);
+  }
+});
+
+test('a watch says what is there, then what comes and goes, also of a bucket that was made anew', async () => {
+  const { link } = await world();
+  await ensureStreams(link, settings);
+  const trainers = await openBucket(link, 'trainers');
+  const value = Buffer.from('here');
+  const revision = await trainers.create('box', value);
+  const stop = new AbortController();
+  later(() => {
+    stop.abort();
+    return Promise.resolve();
+  });
+  const watching = trainers.watch(stop.signal);
+  expect((await watching.next()).value).toMatchObject({
+    type: 'put',
+    entry: { key: 'box', value, revision },
+  });
+  const renewed = (await trainers.update('box', value, revision!))!;
+  expect((await watching.next()).value).toMatchObject({
+    type: 'put',
+    entry: { key: 'box', revision: renewed },
+  });
+  await trainers.remove('box', renewed);
+  expect((await watching.next()).value).toEqual({ type: 'removed', key: 'box' });
+  await link.manager.streams.delete('KV_trainers');
+  await ensureStreams(link, settings);
+  await trainers.create('other', value);
+  expect((await watching.next()).value).toMatchObject({ type: 'put', entry: { key: 'other', revision: 1 } });
+});
+
 test('an old server is refused, with the version that is needed', async () => {
   const nats = await startNats();
   later(() => nats.stop());

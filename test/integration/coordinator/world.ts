@@ -45,10 +45,18 @@ export async function readiness(running: {
   return (await response.json()) as { role: string; term: number };
 }
 
-export async function until(condition: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
+/** @param explain what a failure should say beside the condition */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  withinMs = 60_000,
+  explain?: () => unknown,
+): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${condition.toString()}`);
+    if (performance.now() > deadline) {
+      const why = explain === undefined ? '' : `\n${JSON.stringify(await explain(), null, 2)}`;
+      throw new Error(`not within ${withinMs} ms: ${condition.toString()}${why}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
