@@ -1,4 +1,5 @@
 /** What a recipe would do with given parameters, from its pure modules: nothing is trained and no engine is loaded. */
+import { writeFileSync } from 'node:fs';
 import { closest } from 'fastest-levenshtein';
 import { parse } from 'yaml';
 import { WattsweepError } from '../proto/errors.js';
@@ -15,6 +16,7 @@ import { type RecipeSummary, summarize } from '../services/trainer/runner/recipe
 import { formatParameter } from './format.js';
 import type { JsonOption } from './options.js';
 import { print, printJson, table } from './output.js';
+import { drawnSteps, showSchedule } from './schedule-view.js';
 
 /** Flags of `recipe`, as commander hands them over. */
 export interface RecipeFlags extends JsonOption {
@@ -22,6 +24,9 @@ export interface RecipeFlags extends JsonOption {
   readonly schedule?: boolean;
   readonly maxEpochs: number;
   readonly steps?: readonly number[];
+  /** File to write augmented pictures into. */
+  readonly preview?: string;
+  readonly seed: number;
 }
 
 export function listRecipes(json: boolean): void {
@@ -36,7 +41,7 @@ export function listRecipes(json: boolean): void {
     );
 }
 
-export function showRecipe(name: string, flags: RecipeFlags): void {
+export async function showRecipe(name: string, flags: RecipeFlags): Promise<void> {
   const descriptor = recipes.get(name);
   if (descriptor === undefined) {
     const near = closest(name, [...recipes.keys()]);
@@ -48,8 +53,15 @@ export function showRecipe(name: string, flags: RecipeFlags): void {
     return;
   }
   const summary = summarize(given, flags.maxEpochs, flags.steps);
-  if (flags.schedule) showSchedule(summary, flags.json ?? false);
-  else showArchitecture(descriptor, given, summary, flags.json ?? false);
+  if (flags.preview !== undefined) {
+    await writePreview(flags.preview, given, flags);
+  } else if (flags.schedule) {
+    if (flags.json) printJson(summary.schedule);
+    else {
+      const drawn = summarize(given, flags.maxEpochs, drawnSteps(summary.totalSteps)).schedule;
+      showSchedule(summary, drawn, flags.maxEpochs);
+    }
+  } else showArchitecture(descriptor, given, summary, flags.json ?? false);
 }
 
 /** `key=value` pairs; a value is read as YAML, as in the sweep file. */
@@ -148,22 +160,19 @@ function describe(layer: ParameterLayer): string {
   }
 }
 
-/** The rates where the schedule turns, or at the steps asked for. */
-function showSchedule({ schedule }: RecipeSummary, json: boolean): void {
-  if (json) {
-    printJson(schedule);
-    return;
+/** The picture goes to the file, and where it is to the person. */
+async function writePreview(path: string, parameters: Parameters, flags: RecipeFlags): Promise<void> {
+  const { preview } = await import('../services/trainer/runner/recipes/resnet-cifar10/preview.js');
+  const { cifar10Folder } = await import('../services/trainer/runner/engine.js');
+  const { PNG } = await import('pngjs');
+  const { width, height, pixels } = preview(cifar10Folder(), parameters, flags.maxEpochs, flags.seed);
+  const png = Object.assign(new PNG({ width, height }), { data: Buffer.from(pixels) });
+  const bytes = PNG.sync.write(png, { colorType: 2, inputColorType: 2, inputHasAlpha: false });
+  try {
+    writeFileSync(path, bytes);
+  } catch (error) {
+    throw new WattsweepError('FILE_UNWRITABLE', `${path}: ${(error as Error).message}`);
   }
-  const titles = ['EPOCH', 'STEP', 'LEARNING RATE', 'WEIGHT DECAY', 'MOMENTUM'];
-  const rows = schedule.map(({ epoch, step, lr, weightDecay, momentum }) => [
-    String(epoch),
-    String(step),
-    ...[lr, weightDecay, momentum].map(formatParameter),
-  ]);
-  print(
-    table(
-      titles.map((title) => ({ title, align: 'right' as const })),
-      rows,
-    ),
-  );
+  if (flags.json) printJson({ preview: path, width, height });
+  else print(`${path}: each row an image and what its first epochs make of it (seed ${flags.seed})`);
 }

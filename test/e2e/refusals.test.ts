@@ -1,8 +1,9 @@
 /** What is wrong is said with code and advice, by exit code, and alone: nothing half-done is left, and the rest goes on. */
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ExitCode, errorRegistry } from '../../proto/errors.js';
 import { type Finished, Sandbox, root } from './support.js';
@@ -156,6 +157,16 @@ describe('recipe', () => {
     const rows = JSON.parse(stdout) as { epoch: number; lr: number }[];
     expect(rows.map(({ epoch }) => epoch)).toEqual([1, 82, 122, 162, 182]);
     [1e-3, 1e-4, 1e-5, 1e-6, 0.5e-6].forEach((lr, i) => expect(rows[i]?.lr).toBeCloseTo(lr, 12));
+  });
+
+  it('draws a schedule, and writes augmented pictures', async () => {
+    const recipe = ['recipe', 'resnet-cifar10', '--set', 'schedule={ kind: 1cycle }'];
+    const { stdout } = await box.wattsweep([...recipe, '--schedule']).exit;
+    expect(stdout).toMatch(/^learning rate\n0\.001 │ +[▁-█]+\n[^]*^momentum\n0\.95 │█/m);
+    const file = join(box.dir, 'preview.png');
+    expect((await box.wattsweep([...recipe, '--preview', file]).exit).exitCode).toBe(0);
+    const { width, height } = PNG.sync.read(readFileSync(file));
+    expect([width, height]).toEqual([896, 796]);
   });
 
   it('refuses a depth that is none', async () => {

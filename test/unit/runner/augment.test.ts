@@ -1,19 +1,27 @@
 import { describe, expect, it } from 'vitest';
+import type { Draw, Fill } from '../../../services/trainer/runner/recipes/resnet-cifar10/augment.js';
 import {
+  Augmenter,
   augmentKey,
-  createAugmenter,
   drawFor,
-  shiftImage,
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/augment.js';
 import { permutation, philox } from '../../../services/trainer/runner/recipes/resnet-cifar10/random.js';
 
-const picture = Array.from({ length: 16 }, (_, i) => i);
+/** 0 to 15 row by row in the first channel, 100 more and the negative in the others. */
+const picture = Array.from({ length: 16 }, (_, i) => [i, 100 + i, -i]).flat();
 
-function shifted(tx: number, ty: number, flip = false): number[][] {
-  const target = new Float32Array(16);
-  shiftImage(picture, 4, 1, { tx, ty, flip }, target);
-  return [0, 1, 2, 3].map((row) => [...target.subarray(4 * row, 4 * row + 4)]);
+function shifted(tx: number, ty: number, flip = false, fill: Fill = 'nearest'): number[][] {
+  const target = new Float32Array(48);
+  new Augmenter(4).shift({ tx, ty, flip }, fill, picture, target);
+  const channel = (k: number): number[] => [...target].filter((_, i) => i % 3 === k);
+  const first = channel(0);
+  if (fill !== 'zero') expect(channel(1)).toEqual(first.map((value) => 100 + value));
+  expect(channel(2)).toEqual(first.map((value) => (value === 0 ? expect.closeTo(0) : -value)));
+  return [0, 1, 2, 3].map((row) => first.slice(4 * row, 4 * row + 4));
 }
+
+const shiftAndFlip = { shift: 0.1, crop: 0, fill: 'nearest', flip: true } as const;
+const still: Draw = { tx: 0, ty: 0, flip: false };
 
 describe('shift and flip', () => {
   it('interpolates at clamped positions, exactly as Keras', () => {
@@ -31,27 +39,39 @@ describe('shift and flip', () => {
     expect(shifted(0.25, -1.5, true)).toEqual(plain.map((row) => row.toReversed()));
   });
 
-  it('leaves an image without shift and flip as it is, less the mean', () => {
-    const source = Uint8Array.from({ length: 12 }, (_, i) => i * 20);
-    const mean = new Float32Array(12).fill(0.25);
-    const target = new Float32Array(14);
-    createAugmenter(2, 3).apply({ tx: 0, ty: 0, flip: false }, source, 0, mean, target, 2);
-    target.slice(2).forEach((value, i) => expect(value).toBeCloseTo((i * 20) / 255 - 0.25, 6));
-    expect([...target.slice(0, 2)]).toEqual([0, 0]);
+  it('finds zeros beyond the edge, or the image mirrored without its edge', () => {
+    expect(shifted(-2, 1, false, 'zero')).toEqual([
+      [0, 0, 4, 5],
+      [0, 0, 8, 9],
+      [0, 0, 12, 13],
+      [0, 0, 0, 0],
+    ]);
+    expect(shifted(-0.5, 0, false, 'zero')[1]).toEqual([2, 4.5, 5.5, 6.5]);
+    expect(shifted(-2, 1, false, 'reflect')).toEqual([
+      [6, 5, 4, 5],
+      [10, 9, 8, 9],
+      [14, 13, 12, 13],
+      [10, 9, 8, 9],
+    ]);
+    expect(shifted(2, 0, true, 'reflect')[0]).toEqual([1, 2, 3, 2]);
   });
 
-  it('keeps channels apart', () => {
-    const source = Uint8Array.from([0, 255, 0, 255, 0, 255, 0, 255]);
-    const target = new Float32Array(8);
-    createAugmenter(2, 2).apply({ tx: 0.3, ty: 0.4, flip: true }, source, 0, new Float32Array(8), target, 0);
-    [...target].forEach((value, i) => expect(value).toBeCloseTo(i % 2, 6));
+  it('takes the image from its place among others, less the mean', () => {
+    const source = Uint8Array.from({ length: 24 }, (_, i) => i * 10);
+    const mean = Float32Array.from({ length: 12 }, (_, i) => i / 100);
+    const target = new Float32Array(14);
+    new Augmenter(2).apply(still, 'nearest', source, 12, mean, target, 2);
+    const expected = [...mean].map((value, i) => Math.fround(Math.fround((120 + i * 10) / 255) - value));
+    expect([...target.slice(2)]).toEqual(expected);
+    expect([...target.slice(0, 2)]).toEqual([0, 0]);
+    // A shift by more than the image leaves nothing of it but the mean, whatever was there before.
+    new Augmenter(2).apply({ ...still, tx: 2 }, 'zero', source, 12, mean, target, 2);
+    expect([...target.slice(2)]).toEqual(Array(12).fill(0));
   });
 
   it('draws within the range, half of the pictures mirrored', () => {
     const key = augmentKey(3, 1);
-    const draws = Array.from({ length: 4000 }, (_, image) =>
-      drawFor(key, image, 32, { shift: 0.1, flip: true }),
-    );
+    const draws = Array.from({ length: 4000 }, (_, image) => drawFor(key, image, 32, shiftAndFlip));
     expect(Math.max(...draws.map(({ tx, ty }) => Math.max(Math.abs(tx), Math.abs(ty))))).toBeLessThanOrEqual(
       3.2,
     );
@@ -63,15 +83,28 @@ describe('shift and flip', () => {
   });
 
   it('draws by seed, epoch and image alone', () => {
-    const settings = { shift: 0.1, flip: true };
     const draw = (seed: number, epoch: number, image: number) =>
-      drawFor(augmentKey(seed, epoch), image, 32, settings);
+      drawFor(augmentKey(seed, epoch), image, 32, shiftAndFlip);
     expect(draw(1, 2, 77)).toEqual(draw(1, 2, 77));
     expect(draw(1, 2, 77)).not.toEqual(draw(1, 3, 77));
     expect(draw(1, 2, 77)).not.toEqual(draw(2, 2, 77));
     expect(draw(1, 2, 77)).not.toEqual(draw(1, 2, 78));
-    const still = drawFor(augmentKey(1, 1), 5, 32, { shift: 0, flip: false });
-    expect([Math.abs(still.tx), Math.abs(still.ty), still.flip]).toEqual([0, 0, false]);
+    const none = drawFor(augmentKey(1, 1), 5, 32, { ...shiftAndFlip, shift: 0, flip: false });
+    expect([Math.abs(none.tx), Math.abs(none.ty), none.flip]).toEqual([0, 0, false]);
+  });
+});
+
+describe('a crop', () => {
+  it('shifts by every whole number of pixels up to its own, each as often', () => {
+    const key = augmentKey(4, 1);
+    const settings = { shift: 0, crop: 2, fill: 'zero', flip: false } as const;
+    const draws = Array.from({ length: 5000 }, (_, image) => drawFor(key, image, 32, settings));
+    for (const axis of ['tx', 'ty'] as const) {
+      const counts = new Map<number, number>();
+      for (const draw of draws) counts.set(draw[axis], (counts.get(draw[axis]) ?? 0) + 1);
+      expect([...counts.keys()].toSorted((a, b) => a - b)).toEqual([-2, -1, 0, 1, 2]);
+      expect(Math.min(...counts.values())).toBeGreaterThan(880);
+    }
   });
 });
 

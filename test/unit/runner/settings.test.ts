@@ -21,7 +21,7 @@ describe('the parameters of resnet-cifar10', () => {
       weightDecaySchedule: { kind: 'constant', warmup: 0, per: 'step' },
       plateau: null,
       l2: 1e-4,
-      augment: { shift: 0.1, flip: true },
+      augment: { shift: 0.1, crop: 0, fill: 'nearest', flip: true },
       bnMomentum: 0.99,
       trainImages: 50_000,
       heldOut: null,
@@ -52,7 +52,19 @@ describe('the parameters of resnet-cifar10', () => {
     expect(parseSettings(few, 1)).toMatchObject({ trainImages: 1_000, heldOut: 100 });
   });
 
+  it('crops instead of the default shift, not beside one that is given', () => {
+    expect(parseSettings({ crop: 4, fill: 'zero' }, 1).augment).toEqual({
+      shift: 0,
+      crop: 4,
+      fill: 'zero',
+      flip: true,
+    });
+    expect(parseSettings({ crop: 4, shift: 0 }, 1).augment).toMatchObject({ shift: 0, crop: 4 });
+  });
+
   it.each([
+    [{ crop: 4, shift: 0.1 }, 'crop: 4 beside a shift of 0.1; give one of them'],
+    [{ fill: 'mirror' }, 'none of nearest, reflect, zero'],
     [{ validation: { from: 'trian' } }, 'validation: from is "trian"; give test or train'],
     [
       { validation: { from: 'train', sise: 1 } },

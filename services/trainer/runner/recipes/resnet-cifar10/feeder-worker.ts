@@ -1,7 +1,7 @@
 /** The worker thread of `feeder.ts`: fills the ring's slots in order, epoch after epoch. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { IMAGE_CHANNELS, IMAGE_SIDE, stepsPerEpoch } from './architecture.js';
-import { augmentKey, createAugmenter, drawFor } from './augment.js';
+import { IMAGE_SIDE, stepsPerEpoch } from './architecture.js';
+import { Augmenter, augmentKey, drawFor } from './augment.js';
 import { PIXELS } from './cifar10.js';
 import type { FeederWork } from './feeder.js';
 import { SlotState } from './feeder.js';
@@ -9,7 +9,7 @@ import { permutation } from './random.js';
 
 function fill(work: FeederWork): void {
   const { images, mean, augment, batchSize, seed, firstEpoch, skipBatches, lastEpoch, ring } = work;
-  const augmenter = createAugmenter(IMAGE_SIDE, IMAGE_CHANNELS);
+  const augmenter = new Augmenter(IMAGE_SIDE);
   const steps = stepsPerEpoch(images.count, batchSize);
   let filled = 0;
   for (let epoch = firstEpoch; epoch <= lastEpoch; epoch++) {
@@ -25,7 +25,7 @@ function fill(work: FeederWork): void {
         const place = slot * batchSize + position - batch * batchSize;
         ring.labels[place] = images.labels[image] ?? 0;
         const draw = drawFor(key, image, IMAGE_SIDE, augment);
-        augmenter.apply(draw, images.pixels, image * PIXELS, mean, ring.images, place * PIXELS);
+        augmenter.apply(draw, augment.fill, images.pixels, image * PIXELS, mean, ring.images, place * PIXELS);
       }
       Atomics.store(ring.states, slot, SlotState.full);
       Atomics.notify(ring.states, slot);

@@ -130,6 +130,22 @@ export const resnetCifar10: RecipeDescriptor = {
       min: 0,
       max: 0.5,
     },
+    crop: {
+      type: 'integer',
+      description:
+        'Instead of shift: pad each training image by so many pixels and cut one of its size out at random (4 in He et al. 2015, with fill zero); 0 for none.',
+      default: 0,
+      min: 0,
+      max: 16,
+      unit: 'pixels',
+    },
+    fill: {
+      type: 'string',
+      description:
+        'What a shift or crop finds beyond the edge: the edge (Keras fill_mode nearest), the image mirrored without repeating its edge (PyTorch reflect), or zero, the mean.',
+      default: 'nearest',
+      choices: ['nearest', 'reflect', 'zero'],
+    },
     flip: { type: 'boolean', description: 'Mirror each training image with probability 1/2.', default: true },
     bn_momentum: {
       type: 'number',

@@ -76,10 +76,23 @@ export function parseSettings(given: Parameters, maxEpochs: number): Settings {
     ),
     plateau: parsePlateau(all['reduce_on_plateau'] ?? {}),
     l2: number('l2'),
-    augment: { shift: number('shift'), flip: all['flip'] as boolean },
+    augment: parseAugment(given, all),
     bnMomentum: number('bn_momentum'),
     ...parseImages(given, all),
     precision: all['precision'] as Precision,
+  };
+}
+
+/** A crop stands instead of the shift, which has a default of its own. */
+function parseAugment(given: Parameters, all: Parameters): AugmentSettings {
+  const [shift, crop] = [all['shift'] as number, all['crop'] as number];
+  if (crop > 0 && given['shift'] !== undefined && shift > 0)
+    refuse('crop', `${crop} beside a shift of ${shift}; give one of them`);
+  return {
+    shift: crop > 0 ? 0 : shift,
+    crop,
+    fill: all['fill'] as AugmentSettings['fill'],
+    flip: all['flip'] as boolean,
   };
 }
 
