@@ -23,6 +23,8 @@ export interface MetricDescriptor {
   readonly unit?: string;
   /** Measured once, with the report of `max_epochs`: no objective. */
   readonly lastEpochOnly?: true;
+  /** Reported with some settings only, or for looking on: no objective. */
+  readonly noObjective?: true;
 }
 
 export interface RecipeDescriptor {

@@ -200,7 +200,8 @@ function readObjective(
 ): ObjectiveSpec | null {
   const { objective } = file;
   if (objective === undefined || recipe === null) return null;
-  const metrics = recipe.descriptor?.metrics.filter(({ lastEpochOnly }) => !lastEpochOnly) ?? null;
+  const metrics =
+    recipe.descriptor?.metrics.filter((metric) => !metric.lastEpochOnly && !metric.noObjective) ?? null;
   const metric = metrics?.find(({ name }) => name === objective.metric);
   if (metrics !== null && metric === undefined) {
     const names = metrics.map(({ name }) => name);

@@ -12,6 +12,7 @@ import {
   initialParameters,
   initialStatistics,
 } from '../../../services/trainer/runner/recipes/resnet-cifar10/initializers.js';
+import { GROWTH_STEPS } from '../../../services/trainer/runner/recipes/resnet-cifar10/loss-scale.js';
 import { philox, uniform } from '../../../services/trainer/runner/recipes/resnet-cifar10/random.js';
 import type { OptimizerSettings } from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
 import {
@@ -243,6 +244,61 @@ describe('a compiled step', () => {
     });
     expect(losses[1]).not.toEqual(losses[0]);
     losses[1]!.forEach((loss, index) => expect(Math.abs(loss / losses[0]![index]! - 1)).toBeLessThan(0.1));
+  });
+});
+
+describe('float16', () => {
+  // On a CPU, where a trial may not ask for it, only slowly.
+  const own = { ...settings, precision: 'float16' as const };
+  const signatures = { train: trainSignature(tf, architecture, own, 4) };
+  const program = compile(tf, {
+    variables: variablesOf(architecture, own),
+    signatures,
+    precision: own.precision,
+  });
+  const plain = compile(tf, {
+    variables: variablesOf(architecture, settings),
+    signatures: { train: trainSignature(tf, architecture, settings, 4) },
+  });
+  afterAll(() => {
+    program.dispose();
+    plain.dispose();
+  });
+  const feeds = { ...feedsOf(4), ...scalarFeeds(stepScalars(adam, 1e-3, 1)) };
+
+  function trainFrom(lossScale: number, goodSteps: number) {
+    const state = { lossScale: Float32Array.of(lossScale), goodSteps: Float32Array.of(goodSteps) };
+    program.write({ ...initial(), ...state });
+    const fetched = program.run('train', feeds);
+    return { fetched, after: program.read() };
+  }
+
+  it('scales the loss and not the update', () => {
+    const { fetched, after } = trainFrom(2 ** 15, 0);
+    expect([fetched['applied']![0], fetched['lossScale']![0]]).toEqual([1, 2 ** 15]);
+    plain.write(initial());
+    const exact = plain.run('train', feeds)['crossEntropySum']![0]!;
+    expect(Math.abs(fetched['crossEntropySum']![0]! / exact - 1)).toBeLessThan(0.01);
+    expect(fetched['crossEntropySum']![0]).not.toBe(exact);
+    // The first moment is a tenth of the gradient.
+    expect(distance(after['m']!, plain.read()['m']!)).toBeLessThan(0.1);
+    expect([after['lossScale']![0], after['goodSteps']![0]]).toEqual([2 ** 15, 1]);
+  });
+
+  it('leaves out an update whose gradient overflows, and halves the scale', () => {
+    const before = initial();
+    const { fetched, after } = trainFrom(2 ** 120, 7);
+    expect(fetched['applied']![0]).toBe(0);
+    for (const name of ['parameters', 'm', 'v']) expect(distance(after[name]!, before[name]!)).toBe(0);
+    expect([after['lossScale']![0], after['goodSteps']![0]]).toEqual([2 ** 119, 0]);
+    // The forward pass was finite: its statistics count.
+    const moved = distance(after['movingMean']!, before['movingMean']!);
+    expect(moved > 0 && Number.isFinite(moved)).toBe(true);
+  });
+
+  it('doubles the scale after many good steps', () => {
+    const { after } = trainFrom(64, GROWTH_STEPS - 1);
+    expect([after['lossScale']![0], after['goodSteps']![0]]).toEqual([128, 0]);
   });
 });
 

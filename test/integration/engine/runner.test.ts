@@ -48,6 +48,15 @@ describe('the runner trains resnet-cifar10', () => {
     expect(runner.of('checkpoint').map(({ epoch }) => epoch)).toEqual([1, 2]);
   });
 
+  it('refuses float16 on a CPU before anything is read', async () => {
+    const attempt = attemptOf({ ...small, precision: 'float16' });
+    const runner = await runAttempt(attempt);
+    expect(runner.end).toMatchObject({ class: 'refused', code: 'PARAMETER_REFUSED' });
+    expect(runner.end.message).toContain('float16 is for GPUs, and this slot is a CPU (CPU)');
+    expect(runner.of('started')).toEqual([]);
+    expect(existsSync(attempt.checkpointDir)).toBe(false);
+  });
+
   it('validates on training images that it holds out, and measures the test images once', async () => {
     const validation = { from: 'train', size: 150 };
     const runner = await runAttempt(attemptOf({ ...small, validation }, { maxEpochs: 2 }));

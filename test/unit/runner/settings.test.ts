@@ -86,7 +86,7 @@ describe('the parameters of resnet-cifar10', () => {
     [{ weight_decay_on: 'kernel' }, `did you mean 'kernels'?`],
     [{ flip: 'yes' }, 'flip: "yes" is neither true nor false'],
     [{ schedule: [1] }, 'schedule: [1] is no mapping'],
-    [{ precision: 'float16' }, 'precision: "float16" is none of float32, bfloat16'],
+    [{ precision: 'float8' }, 'precision: "float8" is none of float32, bfloat16, float16'],
     [{ train_images: 50_001 }, 'train_images: 50001 is above 50000'],
   ])('refuses %j', (parameters, message) => {
     expect(() => parseSettings(parameters, 10)).toThrow(message);

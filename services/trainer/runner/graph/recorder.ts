@@ -6,7 +6,7 @@
 import { attributeMessage, constantAttr, typeAttr } from './attributes.js';
 import type { NativeBinding, OpAttribute, TensorMetadata, Values } from './binding.js';
 import type { Precision } from './precision.js';
-import { reducedInputs } from './precision.js';
+import { reductionOf } from './precision.js';
 import type { ShapeProbe, TracedValue } from './shapes.js';
 import type { AttrValue } from './tensorflow/gen/attr_value.js';
 import type { NodeDef } from './tensorflow/gen/graph.js';
@@ -143,15 +143,15 @@ export class Recorder {
     );
   }
 
-  /** The operation in bfloat16 between casts, when this program wants that. */
+  /** The operation in reduced precision between casts, when this program wants that. */
   #reduced(op: string, sources: readonly string[], attr: Record<string, AttrValue>): string | undefined {
-    const reduced = reducedInputs(this.#precision, op);
-    if (reduced === undefined) return undefined;
-    const inputs = sources.map((source, index) =>
-      reduced.includes(index) ? this.#cast(source, DataType.DT_FLOAT, DataType.DT_BFLOAT16) : source,
+    const reduction = reductionOf(this.#precision, op);
+    if (reduction === undefined) return undefined;
+    const { type, inputs } = reduction;
+    const cast = sources.map((source, index) =>
+      inputs.includes(index) ? this.#cast(source, DataType.DT_FLOAT, type) : source,
     );
-    const low = this.node(op, inputs, { ...attr, T: typeAttr(DataType.DT_BFLOAT16) });
-    return this.#cast(low, DataType.DT_BFLOAT16, DataType.DT_FLOAT);
+    return this.#cast(this.node(op, cast, { ...attr, T: typeAttr(type) }), type, DataType.DT_FLOAT);
   }
 
   #cast(source: string, from: DataType, to: DataType): string {

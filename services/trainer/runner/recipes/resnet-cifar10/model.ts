@@ -7,6 +7,7 @@ import type { Architecture } from './architecture.js';
 import type { Images } from './cifar10.js';
 import { PIXELS } from './cifar10.js';
 import { initialParameters, initialStatistics } from './initializers.js';
+import { INITIAL_LOSS_SCALE, isScaled } from './loss-scale.js';
 import { momentumOf, slotsOf, stepScalars } from './optimizers.js';
 import type { Rates } from './schedule.js';
 import type { Settings } from './settings.js';
@@ -20,6 +21,15 @@ export interface Tally {
   readonly crossEntropySum: number;
   readonly correct: number;
   readonly images: number;
+}
+
+export interface Trained extends Tally {
+  /** Whether all of the forward pass was. */
+  readonly finite: boolean;
+  /** False where the gradient was not finite and, in float16, the update was left out. */
+  readonly applied: boolean;
+  /** Of this step; 1 where the loss is not scaled. */
+  readonly lossScale: number;
 }
 
 export const noTally: Tally = { crossEntropySum: 0, correct: 0, images: 0 };
@@ -90,28 +100,39 @@ export class Model {
     );
     const { mean, variance } = initialStatistics(architecture);
     const parameters = initialParameters(architecture, seed);
-    return { ...Object.fromEntries(zeros), parameters, movingMean: mean, movingVariance: variance };
+    return {
+      ...Object.fromEntries(zeros),
+      parameters,
+      movingMean: mean,
+      movingVariance: variance,
+      ...(isScaled(settings.precision) ? { lossScale: Float32Array.of(INITIAL_LOSS_SCALE) } : {}),
+    };
   }
 
   /**
-   * One optimizer step; returns the batch's sums before the update, and whether everything in it was finite.
+   * One optimizer step; returns the batch's sums before the update.
    *
    * @param rates Weight decay and momentum stand at the settings' own where they are not given.
-   * @param step 1-based, over the whole trial.
+   * @param step 1-based, over the whole trial, without those that were not applied.
    */
   train(
     images: Float32Array,
     labels: Int32Array,
     rates: Pick<Rates, 'lr'> & Partial<Rates>,
     step: number,
-  ): Tally & { readonly finite: boolean } {
+  ): Trained {
     const { optimizer } = this.#settings;
     const { lr, weightDecay = optimizer.weightDecay, momentum = momentumOf(optimizer) } = rates;
     const scalars = scalarFeeds(stepScalars(optimizer, lr, step, { weightDecay, momentum }));
     const fetched = this.#program.run(`train_${labels.length}`, { images, labels, ...scalars });
     const crossEntropySum = scalar(fetched, 'crossEntropySum');
     const finite = Number.isFinite(crossEntropySum) && Number.isFinite(scalar(fetched, 'activations'));
-    return { crossEntropySum, correct: scalar(fetched, 'correct'), images: labels.length, finite };
+    const isLossScaled = isScaled(this.#settings.precision);
+    return {
+      ...{ crossEntropySum, correct: scalar(fetched, 'correct'), images: labels.length, finite },
+      applied: !isLossScaled || scalar(fetched, 'applied') === 1,
+      lossScale: isLossScaled ? scalar(fetched, 'lossScale') : 1,
+    };
   }
 
   /**

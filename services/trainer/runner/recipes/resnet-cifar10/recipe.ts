@@ -181,9 +181,9 @@ export const resnetCifar10: RecipeDescriptor = {
     precision: {
       type: 'string',
       description:
-        'Arithmetic of the convolutions; weights, batch normalisation, loss and optimizer stay in float32. bfloat16 pays off on CPUs with avx512_bf16 or amx and on GPUs since Ampere.',
+        'Arithmetic of the convolutions; weights, batch normalisation, loss and optimizer stay in float32. bfloat16 pays off on CPUs with avx512_bf16 or amx and on GPUs since Ampere; float16, with dynamic loss scaling, is for GPUs only.',
       default: 'float32',
-      choices: ['float32', 'bfloat16'],
+      choices: ['float32', 'bfloat16', 'float16'],
     },
   },
   metrics: [
@@ -229,5 +229,18 @@ export const resnetCifar10: RecipeDescriptor = {
       lastEpochOnly: true,
     },
     { name: 'learning_rate', description: "The rate used in the epoch's last step.", goal: 'minimize' },
+    {
+      name: 'loss_scale',
+      description: "float16 only: what the loss was multiplied with in the epoch's last step.",
+      goal: 'maximize',
+      noObjective: true,
+    },
+    {
+      name: 'skipped_steps',
+      description:
+        'float16 only: steps without an update since the trial began, as the gradient was not finite.',
+      goal: 'minimize',
+      noObjective: true,
+    },
   ],
 };

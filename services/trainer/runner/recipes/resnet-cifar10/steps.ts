@@ -7,10 +7,11 @@ import type { Tensor, TensorFlow } from '../../graph/binding.js';
 import type { ProgramSource, Signature, Tensors } from '../../graph/signature.js';
 import type { Architecture } from './architecture.js';
 import { IMAGE_CHANNELS, IMAGE_SIDE, batchNorms, parameterTensors } from './architecture.js';
+import { LOSS_SCALE_VARIABLES, isScaled, nextLossScale } from './loss-scale.js';
 import { channelViews, cut, forward } from './network.js';
 import type { Operations } from './operations.js';
 import { createOperations } from './operations.js';
-import type { StepScalars } from './optimizers.js';
+import type { GraphState, StepScalars } from './optimizers.js';
 import { SCALARS, graphUpdate, slotsOf } from './optimizers.js';
 import type { Settings } from './settings.js';
 
@@ -38,7 +39,10 @@ const variable = (tensors: Tensors, name: string): Tensor => {
   return tensor;
 };
 
-/** Names and lengths of all variables: `parameters`, the optimizer's slots, `movingMean`, `movingVariance`. */
+/**
+ * Names and lengths of all variables: `parameters`, the optimizer's slots, `movingMean`, `movingVariance`, and in float16
+ * `lossScale` and `goodSteps`.
+ */
 export function variablesOf(architecture: Architecture, settings: StepSettings): ProgramSource['variables'] {
   const vector = { shape: [architecture.trainable] };
   const statistics = { shape: [architecture.nonTrainable / 2] };
@@ -47,6 +51,9 @@ export function variablesOf(architecture: Architecture, settings: StepSettings):
     ...Object.fromEntries(slotsOf(settings.optimizer).map((slot) => [slot, vector])),
     movingMean: statistics,
     movingVariance: statistics,
+    ...(isScaled(settings.precision)
+      ? Object.fromEntries(LOSS_SCALE_VARIABLES.map((name) => [name, { shape: [1] }]))
+      : {}),
   };
 }
 
@@ -61,7 +68,8 @@ function tally(tf: TensorFlow, logits: Tensor, labels: Tensor, losses: Tensor): 
  *
  * Feeds: `images`, `labels`, and the scalars of `stepScalars`. Fetches: `crossEntropySum`, `correct`, and
  * `activations`, the sum of all batch means and variances, which is finite only if all of them are: where a variance
- * overflows, normalisation gives its beta, and the loss stays finite with weights that are beyond use.
+ * overflows, normalisation gives its beta, and the loss stays finite with weights that are beyond use. In float16 also
+ * `applied`, 0 where the gradient was not finite and the update was left out, and `lossScale`, that of this step.
  */
 export function trainSignature(
   tf: TensorFlow,
@@ -70,7 +78,9 @@ export function trainSignature(
   batch: number,
 ): Signature {
   const operations = createOperations(tf);
+  const scaled = isScaled(settings.precision);
   const step: Signature['step'] = (state, feeds) => {
+    const lossScale = scaled ? variable(state, 'lossScale') : null;
     const flat = variable(state, 'parameters');
     const tensors = parameterTensors(architecture);
     const parameters = cut(
@@ -95,19 +105,22 @@ export function trainSignature(
       );
       const losses = operations.crossEntropy(logits, labels);
       fetches = keepAll(tf, tally(tf, logits, labels, losses));
-      return losses.mean();
+      return lossScale === null ? losses.mean() : losses.mean().mul(lossScale.reshape([]));
     };
     const { grads } = tf.valueAndGrads(loss)(parameters);
-    const gradient = tf.concat(
-      grads.map((grad, index) => withPenalty(grad, parameters[index], tensors[index], settings.l2).flatten()),
+    const l2 = lossScale === null ? settings.l2 : lossScale.mul(settings.l2);
+    const joinedGradient = tf.concat(
+      grads.map((grad, index) => withPenalty(grad, parameters[index], tensors[index], l2).flatten()),
     );
+    const gradient = lossScale === null ? joinedGradient : joinedGradient.div(lossScale);
     const slots = Object.fromEntries(
       slotsOf(settings.optimizer).map((slot) => [slot, variable(state, slot)]),
     );
+    const before: GraphState = { weights: flat, slots };
     const updated = graphUpdate(
       tf,
       settings.optimizer,
-      { weights: flat, slots },
+      before,
       gradient,
       {
         rate: variable(feeds, 'rate'),
@@ -122,19 +135,40 @@ export function trainSignature(
       const moving = variable(state, name);
       return moving.add(current.sub(moving).mul(1 - settings.bnMomentum));
     };
+    const finite = lossScale === null ? null : gradient.isFinite().all();
+    const { weights, slots: nextSlots } = finite === null ? updated : chosen(tf, finite, updated, before);
     return {
       state: {
-        parameters: updated.weights,
-        ...updated.slots,
+        parameters: weights,
+        ...nextSlots,
+        ...(lossScale === null || finite === null
+          ? {}
+          : nextLossScale(tf, { lossScale, goodSteps: variable(state, 'goodSteps') }, finite)),
         movingMean: toward('movingMean', means),
         movingVariance: toward('movingVariance', variances),
       },
-      fetches: { ...fetches, activations: means.sum().add(variances.sum()) },
+      fetches: {
+        ...fetches,
+        activations: means.sum().add(variances.sum()),
+        ...(lossScale === null || finite === null ? {} : { applied: finite.cast('float32'), lossScale }),
+      },
     };
   };
   return {
     feeds: { ...feedsOf(batch), ...scalarShapes },
     step,
+  };
+}
+
+/** The updated state where `finite`, else the one before. */
+function chosen(tf: TensorFlow, finite: Tensor, updated: GraphState, before: GraphState): GraphState {
+  const slots = Object.entries(before.slots).map(([name, old]) => [
+    name,
+    tf.where(finite, variable(updated.slots, name), old),
+  ]);
+  return {
+    weights: tf.where(finite, updated.weights, before.weights),
+    slots: Object.fromEntries(slots) as GraphState['slots'],
   };
 }
 
@@ -146,15 +180,16 @@ const keepAll = (tf: TensorFlow, tensors: Tensors): Tensors =>
 const kernelsOnly = (tf: TensorFlow, tensors: ReturnType<typeof parameterTensors>): Tensor =>
   tf.concat(tensors.map(({ role, length }) => tf.fill([length], role === 'kernel' ? 1 : 0)));
 
-/** The gradient with that of l2 * sum(w^2), which is 2 * l2 * w, on convolution kernels. */
+/** The gradient with that of l2 * sum(w^2), which is 2 * l2 * w, on convolution kernels. @param l2 0 for none. */
 function withPenalty(
   gradient: Tensor,
   value: Tensor | undefined,
   of: ReturnType<typeof parameterTensors>[number] | undefined,
-  l2: number,
+  l2: number | Tensor,
 ): Tensor {
-  const penalised = l2 > 0 && of?.role === 'kernel' && of.layer.kind === 'conv';
-  return penalised && value !== undefined ? gradient.add(value.mul(2 * l2)) : gradient;
+  const penalised = l2 !== 0 && of?.role === 'kernel' && of.layer.kind === 'conv';
+  if (!penalised || value === undefined) return gradient;
+  return gradient.add(value.mul(typeof l2 === 'number' ? 2 * l2 : l2.mul(2)));
 }
 
 /**

@@ -7,6 +7,7 @@ import { cifar10Folder } from '../../engine.js';
 import { nativeBackend } from '../../graph/binding.js';
 import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
 import { completed } from '../recipe.js';
+import { refuse } from '../validate.js';
 import type { Architecture } from './architecture.js';
 import { resnetV2, stepsPerEpoch } from './architecture.js';
 import type { Images } from './cifar10.js';
@@ -16,6 +17,7 @@ import type { KeptData } from './kept.js';
 import { keptData, keptEngine, keptProgram } from './kept.js';
 import type { Tally } from './model.js';
 import { Model, noTally, sum } from './model.js';
+import { LOWEST_LOSS_SCALE, isScaled } from './loss-scale.js';
 import { momentumOf } from './optimizers.js';
 import type { PlateauState } from './plateau.js';
 import { afterEpoch, reduced, untouched } from './plateau.js';
@@ -34,6 +36,12 @@ const seconds = ({ beginMonotonicMs, endMonotonicMs }: TimeWindow): number =>
 /** Trains one attempt of `resnet-cifar10`. @throws WattsweepError for parameters, data, engine, checkpoint. */
 export const runResnetCifar10: RunRecipe = async (attempt, context) => {
   const settings = parseSettings(attempt.parameters, attempt.maxEpochs);
+  if (settings.precision === 'float16' && attempt.device.kind === 'cpu') {
+    refuse(
+      'precision',
+      `float16 is for GPUs, and this slot is a CPU (${attempt.device.model}); give bfloat16 or float32`,
+    );
+  }
   const architecture = resnetV2(settings.depth);
   const kept = keptData(cifar10Folder(), settings);
   const engine = keptEngine(attempt.device);
@@ -77,6 +85,9 @@ class TrainingRun {
   #lastStepLine = -Infinity;
   #plateau: PlateauState = untouched;
   #lastFinite = 'none';
+  /** Steps that float16 left out, since the trial's first, and the scale of the last step. */
+  #skipped = 0;
+  #lossScale = 1;
   /** Step of the last checkpoint that this attempt has written. */
   #checkpointed = -1;
   readonly #network: string;
@@ -120,7 +131,8 @@ class TrainingRun {
     model.write(vectors);
     this.epoch = epoch;
     this.#step = step;
-    const { crossEntropySum = 0, correct = 0, images = 0, ...rest } = progress;
+    const { crossEntropySum = 0, correct = 0, images = 0, skipped = 0, ...rest } = progress;
+    this.#skipped = skipped;
     this.#tally = { crossEntropySum, correct, images };
     this.#plateau = { ...untouched, ...rest };
   }
@@ -180,7 +192,8 @@ class TrainingRun {
       const rates = this.#ratesAt(this.#step + 1);
       lr = rates.lr;
       // Fetching the loss waits for the device, so the window below holds all the work.
-      const tally = this.model.train(batch.images, batch.labels, rates, this.#step + 1);
+      const applied = this.#step + 1 - this.#skipped;
+      const tally = this.model.train(batch.images, batch.labels, rates, applied);
       batch.release();
       this.#step++;
       images += tally.images;
@@ -191,6 +204,12 @@ class TrainingRun {
           ? 'an activation is not finite'
           : `cross-entropy is ${crossEntropy}`;
         return this.#diverged(what);
+      }
+      this.#lossScale = tally.lossScale;
+      if (!tally.applied) {
+        this.#skipped++;
+        if (tally.lossScale <= LOWEST_LOSS_SCALE)
+          return this.#diverged(`the gradient is not finite at a loss scale of ${tally.lossScale}`);
       }
       this.#lastFinite = `cross-entropy ${crossEntropy.toPrecision(6)} in step ${this.#step} at learning rate ${lr}`;
       this.#reportStep(crossEntropy, lr);
@@ -247,6 +266,9 @@ class TrainingRun {
           this.settings.l2,
         ),
         learning_rate: lr,
+        ...(isScaled(this.settings.precision)
+          ? { loss_scale: this.#lossScale, skipped_steps: this.#skipped }
+          : {}),
       },
       trainSeconds: seconds(trainWindow),
       evaluationSeconds: seconds(evaluationWindow),
@@ -304,7 +326,11 @@ class TrainingRun {
         network: this.#network,
         epoch: this.epoch,
         step: this.#step,
-        progress: { ...this.#tally, ...(this.settings.plateau === null ? {} : this.#plateau) },
+        progress: {
+          ...this.#tally,
+          ...(this.settings.plateau === null ? {} : this.#plateau),
+          ...(this.#skipped > 0 ? { skipped: this.#skipped } : {}),
+        },
         vectors,
       });
     } catch (error) {
