@@ -29,3 +29,25 @@ export const reportsSubject = (trainerId: string): string => `wattsweep.v1.repor
 
 /** Subject on which a trainer publishes `TelemetryBatch` messages. */
 export const telemetrySubject = (trainerId: string): string => `wattsweep.v1.telemetry.${trainerId}`;
+
+/** A trial's checkpoints in the object store: two of them, so that one is whole while the other is being replaced. */
+export interface StoredName {
+  readonly ledgerId: string;
+  readonly sweepId: string;
+  readonly trialId: string;
+  readonly copy: 0 | 1;
+}
+
+const STORED_NAME = /^([A-Za-z0-9][A-Za-z0-9_-]*)\/([a-z0-9-]+)\/([a-z0-9-]+)\/([01])$/;
+
+/** Name of a checkpoint in the object store. */
+export const storedName = ({ ledgerId, sweepId, trialId, copy }: StoredName): string =>
+  `${ledgerId}/${sweepId}/${trialId}/${String(copy)}`;
+
+/** The parts of such a name; null for another object's. */
+export function parseStoredName(name: string): StoredName | null {
+  const [, ledgerId = '', sweepId = '', trialId = '', copy] = STORED_NAME.exec(name) ?? [];
+  return isToken(sweepId) && isToken(trialId)
+    ? { ledgerId, sweepId, trialId, copy: copy === '0' ? 0 : 1 }
+    : null;
+}

@@ -5,6 +5,7 @@ import {
   collectLabel,
   dataDir,
   parseCount,
+  parseCountOrNone,
   durationOption,
   parsePositive,
   repeatedOption,
@@ -32,6 +33,9 @@ interface Options {
   readonly keepAttemptsMib: number;
   readonly keepCheckpoints: number;
   readonly keepCheckpointsMib: number;
+  readonly storeCheckpointsMib: number;
+  readonly storeTotalMib: number;
+  readonly storeEvery: number;
   readonly logLevel: string;
 }
 
@@ -93,6 +97,14 @@ export function register(program: Command): void {
       parseCount,
       51_200,
     )
+    .option(
+      '--store-checkpoints-mib <count>',
+      "put a trial's checkpoint into NATS, for another box, if it has no more MiB; 0 for never",
+      parseCountOrNone,
+      256,
+    )
+    .option('--store-total-mib <count>', 'and if all boxes together then have no more', parseCount, 10_240)
+    .addOption(durationOption('--store-every <time>', "each trial's at most once in so long", '60s'))
     .addOption(logLevel())
     .addHelpText(
       'after',
@@ -128,6 +140,9 @@ async function run(options: Options): Promise<void> {
     keepAttemptsBytes: options.keepAttemptsMib * 1024 * 1024,
     keepCheckpointsMs: options.keepCheckpoints,
     keepCheckpointsBytes: options.keepCheckpointsMib * 1024 * 1024,
+    storeCheckpointBytes: options.storeCheckpointsMib * 1024 * 1024,
+    storeTotalBytes: options.storeTotalMib * 1024 * 1024,
+    storeEveryMs: options.storeEvery,
     logLevel: options.logLevel,
   });
   sayReady({ trainerId: running.trainerId, grpc: running.grpcAddress });

@@ -132,6 +132,8 @@ export function trainerService(
             ...['--trainer-ttl', duration(options.trainerTtlMs)],
             ...['--lost-after', duration(options.lostAfterMs)],
             ...['--stop-grace', duration(options.stopGraceMs)],
+            // On this machine alone NATS lies on the same disk.
+            ...(options.listenHost === '127.0.0.1' ? ['--store-checkpoints-mib', '0'] : []),
             ...['--warm', options.warmIdleMs === 0 ? 'off' : duration(options.warmIdleMs)],
             ...['--log-level', options.logLevel],
           ],

@@ -33,7 +33,14 @@ import {
   type SnapshotWord,
 } from './ledger/index.js';
 import { ModuleFolder } from './modules/index.js';
-import { ensureStreams, NatsLink, openBucket, type Bucket, type NatsLinkOptions } from './nats/index.js';
+import {
+  ensureStreams,
+  NatsLink,
+  openBucket,
+  StoredCheckpoints,
+  type Bucket,
+  type NatsLinkOptions,
+} from './nats/index.js';
 import {
   advertisedAddress,
   completeOptions,
@@ -235,6 +242,10 @@ class Coordinator {
           tell: (word) => this.#tellSnapshot(word),
         },
         trainers,
+        storedCheckpoints: {
+          shelf: new StoredCheckpoints(link),
+          everyMs: this.#options.forgetCheckpointsMs,
+        },
         keptReports: { ms: this.#options.keptReportsMs, bytes: this.#options.keptReportsBytes },
         coordinatorId,
         settings: { retries: DEFAULT_RETRIES, quarantineAfter },

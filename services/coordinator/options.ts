@@ -39,6 +39,8 @@ export interface CoordinatorOptions {
   readonly keptReportsMs?: number;
   /** Room for them, bytes. @default 268435456 */
   readonly keptReportsBytes?: number;
+  /** How often NATS is looked through for checkpoints that nobody needs any more. @default 60000 */
+  readonly forgetCheckpointsMs?: number;
   /** Failures in a row on a box until it is quarantined, up to 100; 0 for never. @default 3 */
   readonly quarantineAfter?: number;
   /** Ends a start that still waits for NATS. */
@@ -57,7 +59,7 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   const { listenHost = '127.0.0.1', advertiseHost = null, replicas = 1, modules = null, ...others } = options;
   const { dataDir: _dataDir, signal: _signal, snapshotEvents = 50_000, ...some } = others;
   const { keptReportsMs = KEPT_REPORTS.ms, keptReportsBytes = KEPT_REPORTS.bytes, ...more } = some;
-  const { quarantineAfter = QUARANTINE_AFTER, ...rest } = more;
+  const { quarantineAfter = QUARANTINE_AFTER, forgetCheckpointsMs = 60_000, ...rest } = more;
   const complete = {
     listenHost,
     advertiseHost,
@@ -67,6 +69,7 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
     keptReportsMs,
     keptReportsBytes,
     quarantineAfter,
+    forgetCheckpointsMs,
     ...rest,
   };
   const { token, coordinatorId, leaseTtlMs, trainerTtlMs, lostAfterMs } = complete;

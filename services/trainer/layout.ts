@@ -16,6 +16,7 @@
  *   attempts/<ledger>/<sweep>/<trial>/checkpoints.jsonl
  *                                   what attempts that have been removed here said of their checkpoints
  *   removed/                        what is being removed
+ *   fetched/                        a checkpoint that is on its way from NATS
  *   checkpoints/<ledger>/<sweep>/<trial>/   follows the trial to its next attempt
  *
  * The ledger stands in the path because a new ledger may use the same sweep and trial names again.
@@ -31,6 +32,7 @@ export interface TrainerLayout {
   readonly attemptsDir: string;
   readonly checkpointsDir: string;
   readonly removedDir: string;
+  readonly fetchedDir: string;
   slotDir(slotId: string): string;
   attemptDir(ledgerId: string, key: AttemptKey): string;
   checkpointDir(ledgerId: string, key: Pick<AttemptKey, 'sweepId' | 'trialId'>): string;
@@ -46,6 +48,7 @@ export function trainerLayout(dataDir: string, trainerId: string): TrainerLayout
     attemptsDir: join(root, 'attempts'),
     checkpointsDir: join(root, 'checkpoints'),
     removedDir: join(root, 'removed'),
+    fetchedDir: join(root, 'fetched'),
     slotDir: (slotId) => join(root, 'slots', slotId),
     attemptDir: (ledgerId, key) =>
       join(root, 'attempts', ledgerId, key.sweepId, key.trialId, String(key.attempt)),

@@ -47,6 +47,12 @@ export interface TrainerOptions {
   readonly keepCheckpointsMs?: number;
   /** All checkpoints together; beyond it those that were used longest ago go. @default 50 GiB */
   readonly keepCheckpointsBytes?: number;
+  /** Largest checkpoint that is put into NATS, from where its trial goes on on another box; 0: none is. @default 256 MiB */
+  readonly storeCheckpointBytes?: number;
+  /** Nothing is put there while all checkpoints in NATS, of all boxes, would have more bytes. @default 10 GiB */
+  readonly storeTotalBytes?: number;
+  /** A trial's checkpoint is put there at most once in this time. @default 60000 */
+  readonly storeEveryMs?: number;
   /** Labels for placement. @default {} */
   readonly labels?: Readonly<Record<string, string>>;
   /** CPU threads of an attempt. @default the cores, shared among the CPU slots (or GPUs) */
@@ -79,6 +85,9 @@ const DEFAULTS = {
   keepAttemptsBytes: 4 * 1024 ** 3,
   keepCheckpointsMs: 14 * 86_400_000,
   keepCheckpointsBytes: 50 * 1024 ** 3,
+  storeCheckpointBytes: 256 * 1024 ** 2,
+  storeTotalBytes: 10 * 1024 ** 3,
+  storeEveryMs: 60_000,
   meterPeriodMs: 200,
 } as const;
 
@@ -118,6 +127,9 @@ const schema = z.strictObject({
   keepAttemptsBytes: bytes().default(DEFAULTS.keepAttemptsBytes),
   keepCheckpointsMs: durationMs(0).default(DEFAULTS.keepCheckpointsMs),
   keepCheckpointsBytes: bytes().default(DEFAULTS.keepCheckpointsBytes),
+  storeCheckpointBytes: bytes().default(DEFAULTS.storeCheckpointBytes),
+  storeTotalBytes: bytes().default(DEFAULTS.storeTotalBytes),
+  storeEveryMs: durationMs(0).default(DEFAULTS.storeEveryMs),
   labels: z.record(z.string(), z.string()).default({}),
   threadsPerSlot: z.number().int().min(1).nullable().default(null),
   part: z

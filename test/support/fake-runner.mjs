@@ -1,7 +1,9 @@
 /**
- * A runner without TensorFlow: speaks the line protocol and does what its parameters say.
+ * A runner without TensorFlow: speaks the line protocol and does what its parameters, and those in the environment variable
+ * FAKE_RUNNER_PARAMETERS, say.
  *
  *   epochs, epochMs     trains so many epochs of so many milliseconds
+ *   checkpoints         writes a checkpoint of so many bytes after each epoch
  *   crash_at            exits with code 3 in this epoch, without a last word
  *   oom_at              prints what TensorFlow prints when memory is out, and exits with code 1
  *   hang                neither reports nor obeys: ignores stop and SIGTERM
@@ -33,7 +35,8 @@ let ended = false;
 let served = 0;
 
 async function run({ attempt, environment }) {
-  const p = { epochs: attempt.maxEpochs, epochMs: 20, ...attempt.parameters };
+  const given = JSON.parse(process.env.FAKE_RUNNER_PARAMETERS ?? '{}');
+  const p = { epochs: attempt.maxEpochs, epochMs: 20, ...given, ...attempt.parameters };
   if (p.die_at_once && served > 0) process.exit(4);
   ended = false;
   stop = null;
@@ -104,10 +107,17 @@ async function run({ attempt, environment }) {
       trainWindow: { beginMonotonicMs: begin, endMonotonicMs: middle },
       evaluationWindow: { beginMonotonicMs: middle, endMonotonicMs: now() },
     });
+    if (p.checkpoints) {
+      const path = `${attempt.checkpointDir}/epoch-${epoch}`;
+      mkdirSync(path, { recursive: true });
+      writeFileSync(`${path}/state`, Buffer.alloc(p.checkpoints, epoch));
+      say({ type: 'checkpoint', epoch, path });
+    }
     if (stop !== null) {
       if (stop !== 'cancel') {
         const path = `${attempt.checkpointDir}/epoch-${epoch}`;
         mkdirSync(path, { recursive: true });
+        writeFileSync(`${path}/state`, String(epoch));
         say({ type: 'checkpoint', epoch, path });
       }
       return { class: 'stopped', code: '', message: '' };

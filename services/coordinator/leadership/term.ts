@@ -11,7 +11,9 @@ import type { Action, Input, LedgerEvent, Settings, State } from '../core/index.
 import {
   Commander,
   feedReports,
+  forgetCheckpoints,
   TrainerRegistry,
+  type CheckpointShelf,
   type KeptReports,
   type ReportsLink,
   type TrainerCommands,
@@ -41,6 +43,8 @@ export interface TermOptions {
   /** Where snapshots of the ledger's fold are kept. @default nowhere */
   readonly snapshots?: SnapshotOptions;
   readonly trainers: Bucket;
+  /** Checkpoints in NATS, to be tidied up. @default nobody does */
+  readonly storedCheckpoints?: { readonly shelf: CheckpointShelf; readonly everyMs?: number };
   /** Reports that are kept though the ledger has them. @default KEPT_REPORTS */
   readonly keptReports?: KeptReports;
   readonly coordinatorId: string;
@@ -258,7 +262,19 @@ export class Term implements Leader {
       log,
       clock: this.#clock,
     });
-    await Promise.all([feeding, registry.run(this.#committer.state, signal), this.#tick()]);
+    await Promise.all([
+      feeding,
+      registry.run(this.#committer.state, signal),
+      this.#forgetCheckpoints(),
+      this.#tick(),
+    ]);
+  }
+
+  async #forgetCheckpoints(): Promise<void> {
+    const { storedCheckpoints, log } = this.#options;
+    if (storedCheckpoints === undefined) return;
+    const state = (): State => this.#committer.state;
+    await forgetCheckpoints({ ...storedCheckpoints, state, clock: this.#clock, log }, this.#over.signal);
   }
 
   async #tick(): Promise<void> {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { AttemptPhase } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { readJsonSync, writeJsonSync } from '../host/files.js';
 import { attemptFiles } from '../layout.js';
-import type { AttemptKey } from '../protocol/runner.js';
+import type { AttemptKey, StopMode } from '../protocol/runner.js';
 import { attemptId, attemptName, type AcceptedAttempt, type RunRecord } from './record.js';
 
 /** published.json */
@@ -23,6 +23,8 @@ export class Attempt {
   readonly key: AttemptKey;
   readonly files: ReturnType<typeof attemptFiles>;
   phase = AttemptPhase.STARTING;
+  /** How this service has asked it to end; null when it has not. */
+  stopMode: StopMode | null = null;
   /** Last epoch reported; 0 before the first. */
   epoch = 0;
   /** Last spool line that NATS has acknowledged; 0 for none. */
@@ -33,7 +35,7 @@ export class Attempt {
 
   constructor(
     readonly dir: string,
-    readonly accepted: AcceptedAttempt,
+    public accepted: AcceptedAttempt,
   ) {
     this.key = accepted.spec.key;
     this.id = attemptId(accepted.ledgerId, this.key);

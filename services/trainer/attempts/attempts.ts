@@ -10,17 +10,20 @@ import { WattsweepError } from '../../../proto/errors.js';
 import type { AttemptKey as WireKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { AttemptPhase, type StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
-import { bootId, killTree } from '../host/process.js';
+import { bootId } from '../host/process.js';
 import type { Outgoing } from '../nats/report-publisher.js';
 import type { PowerMeter } from '../power/meter.js';
 import type { StatedDevices } from '../power/stated.js';
-import type { AttemptKey, StopMode } from '../protocol/runner.js';
+import type { AttemptEndClass, AttemptKey, StopMode } from '../protocol/runner.js';
 import type { Slot } from '../slots/slot.js';
+import type { CheckpointStore } from '../checkpoints/store.js';
 import type { Attempt } from './attempt.js';
+import { Arrivals, type ArrivalsOptions } from './arrivals.js';
 import { AttemptFollower } from './follower.js';
 import { attemptId, type AcceptedAttempt } from './record.js';
 import { joinSlots } from '../slots/inventory.js';
 import { acceptAttempt, checkedKey, type AcceptOptions } from './request.js';
+import { endOrphan } from './orphan.js';
 import { findCheckpoint } from './resume.js';
 import { AttemptStore } from './store.js';
 
@@ -29,6 +32,9 @@ export interface AttemptsOptions extends AcceptOptions {
   readonly statedDevices: StatedDevices;
   readonly publish: (outgoing: Outgoing) => void;
   readonly onStep: (attemptId: string, step: StepProgress) => void;
+  /** Told of checkpoints, and when no more of an attempt will come. */
+  readonly checkpoints: Pick<CheckpointStore, 'offer' | 'ended'>;
+  readonly fetchCheckpoint: ArrivalsOptions['fetch'];
   /** An attempt that was accepted but not started is not started later than so long after. */
   readonly lostAfterMs: number;
   readonly log: Logger;
@@ -47,11 +53,14 @@ export class Attempts {
   readonly #attempts = new Map<string, Attempt>();
   readonly #followers = new Map<string, AttemptFollower>();
   readonly #byDir = new Map<string, Attempt>();
+  readonly #arrivals: Arrivals;
   #slots: readonly Slot[] = [];
   #closed = false;
 
   constructor(private readonly options: AttemptsOptions) {
     this.#store = new AttemptStore(options.layout);
+    const { fetchCheckpoint: fetch, log } = options;
+    this.#arrivals = new Arrivals({ store: this.#store, fetch, log });
   }
 
   /** Every attempt that the box holds or remembers, in the order of their start. */
@@ -139,7 +148,9 @@ export class Attempts {
           });
         },
         onStep: (step) => this.options.onStep(attempt.id, step),
-        onEnd: () => {
+        onCheckpoint: (written) => this.options.checkpoints.offer({ ...written, attempt }),
+        onEnd: (endClass) => {
+          this.options.checkpoints.ended(attempt, mayGoOn(endClass, attempt.stopMode));
           // Before the end is told: whoever hears of it may use the slot at once.
           for (const slot of this.#slots) if (slot.holder === attempt) slot.holder = null;
           this.#forgetOld();
@@ -220,7 +231,7 @@ export class Attempts {
       slot.info,
       further.map(({ info }) => info),
     );
-    const attempt = this.#create(acceptAttempt(request, ledgerId, joined, resume.path, this.options));
+    const attempt = this.#create(acceptAttempt(request, ledgerId, joined, resume, this.options));
     this.#add(attempt);
     this.#hold(slot, attempt);
     this.options.log.info(
@@ -248,10 +259,16 @@ export class Attempts {
 
   #launch(slot: Slot, attempt: Attempt): void {
     const further = this.#slots.filter((other) => other !== slot && other.holder === attempt);
-    slot.start(attempt, further).catch(async (error: unknown) => {
+    this.#begin(slot, attempt, further).catch(async (error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       await this.#endOrphan(attempt, { class: 'crashed', code: 'ATTEMPT_CRASHED', message: reason });
     });
+  }
+
+  async #begin(slot: Slot, attempt: Attempt, further: readonly Slot[]): Promise<void> {
+    const { awaits } = attempt.accepted;
+    if (awaits !== undefined && !(await this.#arrivals.arrived(attempt, awaits))) return;
+    if (!this.#closed && !attempt.over) await slot.start(attempt, further);
   }
 
   /** Asks an attempt to end. Returns false when it has ended, or is not known here. */
@@ -271,6 +288,12 @@ export class Attempts {
 
   async #stop(attempt: Attempt, mode: StopMode, endAs: 'stopped' | 'preempted'): Promise<void> {
     attempt.phase = AttemptPhase.STOPPING;
+    attempt.stopMode = mode;
+    if (this.#arrivals.giveUp(attempt)) {
+      const message = 'It waited for its checkpoint, and had not begun.';
+      await this.#endOrphan(attempt, { class: endAs, code: '', message });
+      return;
+    }
     await this.#slotOf(attempt)?.stop(attempt, mode, endAs);
   }
 
@@ -325,30 +348,27 @@ export class Attempts {
       });
   }
 
-  /** Ends an attempt that nobody watches: kills what is left of it and writes its end, unless that stands there already. */
   async #endOrphan(attempt: Attempt, end: Parameters<AttemptStore['writeEnd']>[1]): Promise<void> {
-    // After another boot, or long after, the group's number may be somebody else's: the tokens never are.
-    const runnerToken = attempt.run?.token;
-    const tokens = [attempt.accepted.token, ...(runnerToken === undefined ? [] : [runnerToken])];
-    await killTree({ group: 0, tokens });
-    const follower = this.#followers.get(attempt.id);
-    await follower?.notify();
-    // Two may have found it orphaned: the first one's end stands. A full disk is waited for.
-    while (!attempt.hasExited && !this.#closed) {
-      try {
-        if (attempt.over) this.#store.writeExit(attempt, end.class, Date.now());
-        else this.#store.writeEnd(attempt, end);
-      } catch (error) {
-        this.options.log.error({ attempt: attempt.name, err: error }, 'the end cannot be written yet');
-        await sleep(DISK_RETRY_MS);
-      }
-    }
-    await follower?.notify();
+    await endOrphan(attempt, end, {
+      store: this.#store,
+      follower: this.#followers.get(attempt.id),
+      isClosed: () => this.#closed,
+      log: this.options.log,
+    });
   }
 
   close(): void {
     this.#closed = true;
+    this.#arrivals.close();
     for (const follower of this.#followers.values()) follower.close();
     for (const attempt of this.#attempts.values()) attempt.noteAcknowledged();
   }
 }
+
+/** Whether another attempt may be in want of the checkpoints of this one. */
+const mayGoOn = (endClass: AttemptEndClass, stopMode: StopMode | null): boolean =>
+  stopMode !== 'stop' &&
+  stopMode !== 'cancel' &&
+  endClass !== 'completed' &&
+  endClass !== 'diverged' &&
+  endClass !== 'refused';

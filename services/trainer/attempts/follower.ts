@@ -2,6 +2,7 @@
  * Follows an attempt's spool from its first line to its end: keeps the attempt's state, gives new facts to the
  * publisher and steps to telemetry. Facts that NATS has acknowledged before are read again, but not given.
  */
+import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Report, StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { AttemptPhase } from '../../../proto/gen/wattsweep/v1/trainer.js';
@@ -10,19 +11,31 @@ import type { MeteredDevice, PowerMeter } from '../power/meter.js';
 import { statedEnergyOf, type StatedDevices, type StatedEnergy } from '../power/stated.js';
 import type { Attempt } from './attempt.js';
 import { addStated, ended, epoch, started, step, type FactContext } from './facts.js';
-import type { RunnerLine } from '../protocol/runner.js';
+import type { AttemptEndClass, RunnerLine } from '../protocol/runner.js';
 import { SpoolReader, type NumberedRecord } from './spool-reader.js';
+
+export interface WrittenCheckpoint {
+  readonly epoch: number;
+  readonly path: string;
+  /** The path is the folder of all of the trial's checkpoints. */
+  readonly isWhole: boolean;
+  /** Line of the spool that told of the epoch. */
+  readonly epochLine: number;
+}
 
 export interface FollowerEvents {
   readonly onReport: (report: Report) => void;
   readonly onStep: (step: StepProgress) => void;
+  /** A checkpoint stands on the disk, or what a program keeps may have changed. */
+  readonly onCheckpoint: (checkpoint: WrittenCheckpoint) => void;
   /** The end line has been read: every process is gone. Called before the end's report is given. */
-  readonly onEnd: () => void;
+  readonly onEnd: (endClass: AttemptEndClass) => void;
 }
 
 export class AttemptFollower {
   readonly #reader: SpoolReader;
   #previousMonotonicMs: number | null = null;
+  #epochLine = 0;
   #reading: Promise<void> = Promise.resolve();
   #pending = false;
   #closed = false;
@@ -89,17 +102,35 @@ export class AttemptFollower {
       case 'epoch':
         this.#takeEpoch(epoch(line, record, context()), known ? () => undefined : give);
         this.#previousMonotonicMs = record.monotonicMs;
+        this.#epochLine = number;
+        this.#offerWhole();
         break;
       case 'checkpoint':
+        this.#offer(line);
         break;
       case 'end': {
         const fact = known ? null : ended(line, record, context());
+        this.#offerWhole();
         attempt.phase = AttemptPhase.ENDED;
         if (this.#stated !== null) this.statedDevices.end(attempt.accepted.slotId);
-        this.events.onEnd();
+        this.events.onEnd(line.class);
         if (fact !== null) give(fact);
       }
     }
+  }
+
+  #offer({ epoch, path }: Extract<RunnerLine, { type: 'checkpoint' }>): void {
+    const isInPlace = typeof path === 'string' && dirname(path) === this.attempt.accepted.spec.checkpointDir;
+    if (!isInPlace || !Number.isSafeInteger(epoch) || epoch < 1) return;
+    this.events.onCheckpoint({ epoch, path, isWhole: false, epochLine: this.#epochLine });
+  }
+
+  /** A program of the command recipe does not say when it has written something. */
+  #offerWhole(): void {
+    const { epoch, accepted } = this.attempt;
+    if (accepted.spec.recipe !== 'command' || epoch === 0) return;
+    const path = accepted.spec.checkpointDir;
+    this.events.onCheckpoint({ epoch, path, isWhole: true, epochLine: this.#epochLine });
   }
 
   #takeEpoch(fact: ReturnType<typeof epoch>, give: (fact: Report['fact']) => void): void {

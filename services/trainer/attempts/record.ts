@@ -28,7 +28,17 @@ export interface AcceptedAttempt {
   readonly token: string;
   /** How long the runner may wait for the slot's next attempt afterwards, in milliseconds; 0: it goes. */
   readonly warmIdleMs: number;
+  /** A checkpoint that is looked for in NATS before the attempt begins; absent: none is. */
+  readonly awaits?: WantedCheckpoint;
   readonly spec: AttemptSpec;
+}
+
+/** A checkpoint that is looked for in NATS. */
+export interface WantedCheckpoint {
+  /** Newest epoch that the ledger has: later ones are of no use. */
+  readonly epoch: number;
+  /** What this box has of its own: of that epoch, or of that attempt where programs do not tell their epochs. */
+  readonly beyond: { readonly epoch: number } | { readonly attempt: number };
 }
 
 /** run.json: the runner that has the attempt, which may have had others before, and when it was given to it. */

@@ -10,6 +10,7 @@ import type { AttemptKey, Parameters } from '../protocol/runner.js';
 import { slotEnvironment, type SlotInfo } from '../slots/inventory.js';
 import { fillCommand } from './command-template.js';
 import type { AcceptedAttempt } from './record.js';
+import type { ResumePoint } from './resume.js';
 
 /** Name of the recipe that runs any program. */
 export const COMMAND_RECIPE = 'command';
@@ -44,7 +45,7 @@ export function acceptAttempt(
   request: StartAttemptRequest,
   ledgerId: string,
   slot: SlotInfo,
-  resumeFrom: string | null,
+  { path: resumeFrom, elsewhere }: ResumePoint,
   options: AcceptOptions,
 ): AcceptedAttempt {
   const { layout } = options;
@@ -69,9 +70,10 @@ export function acceptAttempt(
     attemptEnvironment: {
       WATTSWEEP_SWEEP: key.sweepId,
       WATTSWEEP_ATTEMPT: String(key.attempt),
-      WATTSWEEP_RESUME_EPOCH: resumeFrom === null ? '0' : (request.resumeFrom.split('/')[1] ?? '0'),
+      WATTSWEEP_RESUME_EPOCH: resumeFrom === null ? '0' : resumeEpoch(request),
     },
     warmIdleMs: options.warmIdleMs,
+    ...(elsewhere === null ? {} : { awaits: elsewhere }),
     token: `WATTSWEEP_ATTEMPT_TOKEN=${randomUUID()}`,
     spec: {
       key,
@@ -89,6 +91,9 @@ export function acceptAttempt(
     },
   };
 }
+
+/** Newest epoch that the ledger has of the trial. */
+const resumeEpoch = ({ resumeFrom }: StartAttemptRequest): string => resumeFrom.split('/')[1] ?? '0';
 
 function parseParameters(json: string): Parameters {
   let value: unknown;

@@ -1,9 +1,9 @@
 /** Finds the checkpoint from which an attempt goes on, among those that lie on this box. */
-import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { attemptFiles, type TrainerLayout } from '../layout.js';
 import { encodeLine, type AttemptKey } from '../protocol/runner.js';
-import { spoolLine, type SpoolRecord } from './record.js';
+import { spoolLine, type SpoolRecord, type WantedCheckpoint } from './record.js';
 import { SpoolReader } from './spool-reader.js';
 
 /** In a trial's folder: what its attempts said of checkpoints, of those whose own folders have been removed. */
@@ -14,6 +14,8 @@ export interface ResumePoint {
   readonly path: string | null;
   /** Why, for the log. */
   readonly reason: string;
+  /** A better one that another box may have put into NATS; null when none could be better. */
+  readonly elsewhere: WantedCheckpoint | null;
 }
 
 /**
@@ -27,14 +29,24 @@ export function findCheckpoint(
   recipe: string,
   wanted: string,
 ): ResumePoint {
-  if (wanted === '') return { path: null, reason: 'a fresh start' };
+  if (wanted === '') return { path: null, reason: 'a fresh start', elsewhere: null };
   const epoch = Number(/^\d+\/(\d+)$/.exec(wanted)?.[1] ?? NaN);
   const folder = layout.checkpointDir(ledgerId, key);
+  const isAny = { epoch, beyond: { epoch: 0 } };
   if (!existsSync(folder) || readdirSync(folder).length === 0)
-    return { path: null, reason: `no checkpoint of ${wanted} on this box: from the first epoch` };
+    return {
+      path: null,
+      reason: `no checkpoint of ${wanted} on this box: from the first epoch`,
+      elsewhere: isAny,
+    };
   const written = checkpointsOf(layout, ledgerId, key);
   // A program of the command recipe keeps its own order in the folder and does not say what it wrote.
-  if (recipe === 'command') return { path: folder, reason: 'the checkpoint folder of the trial' };
+  if (recipe === 'command')
+    return {
+      path: folder,
+      reason: 'the checkpoint folder of the trial',
+      elsewhere: { epoch, beyond: { attempt: lastAttemptHere(layout, ledgerId, key) } },
+    };
   const usable = [...written]
     .filter(([path, at]) => at <= epoch && existsSync(path))
     // Of one epoch the earliest, at its very end: the next is then trained in full, and has whole seconds and joules.
@@ -43,8 +55,34 @@ export function findCheckpoint(
     ? {
         path: null,
         reason: `the checkpoints on this box are not of ${wanted} or before: from the first epoch`,
+        elsewhere: isAny,
       }
-    : { path: usable[0], reason: `checkpoint of epoch ${String(usable[1])}` };
+    : {
+        path: usable[0],
+        reason: `checkpoint of epoch ${String(usable[1])}`,
+        elsewhere: usable[1] === epoch ? null : { epoch, beyond: { epoch: usable[1] } },
+      };
+}
+
+/** Number of the trial's last attempt before this one that ran on this box; 0 when its folder has been removed. */
+function lastAttemptHere(layout: TrainerLayout, ledgerId: string, key: AttemptKey): number {
+  const trialDir = dirname(layout.attemptDir(ledgerId, key));
+  const numbers = existsSync(trialDir) ? readdirSync(trialDir).map(Number) : [];
+  return Math.max(0, ...numbers.filter((number) => number < key.attempt));
+}
+
+/** A checkpoint that has come from another box stands beside those that attempts of this one told of. */
+export function rememberCheckpoint(
+  layout: TrainerLayout,
+  ledgerId: string,
+  key: AttemptKey,
+  epoch: number,
+  path: string,
+): void {
+  const trialDir = dirname(layout.attemptDir(ledgerId, key));
+  mkdirSync(trialDir, { recursive: true });
+  const line = encodeLine({ type: 'checkpoint', epoch, path });
+  appendFileSync(join(trialDir, REMEMBERED_CHECKPOINTS), spoolLine(Date.now(), 0, line));
 }
 
 /** Checkpoints that earlier attempts reported, with their epochs. */

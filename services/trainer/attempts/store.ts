@@ -24,6 +24,20 @@ export class AttemptStore {
     return new Attempt(dir, accepted);
   }
 
+  /** Writes down that the attempt goes on from a checkpoint that has come. */
+  resumeFrom(attempt: Attempt, path: string, wantedEpoch: number): void {
+    const { accepted } = attempt;
+    attempt.accepted = {
+      ...accepted,
+      attemptEnvironment: {
+        ...accepted.attemptEnvironment,
+        WATTSWEEP_RESUME_EPOCH: String(wantedEpoch),
+      },
+      spec: { ...accepted.spec, resumeFrom: path },
+    };
+    writeJsonSync(attempt.files.attempt, attempt.accepted);
+  }
+
   /** Waits for the disk: an attempt that lasts is to be known after a loss of power, too. */
   async makeDurable(attempt: Attempt): Promise<void> {
     for (const path of [attempt.files.attempt, attempt.dir]) await syncToDisk(path);

@@ -14,6 +14,7 @@ import {
 import type { Logger } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WattsweepError } from '../../../proto/errors.js';
+import { CheckpointObjects } from './checkpoint-objects.js';
 
 export interface NatsOptions {
   /** `nats://host:port`, several with commas. */
@@ -32,7 +33,7 @@ const isUnauthorized = (error: unknown): boolean =>
   error instanceof NatsError && error.code === ErrorCode.AuthorizationViolation.valueOf();
 
 export class NatsLink {
-  /** Publishes under way; told when the connection breaks, which the client itself notices by time-out only. */
+  /** Requests under way; told when the connection breaks, which the client itself notices by time-out only. */
   readonly #underWay = new Set<(error: Error) => void>();
 
   private constructor(
@@ -85,14 +86,25 @@ export class NatsLink {
 
   /** Resolves when the server has the message on its disk (or had it before). Throws when it did not say so. */
   async publish(subject: string, data: Uint8Array, messageId: string): Promise<void> {
+    await this.#answered(this.jetstream.publish(subject, data, { msgID: messageId }));
+  }
+
+  /** The answer to a request, or a failure as soon as the connection breaks by which it was to come. */
+  async #answered<T>(request: Promise<T>): Promise<T> {
     let fail: (error: Error) => void = () => undefined;
     const broken = new Promise<never>((_resolve, reject) => (fail = reject));
     this.#underWay.add(fail);
     try {
-      await Promise.race([this.jetstream.publish(subject, data, { msgID: messageId }), broken]);
+      return await Promise.race([request, broken]);
     } finally {
       this.#underWay.delete(fail);
     }
+  }
+
+  /** The object store of checkpoints, which the coordinator makes. Errors: those of the client. */
+  async checkpoints(): Promise<CheckpointObjects> {
+    const manager = await this.connection.jetstreamManager({ checkAPI: false });
+    return new CheckpointObjects(this.jetstream, manager, (request) => this.#answered(request));
   }
 
   /** The bucket, once the coordinator has made it. */

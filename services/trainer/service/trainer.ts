@@ -11,8 +11,11 @@ import { recipes } from '../../../proto/recipes.js';
 import { TRAINERS_BUCKET } from '../../../proto/subjects.js';
 import { Attempts } from '../attempts/attempts.js';
 import { COMMAND_RECIPE } from '../attempts/request.js';
+import { fetchCheckpoint } from '../checkpoints/fetch.js';
+import { CheckpointStore, trialOf } from '../checkpoints/store.js';
 import { CleanUp } from '../cleanup/cleanup.js';
 import { trainerLayout } from '../layout.js';
+import type { CheckpointObjects } from '../nats/checkpoint-objects.js';
 import { NatsLink } from '../nats/link.js';
 import { Registration } from '../nats/registration.js';
 import { ReportPublisher } from '../nats/report-publisher.js';
@@ -46,6 +49,8 @@ export interface RunningTrainer {
 /** Time for the last facts to reach NATS at the end. */
 const FLUSH_MS = 5_000;
 const QUICK_FLUSH_MS = 500;
+/** Time for the checkpoints of preempted attempts to reach NATS. */
+const STORE_FLUSH_MS = 8_000;
 /** Beyond the grace: SIGTERM, SIGKILL and the look whether all are gone. */
 const KILL_MS = 4_000;
 
@@ -91,6 +96,9 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       log,
     });
     undo.push(() => telemetry.close());
+    let objects: CheckpointObjects | null = null;
+    const checkpoints = new CheckpointStore({ bounds: options, objects: () => objects, log });
+    undo.push(() => checkpoints.close());
     const attempts = new Attempts({
       layout,
       trainerId: options.trainerId,
@@ -104,6 +112,15 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       statedDevices,
       publish: (outgoing) => publisher.push(outgoing),
       onStep: (attemptId, step) => telemetry.push(attemptId, step),
+      checkpoints,
+      fetchCheckpoint: (attempt, wanted, signal) =>
+        fetchCheckpoint(
+          { layout, objects: () => objects, log },
+          trialOf(attempt),
+          attempt.key,
+          wanted,
+          signal,
+        ),
       log,
     });
     const makeSlot = (info: SlotInfo, offered = true): Slot =>
@@ -173,6 +190,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     });
     const link = nats;
     undo.push(() => link.close());
+    objects = await link.checkpoints();
     let closing: Promise<void> | null = null;
     let tellClosed: (reason: WattsweepError | null) => void = () => undefined;
     const closed = new Promise<WattsweepError | null>((resolve) => (tellClosed = resolve));
@@ -183,6 +201,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
           await attempts.idle(options.stopGraceMs + KILL_MS);
         }
         await publisher.flush(how.drain ? FLUSH_MS : QUICK_FLUSH_MS);
+        if (how.drain) await checkpoints.flush(STORE_FLUSH_MS);
         await registration?.close();
         await unwind(undo, log);
         log.info({ drain: how.drain, running: attempts.running.length }, 'trainer closed');

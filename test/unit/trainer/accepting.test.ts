@@ -64,6 +64,8 @@ beforeEach(async () => {
     statedDevices: new StatedDevices(),
     publish: (outgoing) => published.push(outgoing),
     onStep: () => undefined,
+    checkpoints: { offer: () => undefined, ended: () => undefined },
+    fetchCheckpoint: () => Promise.resolve(null),
     log: pino({ level: 'silent' }),
   });
   const [info] = planSlots([], { slots: { cpu: 1 }, threadsPerSlot: 1 });
