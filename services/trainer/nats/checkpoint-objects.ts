@@ -38,7 +38,8 @@ const BYTES_PER_SECOND = 32 * 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 const SILENCE_MS = 15_000;
 const PULL_BYTES = 4 * 1024 * 1024;
-const NO_MESSAGE = 10037;
+/** No such message, or no such stream: a coordinator of before made none. */
+const NOTHING_THERE: ReadonlySet<number> = new Set([10037, 10059]);
 
 export class CheckpointObjects {
   constructor(
@@ -71,7 +72,7 @@ export class CheckpointObjects {
       );
       return parseInfo(name, Buffer.from(data).toString('utf8'));
     } catch (error) {
-      if (error instanceof NatsError && error.api_error?.err_code === NO_MESSAGE) return null;
+      if (error instanceof NatsError && NOTHING_THERE.has(error.api_error?.err_code ?? 0)) return null;
       throw error;
     }
   }

@@ -167,24 +167,23 @@ describe('a trial whose box is gone', () => {
   it('an attempt that is stopped while it waits for its checkpoint ends at once', async () => {
     await startBox('first', {});
     const box = trainerClient(boxes.get('first')!.service.grpcAddress);
-    const manager = await connection.jetstreamManager();
     const key = { sweepId: 'sweep', trialId: 't9', attempt: 2 };
-    const stream = await manager.streams.info(STREAM);
-    // Without its stream the store does not answer, and is asked again.
-    await manager.streams.delete(STREAM);
+    nats.process.kill('SIGSTOP');
     expect(await box.start('t9', { epochs: 3 }, { key, slotId: 'gpu0', resumeFrom: '1/4' })).toHaveProperty(
       'ok',
     );
     expect(await box.stop('t9', StopMode.CANCEL, { attempt: 2 })).toEqual({ ok: { wasRunning: true } });
-    await until(async () =>
-      (await publishedReports(connection)).some(
-        ({ fact }) => fact?.$case === 'ended' && fact.value.message.includes('waited for its checkpoint'),
-      ),
-    );
-    await manager.streams.add(stream.config);
     expect(
       await box.start('t10', { epochs: 1 }, { key: { ...key, trialId: 't10' }, slotId: 'gpu0' }),
     ).toHaveProperty('ok');
+    nats.process.kill('SIGCONT');
+    await until(
+      async () =>
+        (await publishedReports(connection)).some(
+          ({ fact }) => fact?.$case === 'ended' && fact.value.message.includes('waited for its checkpoint'),
+        ),
+      60_000,
+    );
     box.close();
   });
 });

@@ -277,10 +277,12 @@ describe('a trainer', () => {
     const key = { sweepId: 'sweep', trialId: 't11', attempt: 2 };
     await client.start('t11', { epochs: 1 }, { key, resumeFrom: '1/1' });
     await expect
-      .poll(async () =>
-        (await reportsOf('t11')).flatMap(({ fact }) =>
-          fact?.$case === 'started' && fact.value.key?.attempt === 2 ? [fact.value.resumedEpoch] : [],
-        ),
+      .poll(
+        async () =>
+          (await reportsOf('t11')).flatMap(({ fact }) =>
+            fact?.$case === 'started' && fact.value.key?.attempt === 2 ? [fact.value.resumedEpoch] : [],
+          ),
+        { timeout: 15_000 },
       )
       .toEqual([0]);
   });
