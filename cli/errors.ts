@@ -38,6 +38,13 @@ export function toWattsweepError(error: unknown): WattsweepError {
   });
 }
 
+/** A command that was typed wrongly: its own help tells more than the whole. */
+export function withHelpOf(command: string, error: unknown): unknown {
+  if (!(error instanceof CommanderError) || error.exitCode === 0) return error;
+  const { code, message } = toWattsweepError(error);
+  return new WattsweepError(code, message, { advice: `See \`wattsweep ${command} --help\`.`, cause: error });
+}
+
 /** Says what went wrong on stderr, as JSON for a program that asked for JSON, and answers the exit code. */
 export function reportFailure(failure: unknown, json: boolean): number {
   if (failure instanceof Exit) return failure.exitCode;

@@ -50,7 +50,7 @@ export const trialJson = (trial: Trial) => ({
   objective: trial.objective ?? null,
   bestObjective: trial.bestObjective ?? null,
   bestEpoch: trial.bestEpoch === 0 ? null : trial.bestEpoch,
-  seconds: trial.seconds,
+  seconds: trial.seconds ?? null,
   joules: trial.joules ?? null,
   meanWatts: trial.meanWatts ?? null,
   powerMethod: trial.powerMethod === '' ? null : trial.powerMethod,

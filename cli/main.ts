@@ -30,7 +30,7 @@ import * as trainers from './commands/trainers.js';
 import * as up from './commands/up.js';
 import * as validate from './commands/validate.js';
 import * as watch from './commands/watch.js';
-import { reportFailure, toWattsweepError } from './errors.js';
+import { reportFailure, toWattsweepError, withHelpOf } from './errors.js';
 import { tolerateClosedPipe } from './output.js';
 import { sayFailed } from './up/child-protocol.js';
 
@@ -74,9 +74,12 @@ Examples:
 
 async function main(args: readonly string[]): Promise<void> {
   tolerateClosedPipe();
+  const root = program();
   try {
-    await program().parseAsync(args, { from: 'user' });
-  } catch (error) {
+    await root.parseAsync(args, { from: 'user' });
+  } catch (failure) {
+    const command = root.commands.find((one) => one.name() === args[0]);
+    const error = command === undefined ? failure : withHelpOf(command.name(), failure);
     process.exitCode = reportFailure(error, args.includes('--json'));
     if (process.exitCode !== 0) sayFailed(toWattsweepError(error));
     // A failed service may still hold sockets open; what had to be said was said.

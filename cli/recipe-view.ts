@@ -1,9 +1,9 @@
 /** What a recipe would do with given parameters, from its pure modules: nothing is trained and no engine is loaded. */
 import { writeFileSync } from 'node:fs';
-import { closest } from 'fastest-levenshtein';
 import { parse } from 'yaml';
 import { WattsweepError } from '../proto/errors.js';
 import { type RecipeDescriptor, recipes } from '../proto/recipes.js';
+import { nearest } from '../services/coordinator/spec/problems.js';
 import type { ParameterValue, Parameters } from '../services/trainer/protocol/runner.js';
 import {
   type Architecture,
@@ -44,8 +44,13 @@ export function listRecipes(json: boolean): void {
 export async function showRecipe(name: string, flags: RecipeFlags): Promise<void> {
   const descriptor = recipes.get(name);
   if (descriptor === undefined) {
-    const near = closest(name, [...recipes.keys()]);
-    throw new WattsweepError('SPEC_UNKNOWN_RECIPE', `there is no recipe "${name}"; did you mean "${near}"?`);
+    const names = [...recipes.keys()];
+    const near = names.find((one) => one.startsWith(name)) ?? nearest(name, names);
+    const meant = near === null ? '' : `; did you mean "${near}"?`;
+    throw new WattsweepError(
+      'SPEC_UNKNOWN_RECIPE',
+      `there is no recipe "${name}"; there are ${names.join(', ')}${meant}`,
+    );
   }
   const given = parseSet(flags.set);
   if (name !== 'resnet-cifar10') {

@@ -31,6 +31,13 @@ function shippedExample(path: string): string | null {
   return isExample && existsSync(shipped) ? shipped : null;
 }
 
+/** The system's codes in words. */
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a folder',
+  EACCES: 'this user may not read it',
+};
+
 /** @throws FILE_UNREADABLE. `-` reads standard input. */
 export function readText(path: string): string {
   try {
@@ -44,7 +51,8 @@ export function readText(path: string): string {
     return readFileSync(source, 'utf8');
   } catch (error) {
     if (error instanceof WattsweepError) throw error;
-    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const why = WHY[code] ?? code;
     throw new WattsweepError('FILE_UNREADABLE', `cannot read ${path}: ${why}`, { cause: error });
   }
 }

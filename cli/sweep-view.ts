@@ -75,7 +75,7 @@ export function varyingParameters(trials: Iterable<Trial>): string[] {
 
 /** Mean seconds of an accepted epoch, evaluation included; null before the first, and where no epoch tells its time. */
 export const secondsPerEpoch = (trial: Trial): number | null =>
-  trial.epoch > 0 && trial.seconds > 0 ? trial.seconds / trial.epoch : null;
+  trial.epoch > 0 && (trial.seconds ?? 0) > 0 ? (trial.seconds ?? 0) / trial.epoch : null;
 
 const ACTIVE = new Set([TrialState.RUNNING, TrialState.STARTING]);
 

@@ -63,7 +63,8 @@ export function changeHandlers({
       const sweep = sweepIn(term.state, request.sweepId);
       const { input, answer } = prepare(sweep, request, now());
       await term.offer([input]);
-      return answer(term, sweep);
+      // Not the one of before: the state may have been folded anew meanwhile.
+      return answer(term, term.state.sweeps.get(sweep.sweepId) ?? sweep);
     }, onFault);
 
   return {

@@ -79,10 +79,14 @@ function pastTrials(state: State, { recipe, command }: SweepSpec): Map<string, P
       continue;
     for (const trial of [...sweep.trials.values()].reverse()) {
       const device = deviceOf(trial);
-      const past = device === null ? null : costsOf(trial);
-      if (device === null || past === null) continue;
+      if (device === null) continue;
       const known = found.get(device) ?? [];
-      if (known.length < MAX_TRIALS) found.set(device, [...known, past]);
+      // Before its epochs are looked at: those of old sweeps are only read when somebody asks for them.
+      if (known.length >= MAX_TRIALS) continue;
+      const past = costsOf(trial);
+      if (past === null) continue;
+      known.push(past);
+      found.set(device, known);
     }
   }
   return found;

@@ -55,8 +55,16 @@ export async function submitSweep(
   return { sweepId: accepted, warnings: [...warnings, ...ofFleet] };
 }
 
+/** @throws SWEEP_NOT_FOUND when the sweep of that request was deleted meanwhile */
 function submittedBefore(state: State, requestId: string): SweepState | null {
   if (requestId === '') return null;
+  for (const [sweepId, request] of state.deleted)
+    if (request === requestId)
+      throw new WattsweepError(
+        'SWEEP_NOT_FOUND',
+        `this request was accepted before, as ${sweepId}, which was deleted since`,
+        { advice: 'Submit it as a new request to run it once more.' },
+      );
   return [...state.sweeps.values()].find((sweep) => sweep.requestId === requestId) ?? null;
 }
 

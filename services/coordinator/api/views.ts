@@ -26,7 +26,7 @@ import { epochJoules, epochSeconds, meanWatts, powerMethods, sumOrNull } from '.
 const SWEEP_STATES: Readonly<Record<SweepState['status'], SweepStateView>> = {
   running: SweepStateView.RUNNING,
   paused: SweepStateView.PAUSED,
-  stopping: SweepStateView.RUNNING,
+  stopping: SweepStateView.STOPPING,
   completed: SweepStateView.COMPLETED,
   stopped: SweepStateView.STOPPED,
 };
@@ -125,7 +125,7 @@ export function trialView(sweep: SweepState, trial: TrialRecord): Trial {
     objective: last?.metrics[metric],
     bestObjective: best?.value,
     bestEpoch: best?.epoch ?? 0,
-    seconds: seconds.reduce<number>((sum, s) => sum + (s ?? 0), 0),
+    seconds: orAbsent(sumOrNull(seconds)),
     joules: orAbsent(total),
     meanWatts: orAbsent(
       total === null ? null : meanWatts({ epochs: epochs.map((e) => e.epoch), seconds, joules }),

@@ -114,7 +114,11 @@ function take(step: Step, input: Input): void {
 }
 
 function isRepeatedSubmit(state: State, requestId: string): boolean {
-  return requestId !== '' && [...state.sweeps.values()].some((sweep) => sweep.requestId === requestId);
+  if (requestId === '') return false;
+  return (
+    [...state.sweeps.values()].some((sweep) => sweep.requestId === requestId) ||
+    [...state.deleted.values()].includes(requestId)
+  );
 }
 
 /** A person steers a sweep. A request that does not fit the sweep's status changes nothing. */

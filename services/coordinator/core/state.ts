@@ -229,8 +229,11 @@ export interface State {
   /** Attempts that were ever given to a slot. */
   assignments: number;
   readonly sweeps: Map<string, SweepState>;
-  /** Names of sweeps that a person has deleted: what a box still runs of them is stopped. */
-  readonly deleted: Set<string>;
+  /**
+   * Sweeps that a person has deleted, with the ids of the requests that submitted them: what a box still runs of them is
+   * stopped, and a request that arrives again brings none back.
+   */
+  readonly deleted: Map<string, string>;
   readonly trainers: Map<string, TrainerState>;
   /** Messages to webhooks that are not settled, by delivery id, oldest first. Also of sweeps that are deleted. */
   readonly outbox: Map<string, PendingNotification>;
@@ -247,7 +250,7 @@ export const initialState = (): State => ({
   settings: { retries: { crashed: 2, lost: 5, preempted: 10 } },
   assignments: 0,
   sweeps: new Map(),
-  deleted: new Set(),
+  deleted: new Map(),
   trainers: new Map(),
   outbox: new Map(),
 });

@@ -192,4 +192,9 @@ test('a request id that comes back with another file says what holds', async () 
   expect(again.sweepId).toBe(sweepId);
   expect(again.warnings.join()).toMatch(/what is recorded holds: max_epochs: 3, in the file 9/);
   await ended(sweepId);
+  await api.delete(sweepId, false);
+  await expect(api.submit(request)).rejects.toMatchObject({
+    code: 'SWEEP_NOT_FOUND',
+    message: /accepted before, as .*, which was deleted since/,
+  });
 });

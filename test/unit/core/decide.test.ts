@@ -73,10 +73,13 @@ describe('placement', () => {
 
 it('a submission that arrives again does not bring back a sweep that was deleted', () => {
   const world = new World();
-  world.submit(sweepSpec());
+  const submit = (sweepId: string) =>
+    world.feed({ type: 'submit', sweepId, spec: sweepSpec(), source: '', requestId: 'r', at: world.now });
+  submit('s');
   world.feed({ type: 'delete', sweepId: 's', force: true, at: world.now });
-  expect(world.state.deleted).toEqual(new Set(['s']));
+  expect(world.state.deleted).toEqual(new Map([['s', 'r']]));
   world.submit(sweepSpec());
+  expect(submit('another')).toEqual([]);
   expect(world.state.sweeps.size).toBe(0);
 });
 

@@ -16,7 +16,7 @@ import { freeze, submit } from '../../support/core.js';
 class Scene {
   readonly log = new CountingLog();
   readonly words: SnapshotWord[] = [];
-  readonly store = new MemorySnapshots();
+  readonly store = new CountingSnapshots();
 
   options(over: Partial<SnapshotOptions> = {}): SnapshotOptions {
     return {
@@ -50,14 +50,23 @@ class Scene {
       onRejected: () => undefined,
       onRetry: () => undefined,
     });
-    for (const sweepId of sweeps) await committer.offer([submit(sweepId)]);
+    for (const sweepId of sweeps) {
+      await committer.offer([submit(sweepId)]);
+      await this.written();
+    }
     await this.settled();
     stop.abort();
     return committer;
   }
 
-  /** Until nothing has been said of snapshots for a while: they are written beside the loop. */
+  /** Until each snapshot that was begun is there: they are written beside the loop. */
+  async written(): Promise<void> {
+    while (this.store.begun > this.words.filter(({ what }) => what !== 'skipped').length) await pause();
+  }
+
+  /** Until nothing has been said of snapshots for a while, either. */
   async settled(): Promise<void> {
+    await this.written();
     for (let quiet = 0, said = -1; quiet < 3; said = this.words.length) {
       await pause();
       quiet = said === this.words.length ? quiet + 1 : 0;
@@ -70,6 +79,14 @@ class Scene {
 
   skipped(): string[] {
     return this.words.flatMap((word) => (word.what === 'skipped' ? [word.why] : []));
+  }
+}
+
+class CountingSnapshots extends MemorySnapshots {
+  begun = 0;
+  override create(): ReturnType<MemorySnapshots['create']> {
+    this.begun += 1;
+    return super.create();
   }
 }
 
@@ -189,7 +206,7 @@ describe('snapshots of the ledger', () => {
 
   test('that cannot be written cost nothing', async () => {
     const scene = new Scene();
-    const broken = scene.store.create();
+    const broken = new MemorySnapshots().create();
     broken.write = () => Promise.reject(new Error('no room'));
     scene.store.create = () => broken;
     const committer = await scene.term('one', names('a', 24));

@@ -30,6 +30,8 @@ export enum SweepState {
   COMPLETED = 3,
   /** STOPPED - Ended by a person, or by the sweep's budget. */
   STOPPED = 4,
+  /** STOPPING - Its trials are over, and their attempts are being ended. */
+  STOPPING = 5,
   UNRECOGNIZED = -1,
 }
 
@@ -50,6 +52,9 @@ export function sweepStateFromJSON(object: any): SweepState {
     case 4:
     case "SWEEP_STATE_STOPPED":
       return SweepState.STOPPED;
+    case 5:
+    case "SWEEP_STATE_STOPPING":
+      return SweepState.STOPPING;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -69,6 +74,8 @@ export function sweepStateToJSON(object: SweepState): string {
       return "SWEEP_STATE_COMPLETED";
     case SweepState.STOPPED:
       return "SWEEP_STATE_STOPPED";
+    case SweepState.STOPPING:
+      return "SWEEP_STATE_STOPPING";
     case SweepState.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -343,8 +350,10 @@ export interface Trial {
     | undefined;
   /** Epoch of the best value; 0 before the first. */
   readonly bestEpoch: number;
-  /** Seconds of training and evaluation in accepted epochs. */
-  readonly seconds: number;
+  /** Seconds of training and evaluation in accepted epochs; absent before the first, and when one of them was not read. */
+  readonly seconds?:
+    | number
+    | undefined;
   /** Joules in accepted epochs; absent unless every epoch has a reading. */
   readonly joules?:
     | number
@@ -920,7 +929,7 @@ function createBaseTrial(): Trial {
     objective: undefined,
     bestObjective: undefined,
     bestEpoch: 0,
-    seconds: 0,
+    seconds: undefined,
     joules: undefined,
     meanWatts: undefined,
     powerMethod: "",
@@ -964,7 +973,7 @@ export const Trial: MessageFns<Trial> = {
     if (message.bestEpoch !== 0) {
       writer.uint32(80).uint32(message.bestEpoch);
     }
-    if (message.seconds !== 0) {
+    if (message.seconds !== undefined) {
       writer.uint32(89).double(message.seconds);
     }
     if (message.joules !== undefined) {
@@ -1203,7 +1212,7 @@ export const Trial: MessageFns<Trial> = {
         : isSet(object.best_epoch)
         ? globalThis.Number(object.best_epoch)
         : 0,
-      seconds: isSet(object.seconds) ? globalThis.Number(object.seconds) : 0,
+      seconds: isSet(object.seconds) ? globalThis.Number(object.seconds) : undefined,
       joules: isSet(object.joules) ? globalThis.Number(object.joules) : undefined,
       meanWatts: isSet(object.meanWatts)
         ? globalThis.Number(object.meanWatts)
@@ -1271,7 +1280,7 @@ export const Trial: MessageFns<Trial> = {
     if (message.bestEpoch !== 0) {
       obj.bestEpoch = Math.round(message.bestEpoch);
     }
-    if (message.seconds !== 0) {
+    if (message.seconds !== undefined) {
       obj.seconds = floatToJson(message.seconds);
     }
     if (message.joules !== undefined) {
@@ -1316,7 +1325,7 @@ export const Trial: MessageFns<Trial> = {
     message.objective = object.objective ?? undefined;
     message.bestObjective = object.bestObjective ?? undefined;
     message.bestEpoch = object.bestEpoch ?? 0;
-    message.seconds = object.seconds ?? 0;
+    message.seconds = object.seconds ?? undefined;
     message.joules = object.joules ?? undefined;
     message.meanWatts = object.meanWatts ?? undefined;
     message.powerMethod = object.powerMethod ?? "";

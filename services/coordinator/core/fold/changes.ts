@@ -31,8 +31,8 @@ export function foldChange(state: State, event: ChangeEvent): void {
       sweepOf(state, event.sweepId).archived = event.archived;
       return;
     case 'sweep_deleted':
-      state.sweeps.delete(sweepOf(state, event.sweepId).sweepId);
-      state.deleted.add(event.sweepId);
+      state.deleted.set(event.sweepId, sweepOf(state, event.sweepId).requestId);
+      state.sweeps.delete(event.sweepId);
       return;
   }
 }
