@@ -61,7 +61,8 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const [pathname] = (request.url ?? '/').split('?');
+  // Not by URL: a path of two slashes is none, and no fault of ours.
+  const pathname = (request.url ?? '/').replace(/\?.*$/s, '');
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     send(response, 405, TEXT, 'only GET\n');
     return;
