@@ -10,6 +10,7 @@ import type {
   BucketChange,
   BucketEntry,
   PublishOutcome,
+  FoundStream,
   StreamBounds,
   StreamMessage,
   Written,
@@ -248,6 +249,12 @@ export class SimLink {
       const { firstSeq, lastSeq } = this.nats.stream(stream);
       return { firstSeq, lastSeq, bytes: 0 };
     });
+  }
+
+  /** Asked beside what is simulated, and never made anew: it costs no time and draws no number. */
+  find(stream: string): Promise<FoundStream> {
+    const { firstSeq, lastSeq } = this.nats.stream(stream);
+    return Promise.resolve({ firstSeq, lastSeq, bytes: 0, madeAt: 'once' });
   }
 
   purgeBelow(stream: string, seq: number): Promise<void> {

@@ -22,6 +22,8 @@ export interface LeaseOptions {
   readonly ttlMs: number;
   /** @default systemClock */
   readonly clock?: Clock;
+  /** It could not be asked for; it is asked for again. */
+  readonly onRetry?: (error: unknown) => void;
 }
 
 const KEY = 'coordinator';
@@ -56,7 +58,10 @@ export class Lease {
   /** Tries until it gets the lease, or null when `signal` aborts first. An expiry says nothing, so it asks. */
   static async acquire(options: LeaseOptions, signal: AbortSignal): Promise<Lease | null> {
     while (!signal.aborted) {
-      const lease = await Lease.tryAcquire(options).catch(() => null);
+      const lease = await Lease.tryAcquire(options).catch((error: unknown) => {
+        options.onRetry?.(error);
+        return null;
+      });
       if (lease !== null) return lease;
       await (options.clock ?? systemClock).sleep(options.ttlMs / 4, { signal });
     }

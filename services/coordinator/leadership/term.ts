@@ -27,6 +27,7 @@ import {
 } from '../ledger/index.js';
 import type { Bucket, NatsLink } from '../nats/index.js';
 import { Notifier } from '../notify/index.js';
+import { complainOf } from './complain.js';
 
 /** Counts for /metrics. */
 export interface TermObserver extends CommitterObserver {
@@ -133,7 +134,7 @@ export class Term implements Leader {
       signal: over.signal,
       onEnd: end,
       onCommitted: (events, actions) => deliver.to(events, actions),
-      onRetry: complainOf(log, clock),
+      onRetry: complainOf('the ledger', log, clock),
       onRejected: (input, error) => log.error({ err: error, input }, 'an input was left out'),
     });
     const term = new Term(options, committer, over);
@@ -285,16 +286,4 @@ export class Term implements Leader {
       if (this.#committer.backlogBytes === 0) this.#feed({ type: 'tick', at: this.#options.now() });
     }
   }
-}
-
-const COMPLAIN_EVERY_MS = 5_000;
-
-/** Says that the ledger does not answer, once in a while. */
-function complainOf(log: Logger, clock: Clock): (error: WattsweepError) => void {
-  let saidAt = -Infinity;
-  return (error) => {
-    if (clock.monotonicMs() - saidAt < COMPLAIN_EVERY_MS) return;
-    saidAt = clock.monotonicMs();
-    log.warn(`the ledger does not answer: ${error.message}; trying again`);
-  };
 }

@@ -3,6 +3,7 @@ import { WattsweepError } from '../../../proto/errors.js';
 import { systemClock } from '../clock.js';
 import type { TrainerCommands } from '../fleet/index.js';
 import type { Bucket } from '../nats/index.js';
+import { complainOf } from './complain.js';
 import { Lease } from './lease.js';
 import { Term, type TermOptions } from './term.js';
 
@@ -26,10 +27,11 @@ export interface TurnsOptions {
 export async function leadInTurns(options: TurnsOptions): Promise<void> {
   const { leases: bucket, leaseTtlMs: ttlMs, grpcAddress, signal } = options;
   const { clock = systemClock, newId, coordinatorId, log } = options.term;
+  const onRetry = complainOf('the lease', log, clock);
   let led: { readonly ledgerId: string } | null = null;
   while (!signal.aborted) {
     const self = { holder: newId(), coordinatorId, grpcAddress };
-    const lease = await Lease.acquire({ bucket, self, ttlMs, clock }, signal);
+    const lease = await Lease.acquire({ bucket, self, ttlMs, clock, onRetry }, signal);
     if (lease === null) return;
     try {
       const begin = clock.monotonicMs();

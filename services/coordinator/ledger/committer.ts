@@ -31,6 +31,7 @@ export class Committer {
   readonly #clock: Clock;
   #state: State;
   #term: number;
+  #madeAt: string;
   #lastSeq: number;
   #lastAppendId: string;
   /** Events in the ledger. */
@@ -51,6 +52,7 @@ export class Committer {
     this.#clock = options.clock ?? systemClock;
     this.#state = loaded.state;
     this.#term = loaded.state.term;
+    this.#madeAt = loaded.madeAt;
     this.#lastSeq = loaded.lastSeq;
     this.#lastAppendId = loaded.appendId;
     this.#events = loaded.events;
@@ -73,14 +75,14 @@ export class Committer {
     for (;;) {
       if (signal.aborted) throw stoppedLeading();
       const loaded = await loadLedger(log, snapshots);
-      const { state, lastSeq, reportsSeq } = loaded;
+      const { state, reportsSeq } = loaded;
       if (options.ledgerId !== undefined) assertSameLedger(options.ledgerId, state.ledgerId);
       const at = now();
       const ledgerId = state.ledgerId === '' ? newId() : state.ledgerId;
       const { events, actions } = decide(state, { type: 'lead', ledgerId, coordinatorId, settings, at });
       const header = { appendId: newId(), term: state.term, at, reportsSeq };
       const data = encodeBatch(header, [encodeEvents(events)]);
-      const outcome = await appendFenced(log, header, data, lastSeq, signal, onRetry, clock);
+      const outcome = await appendFenced(log, header, data, loaded, signal, onRetry, clock);
       if (outcome.outcome !== 'accepted') continue;
       const committer = new Committer(options, {
         ...loaded,
@@ -271,7 +273,8 @@ export class Committer {
     const observe = (result: 'accepted' | 'fenced' | 'failed'): void =>
       observer?.appended(result, count, (this.#clock.monotonicMs() - begin) / 1_000);
     try {
-      const outcome = await appendFenced(log, header, data, this.#lastSeq, signal, onRetry, this.#clock);
+      const after = { madeAt: this.#madeAt, lastSeq: this.#lastSeq };
+      const outcome = await appendFenced(log, header, data, after, signal, onRetry, this.#clock);
       observe(outcome.outcome === 'accepted' ? 'accepted' : 'fenced');
       return outcome;
     } catch (error) {
@@ -303,6 +306,7 @@ export class Committer {
     const loaded = await loadLedger(this.#options.log, this.#options.snapshots);
     assertSameLedger(this.#state.ledgerId, loaded.state.ledgerId);
     if (loaded.state.term !== this.#term) throw deposed('another coordinator', loaded.state.term);
+    if (loaded.madeAt !== this.#madeAt || loaded.lastSeq < this.#lastSeq) throw restored();
     this.#state = loaded.state;
     this.#lastSeq = loaded.lastSeq;
     this.#lastAppendId = loaded.appendId;
@@ -349,6 +353,10 @@ const stoppedLeading = (): WattsweepError =>
 
 const deposed = (coordinatorId: string, term: number): WattsweepError =>
   new WattsweepError('DEPOSED', `${coordinatorId} began term ${term}`);
+
+/** What was acknowledged may be missing: only a new term finds out what trainers have of it. */
+const restored = (): WattsweepError =>
+  new WattsweepError('DEPOSED', 'the stream LEDGER holds a copy of this ledger now');
 
 const asError = (error: unknown): WattsweepError =>
   error instanceof WattsweepError ? error : new WattsweepError('INTERNAL', String(error), { cause: error });

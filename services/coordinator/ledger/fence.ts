@@ -5,22 +5,25 @@
 import { WattsweepError } from '../../../proto/errors.js';
 import { systemClock, type Clock } from '../clock.js';
 import { decodeBatch, type BatchHeader } from './codec.js';
-import type { LedgerLog } from './log.js';
+import type { LedgerLog, LogStanding } from './log.js';
 
 export type FencedOutcome =
   | { readonly outcome: 'accepted'; readonly seq: number }
   /** Another coordinator has begun a newer term. */
   | { readonly outcome: 'deposed'; readonly term: number; readonly coordinatorId: string }
-  /** Others have written, in no newer term: fold again, decide again. */
+  /** Others have written, in no newer term, or it is another log by now, or gone: fold again, decide again. */
   | { readonly outcome: 'behind' };
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 1_000;
-/** Refusals without a newer entry that are waited for; after that the log is taken to be another one. */
+/** Refusals without a newer entry that are waited for; after that the log is folded again in any case. */
 const UNEXPLAINED_LIMIT = 20;
+/** A server that is just taking over may know less than was acknowledged: for so long it is asked again. */
+const DOUBT_MS = 2_000;
 
 /**
  * Appends until the log has given an answer, however often the connection fails meanwhile.
+ * @param after the log as the writer has folded it
  * @param onRetry told of each failure
  * @throws DEPOSED when `signal` aborts first: whether the entry was written is then not known
  */
@@ -28,11 +31,13 @@ export async function appendFenced(
   log: LedgerLog,
   header: BatchHeader,
   data: Uint8Array,
-  expectedLastSeq: number,
+  after: LogStanding,
   signal: AbortSignal,
   onRetry: (error: WattsweepError) => void = () => undefined,
   clock: Clock = systemClock,
 ): Promise<FencedOutcome> {
+  const expectedLastSeq = after.lastSeq;
+  const doubt = new Doubt(log, after, clock);
   let unexplained = 0;
   for (let wait = FIRST_RETRY_MS; ; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
     if (signal.aborted)
@@ -46,11 +51,53 @@ export async function appendFenced(
       // A cluster counts an entry before it can be read: the one in the way may be this one.
       unexplained += 1;
       if (unexplained > UNEXPLAINED_LIMIT) return { outcome: 'behind' };
+      doubt.look();
     } catch (error) {
       if (!(error instanceof WattsweepError && error.code === 'NATS_UNREACHABLE')) throw error;
       onRetry(error);
+      doubt.look();
     }
+    if (doubt.isCertain) return { outcome: 'behind' };
     await clock.sleep(wait, { signal });
+  }
+}
+
+/** Whether the log that was folded is there no more, asked beside the appends: the answer may take seconds. */
+class Doubt {
+  #isLooking = false;
+  #sinceMs: number | null = null;
+  #isCertain = false;
+
+  constructor(
+    private readonly log: LedgerLog,
+    private readonly folded: LogStanding,
+    private readonly clock: Clock,
+  ) {}
+
+  get isCertain(): boolean {
+    return this.#isCertain;
+  }
+
+  look(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    void this.log
+      .look()
+      .then((found) => this.#weigh(found))
+      // Who does not answer has said nothing.
+      .catch(() => (this.#sinceMs = null))
+      .finally(() => (this.#isLooking = false));
+  }
+
+  #weigh(found: LogStanding | null): void {
+    const { madeAt, lastSeq } = this.folded;
+    if (found?.madeAt === madeAt && found.lastSeq >= lastSeq) {
+      this.#sinceMs = null;
+      return;
+    }
+    this.#sinceMs ??= this.clock.monotonicMs();
+    const isAnother = found !== null && found.madeAt !== madeAt;
+    this.#isCertain = isAnother || this.clock.monotonicMs() - this.#sinceMs >= DOUBT_MS;
   }
 }
 

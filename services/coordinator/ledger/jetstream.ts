@@ -3,14 +3,14 @@ import { WattsweepError } from '../../../proto/errors.js';
 import { LEDGER_STREAM, LEDGER_SUBJECT } from '../../../proto/subjects.js';
 import { isAborted, systemClock, type Clock } from '../clock.js';
 import type { NatsLink } from '../nats/index.js';
-import type { AppendOutcome, LedgerLog, LogEntry } from './log.js';
+import type { AppendOutcome, LedgerLog, LogEntry, LogStanding } from './log.js';
 
 /** Room for the headers of a message. */
 const HEADER_BYTES = 1_024;
 const SILENCE_LIMIT_MS = 15_000;
 
 /** What the log needs of the connection. */
-export type LedgerLink = Pick<NatsLink, 'maxPayloadBytes' | 'publish' | 'bounds' | 'consume'>;
+export type LedgerLink = Pick<NatsLink, 'maxPayloadBytes' | 'publish' | 'find' | 'bounds' | 'consume'>;
 
 export class JetStreamLog implements LedgerLog {
   readonly #link: LedgerLink;
@@ -27,6 +27,10 @@ export class JetStreamLog implements LedgerLog {
 
   append(appendId: string, data: Uint8Array, expectedLastSeq: number): Promise<AppendOutcome> {
     return this.#link.publish(LEDGER_SUBJECT, data, { messageId: appendId, expectedLastSeq });
+  }
+
+  look(): Promise<LogStanding | null> {
+    return this.#link.find(LEDGER_STREAM);
   }
 
   async *read(fromSeq: number): AsyncGenerator<LogEntry> {

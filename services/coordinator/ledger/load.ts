@@ -9,6 +9,8 @@ export interface LoadedLedger {
   readonly state: State;
   /** Sequence of the last entry folded; 0 for an empty ledger. */
   readonly lastSeq: number;
+  /** The log's own, when it was read. */
+  readonly madeAt: string;
   /** Id of the append that wrote it; empty for an empty ledger. */
   readonly appendId: string;
   /** Sequence on REPORTS up to which the ledger has every report. */
@@ -28,11 +30,13 @@ export async function* readEvents(log: LedgerLog): AsyncGenerator<LedgerEvent> {
  * @throws LEDGER_UNREADABLE, LEDGER_VERSION naming the entry; NATS_UNREACHABLE
  */
 export async function loadLedger(log: LedgerLog, snapshots?: SnapshotOptions): Promise<LoadedLedger> {
+  const madeAt = (await log.look())?.madeAt ?? '';
   if (snapshots !== undefined) {
     for await (const { state, facts, skip } of wholeSnapshots(snapshots)) {
       const loaded = await foldFrom(log, {
         ...facts,
         state,
+        madeAt,
         lastSeq: facts.seq,
         eventsInSnapshot: facts.events,
       }).catch((error: unknown) => {
@@ -46,6 +50,7 @@ export async function loadLedger(log: LedgerLog, snapshots?: SnapshotOptions): P
   }
   return foldFrom(log, {
     state: initialState(),
+    madeAt,
     lastSeq: 0,
     appendId: '',
     reportsSeq: 0,
@@ -80,5 +85,6 @@ async function foldFrom(log: LedgerLog, begin: LoadedLedger): Promise<LoadedLedg
     events += batch.events.length;
   }
   if (!isKnown) throw new WattsweepError('LEDGER_UNREADABLE', 'its last entry is not in this ledger');
-  return { state, lastSeq, appendId, reportsSeq, events, eventsInSnapshot: begin.eventsInSnapshot };
+  const { madeAt, eventsInSnapshot } = begin;
+  return { state, madeAt, lastSeq, appendId, reportsSeq, events, eventsInSnapshot };
 }

@@ -13,9 +13,20 @@ export interface LogEntry {
 /** `ok: false`: the log's last sequence is not the expected one, and nothing was written. */
 export type AppendOutcome = { readonly ok: true; readonly seq: number } | { readonly ok: false };
 
+/** How a log stands. */
+export interface LogStanding {
+  /** Differs when the log was made anew. */
+  readonly madeAt: string;
+  /** 0 when it is empty. */
+  readonly lastSeq: number;
+}
+
 export interface LedgerLog {
   /** Largest entry, bytes. */
   readonly maxEntryBytes: number;
+
+  /** Null when there is no log. @throws NATS_UNREACHABLE */
+  look(): Promise<LogStanding | null>;
 
   /**
    * Entries from `fromSeq` to the one that is last when the call begins.

@@ -1,6 +1,6 @@
 /** A ledger log in memory, for simulations and tests; can lose acknowledgements on demand. */
 import { WattsweepError } from '../../../proto/errors.js';
-import type { AppendOutcome, LedgerLog, LogEntry } from './log.js';
+import type { AppendOutcome, LedgerLog, LogEntry, LogStanding } from './log.js';
 
 export interface MemoryLogOptions {
   /** @default 1048576 */
@@ -9,14 +9,21 @@ export interface MemoryLogOptions {
   readonly lose?: (appendId: string) => 'before' | 'after' | null;
 }
 
+let logsMade = 0;
+
 export class MemoryLog implements LedgerLog {
   readonly maxEntryBytes: number;
+  readonly #madeAt = `log ${(logsMade += 1)}`;
   readonly #entries: Uint8Array[] = [];
   readonly #lose: NonNullable<MemoryLogOptions['lose']>;
 
   constructor(options: MemoryLogOptions = {}) {
     this.maxEntryBytes = options.maxEntryBytes ?? 1_048_576;
     this.#lose = options.lose ?? (() => null);
+  }
+
+  look(): Promise<LogStanding> {
+    return Promise.resolve({ madeAt: this.#madeAt, lastSeq: this.#entries.length });
   }
 
   async *read(fromSeq: number): AsyncGenerator<LogEntry> {

@@ -3,6 +3,7 @@ export {
   NatsLink,
   type NatsLinkOptions,
   type PublishOutcome,
+  type FoundStream,
   type StreamBounds,
   type StreamMessage,
 } from './link.js';

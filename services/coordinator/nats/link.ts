@@ -7,6 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
+import { WattsweepError } from '../../../proto/errors.js';
 import { consumption } from './consumption.js';
 import { assertServerVersion } from './version.js';
 import { natsErrorCode, unreachable } from './failure.js';
@@ -48,6 +49,11 @@ export interface StreamBounds {
   readonly lastSeq: number;
   /** Bytes of all messages. */
   readonly bytes: number;
+}
+
+export interface FoundStream extends StreamBounds {
+  /** When the server made the stream, as it says it: differs from that of a stream of the same name before it. */
+  readonly madeAt: string;
 }
 
 const RECONNECT_WAIT_MS = 250;
@@ -151,12 +157,27 @@ export class NatsLink {
     }
   }
 
-  /** @throws NATS_UNREACHABLE */
+  /** @throws NATS_UNREACHABLE, also when there is no such stream */
   async bounds(stream: string): Promise<StreamBounds> {
+    const found = await this.find(stream);
+    if (found !== null) return found;
+    throw new WattsweepError('NATS_UNREACHABLE', `there is no stream ${stream}`, {
+      advice: 'Restore it; or start the coordinator again to begin with an empty one.',
+    });
+  }
+
+  /** Null when there is no such stream. @throws NATS_UNREACHABLE */
+  async find(stream: string): Promise<FoundStream | null> {
     try {
-      const { state } = await this.answered(this.manager.streams.info(stream));
-      return { firstSeq: Math.max(1, state.first_seq), lastSeq: state.last_seq, bytes: state.bytes };
+      const { state, created } = await this.answered(this.manager.streams.info(stream));
+      return {
+        firstSeq: Math.max(1, state.first_seq),
+        lastSeq: state.last_seq,
+        bytes: state.bytes,
+        madeAt: created,
+      };
     } catch (error) {
+      if (natsErrorCode(error) === 'not_found') return null;
       throw unreachable(`the stream ${stream} does not answer`, error);
     }
   }

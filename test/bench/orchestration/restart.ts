@@ -108,6 +108,7 @@ function writeLedger(
     const { events } = await drive({
       log: {
         maxEntryBytes: written.maxEntryBytes,
+        look: () => written.look(),
         read: (from) => written.read(from),
         append: (id, data, expected) => {
           ledgerBytes += data.length;

@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 afterAll(() => nats.stop());
 
-const LEASE = { leaseTtlMs: 1_500 };
+const LEASE = { leaseTtlMs: 3_000 };
 
 const leads = async (running: RunningCoordinator): Promise<boolean> =>
   (await readiness(running)).role === 'leading';
@@ -252,9 +252,10 @@ test('a leader whose term is over is told so by its next append, which changes n
 });
 
 test('the follower answers NOT_LEADER and names the leader; it leads at once when the leader closes', async () => {
-  const one = await startLeader(nats.url, LEASE);
+  const long = { leaseTtlMs: 9_000 };
+  const one = await startLeader(nats.url, long);
   later(() => one.close());
-  const two = await startCoordinator(coordinatorOptions(nats.url, { coordinatorId: 'two', ...LEASE }));
+  const two = await startCoordinator(coordinatorOptions(nats.url, { coordinatorId: 'two', ...long }));
   later(() => two.close());
   const client = new Client(two.grpcAddress);
   later(() => close(client));
@@ -262,7 +263,8 @@ test('the follower answers NOT_LEADER and names the leader; it leads at once whe
   await expect(client.sweep()).rejects.toThrow(/one at 127\.0\.0\.1/);
   const { term } = await readiness(one);
   await one.close();
-  await until(() => leads(two), 1_500);
+  // Renewed each third of its time: it would not have run out by itself.
+  await until(() => leads(two), (2 / 3) * long.leaseTtlMs);
   expect((await readiness(two)).term).toBe(term + 1);
 });
 
@@ -283,7 +285,7 @@ test('a leader that is cut off is replaced within two leases, and changes nothin
   proxy.cut();
   const cutAt = performance.now();
   const late = first.submit(SWEEP).catch((error: unknown) => error);
-  await until(() => leads(two), 2 * LEASE.leaseTtlMs);
+  await until(() => leads(two));
   const takeOverMs = performance.now() - cutAt;
   const messages = await second.watch(sweepId);
   proxy.mend();

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { encodeBatch, encodeEvents, type BatchHeader } from '../../../services/coordinator/ledger/codec.js';
 import { appendFenced } from '../../../services/coordinator/ledger/fence.js';
-import type { LedgerLog, LogEntry } from '../../../services/coordinator/ledger/log.js';
+import type { LedgerLog, LogEntry, LogStanding } from '../../../services/coordinator/ledger/log.js';
 import type { LedgerEvent } from '../../../services/coordinator/core/index.js';
 
 export interface LogUnderTest {
@@ -45,6 +45,12 @@ async function all(log: LedgerLog, from = 1): Promise<LogEntry[]> {
   return entries;
 }
 
+/** A log as a writer has folded it up to this entry. */
+const upTo = async (log: LedgerLog, lastSeq: number): Promise<LogStanding> => ({
+  madeAt: (await log.look())?.madeAt ?? '',
+  lastSeq,
+});
+
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const texts = (entries: readonly LogEntry[]): string[] =>
   entries.map(({ data }) => Buffer.from(data).toString());
@@ -81,7 +87,7 @@ export function ledgerContract(name: string, open: () => Promise<LogUnderTest>):
         log,
         header('x', 1),
         entry(header('x', 1), paused('mine')),
-        1,
+        await upTo(log, 1),
         never,
       );
       expect(outcome).toEqual({ outcome: 'deposed', term: 2, coordinatorId: 'c2' });
@@ -96,7 +102,7 @@ export function ledgerContract(name: string, open: () => Promise<LogUnderTest>):
         log,
         header('x', 1),
         entry(header('x', 1), paused('mine')),
-        1,
+        await upTo(log, 1),
         never,
       );
       expect(outcome).toEqual({ outcome: 'behind' });
@@ -105,8 +111,10 @@ export function ledgerContract(name: string, open: () => Promise<LogUnderTest>):
     test('accepts an append once when its acknowledgement is lost', async () => {
       const { log, loseNextAcknowledgement } = await start();
       await log.append('t1', entry(header('t1', 1), termStarted(1)), 0);
+      const folded = await upTo(log, 1);
       loseNextAcknowledgement();
-      const outcome = await appendFenced(log, header('x', 1), entry(header('x', 1), paused('s')), 1, never);
+      const mine = entry(header('x', 1), paused('s'));
+      const outcome = await appendFenced(log, header('x', 1), mine, folded, never);
       expect(outcome).toEqual({ outcome: 'accepted', seq: 2 });
       expect(await all(log)).toHaveLength(2);
     });
@@ -116,7 +124,7 @@ export function ledgerContract(name: string, open: () => Promise<LogUnderTest>):
       const mine = entry(header('x', 1), paused('s'));
       await log.append('x', mine, 0);
       await other.append('t2', entry(header('t2', 2), termStarted(2)), 1);
-      expect(await appendFenced(log, header('x', 1), mine, 0, never)).toEqual({
+      expect(await appendFenced(log, header('x', 1), mine, await upTo(log, 0), never)).toEqual({
         outcome: 'accepted',
         seq: 1,
       });
@@ -124,8 +132,10 @@ export function ledgerContract(name: string, open: () => Promise<LogUnderTest>):
 
     test('writes an append whose request is lost', async () => {
       const { log, loseNextRequest } = await start();
+      const folded = await upTo(log, 0);
       loseNextRequest();
-      const outcome = await appendFenced(log, header('x', 1), entry(header('x', 1), paused('s')), 0, never);
+      const mine = entry(header('x', 1), paused('s'));
+      const outcome = await appendFenced(log, header('x', 1), mine, folded, never);
       expect(outcome).toEqual({ outcome: 'accepted', seq: 1 });
       expect(await all(log)).toHaveLength(1);
     });

@@ -21,7 +21,8 @@ export const coordinatorOptions = (
   grpcPort: 0,
   httpPort: 0,
   coordinatorId: 'one',
-  leaseTtlMs: 3_000,
+  // Longer than a shared machine stands still: only tests of leadership lose a lease.
+  leaseTtlMs: 15_000,
   trainerTtlMs: 1_000,
   lostAfterMs: 3_000,
   logLevel: 'silent',
@@ -45,17 +46,29 @@ export async function readiness(running: {
   return (await response.json()) as { role: string; term: number };
 }
 
-/** @param explain what a failure should say beside the condition */
+/**
+ * A condition that throws is not true yet.
+ * @param explain what a failure should say beside the condition
+ */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   withinMs = 60_000,
   explain?: () => unknown,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
-  while (!(await condition())) {
+  let cause: unknown;
+  const holds = async (): Promise<boolean> => {
+    try {
+      return await condition();
+    } catch (error) {
+      cause = error;
+      return false;
+    }
+  };
+  while (!(await holds())) {
     if (performance.now() > deadline) {
       const why = explain === undefined ? '' : `\n${JSON.stringify(await explain(), null, 2)}`;
-      throw new Error(`not within ${withinMs} ms: ${condition.toString()}${why}`);
+      throw new Error(`not within ${withinMs} ms: ${condition.toString()}${why}`, { cause });
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -83,7 +83,7 @@ describe('a sweep under a real Prometheus', () => {
       grpcPort: 0,
       httpPort: 0,
       coordinatorId: 'c1',
-      leaseTtlMs: 2_000,
+      leaseTtlMs: 15_000,
       trainerTtlMs: 5_000,
       lostAfterMs: 60_000,
       logLevel: 'silent',

@@ -31,6 +31,9 @@ class SlowLog implements LedgerLog {
   constructor(readonly inner: MemoryLog) {
     this.maxEntryBytes = inner.maxEntryBytes;
   }
+  look(): ReturnType<LedgerLog['look']> {
+    return this.inner.look();
+  }
   read(fromSeq: number): ReturnType<LedgerLog['read']> {
     return this.inner.read(fromSeq);
   }
@@ -298,9 +301,39 @@ describe('the writer of a term', () => {
     expect((await loadLedger(scene.log)).state).toMatchObject({ term: 2, copies: 0 });
   });
 
+  test('asks again when the log that takes over knows less for a moment, and ends its term when that lasts', async () => {
+    const older = new MemoryLog();
+    const inner = new MemoryLog();
+    let isBehind = 0;
+    const log = new (class extends SlowLog {
+      override async look(): ReturnType<LedgerLog['look']> {
+        const { madeAt, lastSeq } = await inner.look();
+        return { madeAt, lastSeq: isBehind > 0 ? 1 : lastSeq };
+      }
+      override read(fromSeq: number): ReturnType<LedgerLog['read']> {
+        return (isBehind > 0 ? older : inner).read(fromSeq);
+      }
+      override append(...args: Parameters<LedgerLog['append']>): ReturnType<LedgerLog['append']> {
+        isBehind -= 1;
+        return isBehind > 0 ? Promise.resolve({ ok: false }) : inner.append(...args);
+      }
+    })(inner);
+    const scene = await lead(log, 'one', { clock: impatient });
+    for await (const { data } of inner.read(1)) await older.append('copy', data, 0);
+    await scene.committer.offer([seen]);
+    isBehind = 3;
+    await scene.committer.offer([submit('s')]);
+    expect([await entries(inner), scene.ends]).toEqual([expect.objectContaining({ length: 3 }), []]);
+
+    isBehind = Infinity;
+    await expect(scene.committer.offer([submit('t')])).rejects.toMatchObject({ code: 'DEPOSED' });
+    expect([await entries(inner), scene.ends]).toEqual([expect.objectContaining({ length: 3 }), ['DEPOSED']]);
+  });
+
   test('ends when its ledger is gone, rather than to begin an empty one', async () => {
     const scene = await lead(new SlowLog(new MemoryLog()), 'one', { clock: impatient });
     const empty = new MemoryLog();
+    scene.log.look = () => empty.look();
     scene.log.read = (fromSeq) => empty.read(fromSeq);
     scene.log.append = (...args) => empty.append(...args);
     await expect(scene.committer.offer([seen])).rejects.toMatchObject({
