@@ -31,7 +31,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          testTimeout: 600_000,
+          testTimeout: 1_800_000,
           retry: 1,
           hookTimeout: 120_000,
           fileParallelism: false,

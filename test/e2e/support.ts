@@ -143,7 +143,7 @@ export async function until<T>(
   look: () => T | null | undefined | false | Promise<T | null | undefined | false>,
   options: { readonly withinMs?: number; readonly words?: () => string } = {},
 ): Promise<T> {
-  const deadline = performance.now() + (options.withinMs ?? 60_000);
+  const deadline = performance.now() + (options.withinMs ?? 240_000);
   for (;;) {
     const found = await look();
     if (found !== null && found !== undefined && found !== false) return found;
