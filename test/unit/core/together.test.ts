@@ -109,6 +109,23 @@ describe('median', () => {
     expect(tell(rule(), reports).at(-1)).toMatchObject([{ action: 'stop', threshold: 5, n: 3 }]);
   });
 
+  it('keeps nothing for epochs that nobody reports, however many lie between two reports', () => {
+    const state = rule().init();
+    const tellOf = (trialId: string, previousEpoch: number, epoch: number, value: number): Observation => ({
+      ...{ trialId, index: 0, parameters: {}, repeat: 1, epoch, previousEpoch, value },
+      recent: () => [value],
+      history: () => [],
+    });
+    for (const trialId of ['a', 'b', 'c']) {
+      rule().absorb(state, tellOf(trialId, 0, 1, 9));
+      rule().absorb(state, tellOf(trialId, 1, 900_000, 5));
+    }
+    rule().absorb(state, tellOf('d', 0, 500_000, 1));
+    expect(JSON.stringify(state).length).toBeLessThan(1_000);
+    // At its epoch the others stand with what they had before they skipped it.
+    expect(rule().judge(state, tellOf('d', 0, 500_000, 1))).toMatchObject([{ n: 3, threshold: 9 }]);
+  });
+
   it('takes first repeats only', () => {
     const reports = [
       ...curves([9, 9], [9, 9]),

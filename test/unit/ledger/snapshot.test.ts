@@ -197,7 +197,7 @@ test('a trial of many epochs is written again without those that were written be
 
 test('programs of another release, or with other fields, read no snapshots of this one', () => {
   expect(schemaOf('0.1.0')).not.toBe(schemaOf('0.2.0'));
-  expect(schemaOf('0.1.0')).toMatch(/^1 0\.1\.0 [0-9a-f]{16}$/);
+  expect(schemaOf('0.1.0')).toMatch(/^2 0\.1\.0 [0-9a-f]{16}$/);
 });
 
 test('an epoch that was dropped is not in the next snapshot, though another has taken its place', () => {

@@ -4,7 +4,8 @@
  *
  * Trial X stops at epoch e when its best value by e is strictly worse than the median of the running averages, up to e,
  * of the other trials that have reached e. Of an even number of averages the median is the mean of the middle two. An
- * average is taken over the reports up to e, so a trial that skipped e counts there with the average it had before.
+ * average is taken over the reports up to e, so a trial that skipped e counts there with the average it had before: but
+ * only once somebody has reported e, so that a program that counts in thousands does not fill the memory with what lies between.
  */
 import type { Goal, MedianSpec } from '../spec.js';
 import { show, signOf, type RuleState, type StoppingRule } from './rule.js';
@@ -19,8 +20,12 @@ interface Curve {
 /** Plain JSON; values are "larger is better". */
 interface MedianState {
   readonly curves: Partial<Record<string, Curve>>;
-  /** Running averages up to an epoch of the trials that reached it, best first. */
+  /** Of epochs that somebody has reported: running averages up to it of the trials that reached it, best first. */
   readonly averages: Partial<Record<string, number[]>>;
+  /** The keys of `averages` as numbers, ascending. */
+  readonly epochs: number[];
+  /** What trials skipped: the epochs between two reports, and the average of the trial meanwhile. */
+  readonly gaps: [after: number, before: number, average: number][];
 }
 
 const stateOf = (state: RuleState): MedianState => state as unknown as MedianState;
@@ -34,25 +39,56 @@ function medianOfOthers(sorted: readonly number[], own: number): number {
   return count % 2 === 1 ? other(middle) : (other(middle - 1) + other(middle)) / 2;
 }
 
+/** First index of an entry that is above `epoch`. */
+function firstAbove(epochs: readonly number[], epoch: number): number {
+  let low = 0;
+  let high = epochs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((epochs[middle] as number) <= epoch) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The averages of an epoch, with those of trials that have skipped it so far. */
+function averagesAt({ averages, epochs, gaps }: MedianState, epoch: number): number[] {
+  const known = averages[epoch];
+  if (known !== undefined) return known;
+  const made = gaps
+    .filter(([after, before]) => after < epoch && epoch < before)
+    .map(([, , average]) => average)
+    .sort((a, b) => b - a);
+  averages[epoch] = made;
+  epochs.splice(firstAbove(epochs, epoch), 0, epoch);
+  return made;
+}
+
+function skip(memory: MedianState, after: number, before: number, average: number): void {
+  memory.gaps.push([after, before, average]);
+  const { averages, epochs } = memory;
+  for (let at = firstAbove(epochs, after); (epochs[at] ?? before) < before; at += 1)
+    insert(averages[epochs[at] as number] as number[], average);
+}
+
 export function median(spec: MedianSpec, goal: Goal): StoppingRule {
   const sign = signOf(goal);
   return {
     id: 'median@1',
-    init: () => ({ curves: {}, averages: {} }),
+    init: () => ({ curves: {}, averages: {}, epochs: [], gaps: [] }),
     absorb(state, { trialId, repeat, epoch, previousEpoch, value }) {
       if (repeat > 1) return;
-      const { curves, averages } = stateOf(state);
-      const curve = (curves[trialId] ??= { best: -Infinity, sum: 0, reports: 0 });
-      const enter = (at: number): void => {
-        const average = curve.sum / curve.reports;
-        // The sum of enormous losses overflows; an average that is not finite takes no part.
-        if (Number.isFinite(average)) insert((averages[at] ??= []), average);
-      };
-      if (curve.reports > 0) for (let skipped = previousEpoch + 1; skipped < epoch; skipped++) enter(skipped);
+      const memory = stateOf(state);
+      const curve = (memory.curves[trialId] ??= { best: -Infinity, sum: 0, reports: 0 });
+      // The sum of enormous losses overflows; an average that is not finite takes no part.
+      const before = curve.sum / curve.reports;
+      if (epoch > previousEpoch + 1 && Number.isFinite(before)) skip(memory, previousEpoch, epoch, before);
       curve.best = Math.max(curve.best, sign * value);
       curve.sum += sign * value;
       curve.reports++;
-      enter(epoch);
+      const average = curve.sum / curve.reports;
+      const reached = averagesAt(memory, epoch);
+      if (Number.isFinite(average)) insert(reached, average);
     },
     judge(state, { trialId, repeat, epoch }) {
       if (repeat > 1 || epoch <= spec.grace) return [];

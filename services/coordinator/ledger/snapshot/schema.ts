@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { fold, initialState, type LedgerEvent } from '../../core/index.js';
 
-/** Of the frames and of what is inside them. */
-const FORMAT = 1;
+/** Of the frames and of what is inside them, the memory of rules included: their fields are seen nowhere else. */
+const FORMAT = 2;
 
 /** @param release version of the package */
 export const schemaOf = (release: string): string => `${FORMAT} ${release} ${fieldsOfState()}`;
