@@ -7,6 +7,7 @@ import { asParameter, checkName, doubt, isExpression, readAxes } from './axes.js
 import type { Path } from './document.js';
 import { expandConditions } from './conditions.js';
 import { checkConstraints, checkPoints } from './constraints.js';
+import { checkEffort } from './effort.js';
 import { checkReferences, tryExpressions } from './expressions.js';
 import { readPlacement, readResources, readRetries } from './placing.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
@@ -139,6 +140,8 @@ export function buildSpec(
     ...(file.priority === undefined ? {} : { priority: file.priority }),
     ...notify,
   };
+  checkEffort(spec, problems);
+  if (problems.count > 0) return null;
   if (search.method === 'grid') checkOverlaps(spec, problems);
   checkPoints(spec, problems);
   if (problems.count > 0) return null;

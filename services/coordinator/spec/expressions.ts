@@ -5,8 +5,8 @@ import type { Axes, Parameters, SweepSpec } from '../core/spec.js';
 import type { Path } from './document.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
 
-/** Points of each case on which expressions are tried. */
-const TRIED_POINTS = 300;
+/** Points on which expressions are tried: of a case, at most and at least, and of all together. */
+const TRIED_POINTS = { most: 300, least: 10, together: 3_000 };
 
 interface Placed {
   readonly name: string;
@@ -92,11 +92,13 @@ export const branchAlone = (spec: SweepSpec, index: number): SweepSpec => ({
 
 /** Evaluates every expression on the first points of its case; reports those without a finite value. */
 export function tryExpressions(spec: SweepSpec, problems: Problems): void {
+  const { most, least, together } = TRIED_POINTS;
+  const tried = Math.max(least, Math.min(most, Math.floor(together / spec.cases.length)));
   for (const [index, branch] of spec.cases.entries()) {
     const expressions = [...placed(spec.sweep, ['sweep']), ...placed(branch, ['cases', index])];
     if (expressions.length === 0) continue;
     const part = branchAlone(spec, index);
-    for (const point of samplePoints(part, TRIED_POINTS)) {
+    for (const point of samplePoints(part, tried)) {
       const failed = expressions.filter(({ name }) => point[name] === null);
       for (const expression of failed) reportFailure(expression, point, spec.maxEpochs, problems);
       if (failed.length > 0) break;

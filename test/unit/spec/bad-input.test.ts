@@ -28,6 +28,33 @@ const check = (text: string, wanted: readonly Wanted[]): void => {
   }
 };
 
+describe('a file that would keep the coordinator from everything else', () => {
+  const grid = '{ l2: { min: 0, max: 1, count: 400 }, lr_peak: { min: 0.1, max: 1, count: 400 } }';
+  const long = `${'l2 + '.repeat(30)}l2`;
+  it.each<[string, string, ...Wanted[]]>([
+    [
+      'by constraints on many combinations',
+      `sweep: ${grid}\nconstraints: ["${long} >= 0"]`,
+      ['SPEC_TOO_LARGE', 6, 1, '160000 combinations are too many to try 157 characters'],
+    ],
+    [
+      'by constraints on a finite space that is drawn from',
+      `sweep: ${grid}\nsearch: { method: random, trials: 5 }\nconstraints: ["${long} >= 0"]`,
+      ['SPEC_TOO_LARGE', 7, 1, 'at most 127388 combinations'],
+    ],
+    [
+      'by expressions in cases that are held against each other',
+      `cases:\n${`- ${grid.replace(/ }$/, `, shift: "= ${long}" }`)}\n`.repeat(2)}`,
+      ['SPEC_TOO_LARGE', 5, 1, '320000 combinations'],
+    ],
+    [
+      'by many long constraints',
+      `sweep: { l2: { min: 0, max: 1 } }\nsearch: { method: random, trials: 5 }\nconstraints:\n${`- "${long} < 0"\n`.repeat(40)}`,
+      ['SPEC_TOO_LARGE', 7, 1, 'have 6240 characters | at most 5000'],
+    ],
+  ])('%s', (_, text, ...wanted) => check([...head, text].join('\n'), wanted));
+});
+
 describe('lines that cannot follow a sound head', () => {
   it.each<[string, ...Wanted[]]>([
     ['sweeps: {}', ['SPEC_UNKNOWN_KEY', 5, 1, 'no key `sweeps`', 'sweep']],
