@@ -2,6 +2,7 @@
  * Where a trainer keeps what it must not forget. Everything lies under `<data>/trainers/<trainerId>/`:
  *
  *   service.json                    the service that uses this folder: instance, pid, start time
+ *   power.jsonl                     what the meter knows, while something trains
  *   fence.json                      highest term seen of each ledger
  *   slots/<slot>/                   slot.json (how to reach the slot's supervisor), its socket and its log
  *   attempts/<ledger>/<sweep>/<trial>/<n>/
@@ -28,6 +29,7 @@ export interface TrainerLayout {
   readonly root: string;
   readonly serviceFile: string;
   readonly fenceFile: string;
+  readonly powerFile: string;
   readonly slotsDir: string;
   readonly attemptsDir: string;
   readonly checkpointsDir: string;
@@ -44,6 +46,7 @@ export function trainerLayout(dataDir: string, trainerId: string): TrainerLayout
     root,
     serviceFile: join(root, 'service.json'),
     fenceFile: join(root, 'fence.json'),
+    powerFile: join(root, 'power.jsonl'),
     slotsDir: join(root, 'slots'),
     attemptsDir: join(root, 'attempts'),
     checkpointsDir: join(root, 'checkpoints'),

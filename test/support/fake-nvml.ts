@@ -43,6 +43,8 @@ export interface FakeNvml {
   joules(gpu: number): number;
   /** Steps the library's clock by hand from now on, in nanoseconds; null returns to the host's monotonic clock. */
   setClock(nanoseconds: bigint | null): Promise<void>;
+  /** Steps the clock, and changes the watts of the GPUs, with one write: `watts[i]` from now on. */
+  step(nanoseconds: bigint, watts: readonly number[]): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -139,6 +141,14 @@ export async function buildFakeNvml(
           s.baseMillijoules = before[index] ?? 0;
           s.baseNanoseconds = now();
         });
+      await write();
+    },
+    async step(nanoseconds, watts) {
+      clock = nanoseconds;
+      watts.forEach((value, gpu) => {
+        rebase(state(gpu));
+        state(gpu).watts = value;
+      });
       await write();
     },
     remove: () => rm(directory, { recursive: true, force: true }),

@@ -38,6 +38,14 @@ export interface Energy {
   /** As `proto/energy.ts`; empty when nothing read it. */
   readonly method: string;
   readonly absentReason: string;
+  /** Part of the stretch that was read, 0 to 1; absent: all of it, or it was not told. */
+  readonly coverage?: number;
+  /** Readings a second; of a whole attempt only. */
+  readonly samplesPerSecond?: number;
+  /** Difference between energy counter and integrated power, relative to the counter; absent unless both were there. */
+  readonly disagreement?: number;
+  /** Watts of the devices before the attempt, while nothing trained on them; of a whole attempt only. */
+  readonly idleWatts?: number;
 }
 
 /** One accepted epoch. Metrics may be non-finite; unread quantities are null. */

@@ -45,12 +45,25 @@ function energyOf(energy: EnergyMessage | undefined, doubt: Doubt): Energy {
   if (energy === undefined) return UNREAD;
   const joules = reading(energy.joules, 'joules', 'energy', doubt);
   const absentReason = word(energy.absentReason, LONGEST.sentence, 'the reason for no energy', doubt);
+  const told = (
+    value: number | undefined,
+    unit: 'ratio' | 'watts' | 'perSecond',
+    what: string,
+  ): number | null => (value === undefined ? null : reading(value, unit, what, doubt));
+  const coverage = told(energy.coverage, 'ratio', 'the coverage of energy');
+  const samplesPerSecond = told(energy.samplesPerSecond, 'perSecond', 'the sampling rate of power');
+  const disagreement = told(energy.disagreement, 'ratio', 'the disagreement of counter and power');
+  const idleWatts = told(energy.idleWatts, 'watts', 'idle power');
   const isDoubted = joules === null && energy.joules !== undefined && absentReason === '';
   return {
     joules,
     meanWatts: joules === null ? null : reading(energy.meanWatts, 'watts', 'power', doubt),
     method: word(energy.method, LONGEST.name, 'the method of energy', doubt),
     absentReason: isDoubted ? `the trainer said ${String(energy.joules)} J` : absentReason,
+    ...(coverage === null ? {} : { coverage }),
+    ...(samplesPerSecond === null ? {} : { samplesPerSecond }),
+    ...(disagreement === null ? {} : { disagreement }),
+    ...(idleWatts === null ? {} : { idleWatts }),
   };
 }
 

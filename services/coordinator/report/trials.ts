@@ -21,6 +21,7 @@ import {
   type CurveValue,
   type Hold,
 } from './analysis/curve.js';
+import { meteringOf } from './analysis/metering.js';
 import type { Labels } from './labels.js';
 import type { TrialLevel, TrialSummary } from './types.js';
 
@@ -131,6 +132,7 @@ export function summarizeTrial(trial: TrialRecord, spec: SweepSpec, labels: Labe
     watts: meanWatts(curve),
     gpuUtilization: meanUtilization(records),
     powerMethods: methods,
+    metering: meteringOf(trial.attempts, totalJoules, totalSeconds),
     estimated: methods.includes('estimate'),
     levels,
     curve,

@@ -7,6 +7,7 @@ import type { TrialState } from '../core/events.js';
 import type { Goal, Parameters } from '../core/spec.js';
 import type { SweepStatus } from '../core/state.js';
 import type { Costs } from './analysis/cost.js';
+import type { Metering } from './analysis/metering.js';
 import type { EpochValue, TransitionStatus } from './analysis/curve.js';
 import type { Aggregate, Spread } from './analysis/repeats.js';
 
@@ -102,6 +103,8 @@ export interface TrialSummary {
   readonly watts: number | null;
   readonly gpuUtilization: number | null;
   readonly powerMethods: readonly string[];
+  /** How well its energy was read, and what of it is above the devices' rest. */
+  readonly metering: Metering;
   /** True when some of its joules are an estimate, not a reading. */
   readonly estimated: boolean;
   readonly levels: readonly TrialLevel[];
@@ -193,6 +196,7 @@ export type WarningCode =
   | 'partial_power'
   | 'estimated_power'
   | 'replayed'
+  | 'meters_disagree'
   | 'several_devices'
   | 'moved_between_devices'
   | 'unconfirmed_levels'

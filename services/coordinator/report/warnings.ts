@@ -62,8 +62,19 @@ function powerWarnings(sweep: SweepState, trials: readonly TrialSummary[]): read
       text: `${count(replayed, 'trial')} trained nothing here: seconds and joules were measured and published elsewhere, and are replayed. They say nothing of this machine.`,
     });
   }
+  const disagreements = ran.map(({ metering }) => metering.disagreement ?? 0);
+  const disagreeing = disagreements.filter((value) => value > NOTABLE_DISAGREEMENT);
+  if (disagreeing.length > 0) {
+    warnings.push({
+      code: 'meters_disagree',
+      text: `In ${count(disagreeing.length, 'trial')} the energy counter and the integrated power differ, by up to ${Math.round(100 * Math.max(...disagreeing))} %. The counter is what is shown; short trials and power that changes quickly do that, and so does a broken sensor.`,
+    });
+  }
   return warnings;
 }
+
+/** Counter and integral that differ by less are as one. */
+const NOTABLE_DISAGREEMENT = 0.1;
 
 /** Half width of the 95 % interval of an accuracy measured on `images` images (normal approximation). */
 const accuracyResolution = (accuracy: number, images: number): number =>

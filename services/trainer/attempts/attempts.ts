@@ -12,6 +12,7 @@ import type { StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { AttemptPhase, type StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { bootId } from '../host/process.js';
 import type { Outgoing } from '../nats/report-publisher.js';
+import type { IdleWatts } from '../power/idle.js';
 import type { PowerMeter } from '../power/meter.js';
 import type { StatedDevices } from '../power/stated.js';
 import type { AttemptEndClass, AttemptKey, StopMode } from '../protocol/runner.js';
@@ -29,6 +30,7 @@ import { AttemptStore } from './store.js';
 
 export interface AttemptsOptions extends AcceptOptions {
   readonly meter: PowerMeter;
+  readonly idle: IdleWatts;
   readonly statedDevices: StatedDevices;
   readonly publish: (outgoing: Outgoing) => void;
   readonly onStep: (attemptId: string, step: StepProgress) => void;
@@ -91,6 +93,7 @@ export class Attempts {
     for (const attempt of found) if (!attempt.published || known.has(attempt)) this.#add(attempt);
     for (const [slot, dir] of held) if (dir !== null) this.#hold(slot, this.#byDir.get(dir) ?? null);
     for (const attempt of this.open) {
+      this.options.idle.adopt(attempt.accepted.metered);
       await this.#followers.get(attempt.id)?.notify();
       const slot = this.#slotOf(attempt);
       if (slot !== undefined)
@@ -150,6 +153,7 @@ export class Attempts {
         onStep: (step) => this.options.onStep(attempt.id, step),
         onCheckpoint: (written) => this.options.checkpoints.offer({ ...written, attempt }),
         onEnd: (endClass) => {
+          this.options.idle.end(attempt.accepted.metered);
           this.options.checkpoints.ended(attempt, mayGoOn(endClass, attempt.stopMode));
           // Before the end is told: whoever hears of it may use the slot at once.
           for (const slot of this.#slots) if (slot.holder === attempt) slot.holder = null;
@@ -231,7 +235,9 @@ export class Attempts {
       slot.info,
       further.map(({ info }) => info),
     );
-    const attempt = this.#create(acceptAttempt(request, ledgerId, joined, resume, this.options));
+    const accepted = acceptAttempt(request, ledgerId, joined, resume, this.options);
+    const idleWatts = this.options.idle.begin(joined.metered);
+    const attempt = this.#create(idleWatts === null ? accepted : { ...accepted, idleWatts });
     this.#add(attempt);
     this.#hold(slot, attempt);
     this.options.log.info(
@@ -251,6 +257,7 @@ export class Attempts {
     try {
       return this.#store.create(accepted);
     } catch (error) {
+      this.options.idle.end(accepted.metered);
       throw new WattsweepError('BOX_UNFIT', `The attempt cannot be written to the disk: ${String(error)}.`, {
         cause: error,
       });

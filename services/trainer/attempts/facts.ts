@@ -26,6 +26,8 @@ export interface FactContext {
   readonly startedMonotonicMs: number | null;
   /** End of the previous epoch, or the word that the attempt had begun. */
   readonly previousMonotonicMs: number | null;
+  /** Watts of its devices before it began, while nothing trained on them; null when they are not known. */
+  readonly idleWatts: number | null;
   /** What a recipe that states its energy has stated in the epochs before; null where the meter reads. */
   readonly stated: StatedEnergy | null;
 }
@@ -92,6 +94,15 @@ function statedEnergy(joules: number | null, seconds: number | null, method: Pow
   return { joules, meanWatts, method, absentReason: '' };
 }
 
+/** A smaller difference between counter and integral is not told of every epoch. */
+const NOTABLE_DISAGREEMENT = 0.1;
+
+/** What is told of each epoch of how it was read: only what is out of the ordinary. */
+function ofEpoch({ samplesPerSecond: _rate, disagreement, ...energy }: Energy): Energy {
+  const isNotable = disagreement !== undefined && disagreement > NOTABLE_DISAGREEMENT;
+  return isNotable ? { ...energy, disagreement } : energy;
+}
+
 /** Energy of a stretch that ended just now, or a while ago. */
 function energyOf(context: FactContext, stretch: TimeWindow): Energy {
   if (!context.sameBoot) return noEnergy('the box was restarted since');
@@ -154,8 +165,11 @@ export function epoch(line: Line<'epoch'>, record: SpoolRecord, context: FactCon
     ...(stated === null
       ? {
           trainEnergy:
-            train === null ? noEnergy('the program named no time of training') : energyOf(context, train),
-          evaluationEnergy: evaluation === null ? noEnergy(NOT_APART) : energyOf(context, evaluation),
+            train === null
+              ? noEnergy('the program named no time of training')
+              : ofEpoch(energyOf(context, train)),
+          evaluationEnergy:
+            evaluation === null ? noEnergy(NOT_APART) : ofEpoch(energyOf(context, evaluation)),
           gpuUtilization: whole === null ? undefined : (gpuUtilization(context, whole) ?? undefined),
         }
       : {
@@ -200,7 +214,7 @@ export function addStated(stated: StatedEnergy, { value }: EpochFact): StatedEne
 
 /** The end with the energy of the whole attempt. */
 export function ended(line: Line<'end'>, record: SpoolRecord, context: FactContext): Report['fact'] {
-  const { startedMonotonicMs, sameBoot, stated } = context;
+  const { startedMonotonicMs, sameBoot, stated, idleWatts } = context;
   const whole =
     startedMonotonicMs === null
       ? null
@@ -218,7 +232,10 @@ export function ended(line: Line<'end'>, record: SpoolRecord, context: FactConte
               whole === null || !sameBoot
                 ? undefined
                 : (whole.endMonotonicMs - whole.beginMonotonicMs) / 1000,
-            energy: whole === null ? noEnergy('the attempt did not run') : energyOf(context, whole),
+            energy:
+              whole === null
+                ? noEnergy('the attempt did not run')
+                : { ...energyOf(context, whole), ...(idleWatts === null ? {} : { idleWatts }) },
           }
         : {
             seconds: stated.seconds,

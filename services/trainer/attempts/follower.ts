@@ -86,6 +86,7 @@ export class AttemptFollower {
       sameBoot: attempt.accepted.bootId === bootId(),
       startedMonotonicMs: attempt.run?.startedMonotonicMs ?? null,
       previousMonotonicMs: this.#previousMonotonicMs,
+      idleWatts: attempt.accepted.idleWatts ?? null,
       stated: this.#stated,
     });
     const give = (fact: Report['fact']): void => this.events.onReport({ spoolLine: number, fact });

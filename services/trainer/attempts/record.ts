@@ -13,6 +13,8 @@ export interface AcceptedAttempt {
   readonly furtherSlotIds?: readonly string[];
   /** Devices whose energy counts for it, each with its share. */
   readonly metered: readonly { readonly id: string; readonly share: number }[];
+  /** Watts of its shares of them before it, while nothing trained there; absent when they are not known. */
+  readonly idleWatts?: number;
   readonly acceptedAtUnixMs: number;
   readonly bootId: string;
   /** Program and arguments of the runner. */

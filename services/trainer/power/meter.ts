@@ -3,6 +3,7 @@ import type { PowerMethod } from '../../../proto/energy.js';
 import type { Energy } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { monotonicMs } from '../host/clock.js';
 import type { TimeWindow } from '../protocol/runner.js';
+import type { MeterMemory } from './memory.js';
 import type { PowerSource, Reading } from './source.js';
 import { DeviceTrack } from './track.js';
 
@@ -24,6 +25,8 @@ export interface MeterOptions {
   readonly estimateWatts: number | null;
   /** Told once a device and reason when a device cannot be read. */
   readonly onProblem?: (device: string, reason: string) => void;
+  /** What an earlier service knew, and where the next one will look. @default nothing is remembered */
+  readonly memory?: MeterMemory;
   /** @default the host's monotonic clock; tests step their own. */
   readonly clock?: () => number;
 }
@@ -38,8 +41,49 @@ export interface DeviceNow extends Reading {
 const DEFAULT_PERIOD_MS = 200;
 /** Memory, temperature and load change slowly and cost more to read. */
 const SLOW_PERIOD_MS = 1_000;
-/** A stretch counts as measured when no more than this part of it is missing; the rest is scaled up. */
-const MAX_GAP = 0.01;
+/** A stretch counts as measured when so much of it was read; the rest is scaled up. */
+const LEAST_COVERAGE = 0.99;
+
+type DeviceEnergy =
+  | {
+      readonly joules: number;
+      readonly method: PowerMethod;
+      readonly coverage?: number;
+      readonly samplesPerSecond?: number;
+      readonly disagreement?: number | null;
+    }
+  | { readonly reason: string; readonly coverage?: number };
+
+/** Part of the seconds for which there was a reading. */
+const covered = (gapSeconds: number, seconds: number): number =>
+  Math.min(1, Math.max(0, 1 - gapSeconds / seconds));
+
+/** How well several devices together were read: as well as the worst of them. */
+class Quality {
+  #coverage = 1;
+  #samplesPerSecond: number | null = null;
+  #disagreement: number | null = null;
+
+  add(part: DeviceEnergy): void {
+    this.#coverage = Math.min(this.#coverage, part.coverage ?? ('reason' in part ? 0 : 1));
+    if ('reason' in part) return;
+    const { samplesPerSecond = null, disagreement = null } = part;
+    if (samplesPerSecond !== null)
+      this.#samplesPerSecond = Math.min(this.#samplesPerSecond ?? Infinity, samplesPerSecond);
+    if (disagreement !== null) this.#disagreement = Math.max(this.#disagreement ?? 0, disagreement);
+  }
+
+  facts(): Pick<Energy, 'coverage' | 'samplesPerSecond' | 'disagreement'> {
+    return {
+      ...(this.#coverage > 0 && this.#coverage < WHOLE ? { coverage: this.#coverage } : {}),
+      ...(this.#samplesPerSecond === null ? {} : { samplesPerSecond: this.#samplesPerSecond }),
+      ...(this.#disagreement === null ? {} : { disagreement: this.#disagreement }),
+    };
+  }
+}
+
+/** More is all of it, but for rounding. */
+const WHOLE = 1 - 1e-9;
 
 export class PowerMeter {
   readonly #tracks = new Map<
@@ -49,7 +93,7 @@ export class PowerMeter {
   readonly #said = new Set<string>();
   readonly #clock: () => number;
   readonly #timer: NodeJS.Timeout;
-  readonly #startedMs: number;
+  #startedMs: number;
   #lastSlowMs = -Infinity;
   #lastMs = -Infinity;
   #closed = false;
@@ -61,6 +105,10 @@ export class PowerMeter {
       for (const device of source.devices)
         if (!this.#tracks.has(device.id))
           this.#tracks.set(device.id, { track: new DeviceTrack(), source, model: device.model });
+    for (const [id, remembered] of options.memory?.load() ?? []) {
+      this.#tracks.get(id)?.track.restore(remembered);
+      this.#startedMs = Math.min(this.#startedMs, remembered[0]?.atMs ?? Infinity);
+    }
     this.sample();
     this.#timer = setInterval(() => this.sample(), options.periodMs ?? DEFAULT_PERIOD_MS);
   }
@@ -87,6 +135,12 @@ export class PowerMeter {
       }
     }
     if (slowToo) this.#lastSlowMs = this.#lastMs;
+    this.options.memory?.note(this.#lastMs, () =>
+      [...this.#tracks].flatMap(([id, { track }]) => {
+        const { remembered } = track;
+        return remembered === null ? [] : [[id, remembered] as const];
+      }),
+    );
   }
 
   #sayOnce(device: string, reason: string): void {
@@ -118,46 +172,56 @@ export class PowerMeter {
     if (devices.length === 0) return absent('no device');
     let joules = 0;
     let method: PowerMethod | null = null;
+    const quality = new Quality();
     for (const device of devices) {
       const part = this.#deviceEnergy(device.id, window, seconds);
-      if ('reason' in part) return absent(part.reason);
+      quality.add(part);
+      if ('reason' in part) return { ...absent(part.reason), ...quality.facts() };
       joules += part.joules * device.share;
       // Of several, the weaker method names the whole: a counter beside an integral is an integral.
       method = method === null || part.method !== 'nvml-counter' ? part.method : method;
     }
-    return { joules, meanWatts: joules / seconds, method: method ?? '', absentReason: '' };
+    return {
+      joules,
+      meanWatts: joules / seconds,
+      method: method ?? '',
+      absentReason: '',
+      ...quality.facts(),
+    };
   }
 
-  #deviceEnergy(
-    id: string,
-    window: TimeWindow,
-    seconds: number,
-  ): { readonly joules: number; readonly method: PowerMethod } | { readonly reason: string } {
+  #deviceEnergy(id: string, window: TimeWindow, seconds: number): DeviceEnergy {
     const entry = this.#tracks.get(id);
-    const reason = entry?.track.latest?.problem ?? null;
-    if (entry !== undefined) {
-      const from = entry.track.series.at(window.beginMonotonicMs);
-      const to = entry.track.series.at(window.endMonotonicMs);
-      const measure = (joules: number, gapSeconds: number): number | null =>
-        gapSeconds <= MAX_GAP * seconds ? (joules * seconds) / (seconds - gapSeconds) : null;
-      const counter = measure(
-        to.counterJoules - from.counterJoules,
-        to.counterGapSeconds - from.counterGapSeconds,
-      );
-      if (counter !== null) return { joules: counter, method: entry.source.counterMethod };
-      const power = measure(to.powerJoules - from.powerJoules, to.powerGapSeconds - from.powerGapSeconds);
-      if (power !== null) return { joules: power, method: entry.source.powerMethod };
-    }
     const { estimateWatts } = this.options;
-    if (estimateWatts !== null) return { joules: estimateWatts * seconds, method: 'estimate' };
-    if (reason !== null) return { reason };
-    if (entry === undefined) return { reason: this.options.noSourceReason };
-    return {
-      reason:
-        window.beginMonotonicMs < this.#startedMs
-          ? 'the power meter did not run during the whole of it'
-          : 'the device could not be read during the whole of it',
-    };
+    const estimate =
+      estimateWatts === null ? null : { joules: estimateWatts * seconds, method: 'estimate' as const };
+    if (entry === undefined) return estimate ?? { reason: this.options.noSourceReason };
+    const from = entry.track.series.at(window.beginMonotonicMs);
+    const to = entry.track.series.at(window.endMonotonicMs);
+    const counterCovered = covered(to.counterGapSeconds - from.counterGapSeconds, seconds);
+    const powerCovered = covered(to.powerGapSeconds - from.powerGapSeconds, seconds);
+    const counter = (to.counterJoules - from.counterJoules) / counterCovered;
+    const power = (to.powerJoules - from.powerJoules) / powerCovered;
+    const samplesPerSecond = (to.samples - from.samples) / seconds;
+    if (counterCovered >= LEAST_COVERAGE) {
+      const disagreement =
+        powerCovered >= LEAST_COVERAGE && counter > 0 ? Math.abs(power - counter) / counter : null;
+      const { counterMethod: method } = entry.source;
+      return { joules: counter, method, coverage: counterCovered, samplesPerSecond, disagreement };
+    }
+    if (powerCovered >= LEAST_COVERAGE) {
+      const { powerMethod: method } = entry.source;
+      return { joules: power, method, coverage: powerCovered, samplesPerSecond, disagreement: null };
+    }
+    if (estimate !== null) return estimate;
+    const coverage = Math.max(counterCovered, powerCovered);
+    const problem = entry.track.latest?.problem ?? null;
+    const reason =
+      problem ??
+      (window.beginMonotonicMs < this.#startedMs
+        ? 'the power meter did not run during the whole of it'
+        : 'the device could not be read during the whole of it');
+    return { reason, coverage };
   }
 
   /** Mean utilisation of the devices over a stretch, 0 to 1, or null when it was not read for most of it. */

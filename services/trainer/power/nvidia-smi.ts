@@ -75,38 +75,57 @@ export async function listSmiGpus(program = 'nvidia-smi'): Promise<readonly SmiG
   }
 }
 
+/** Gives lines to `onLine` until the function that it returns is called. */
+export type SmiFeed = (onLine: (line: string) => void) => () => void;
+
+/** Runs the program, and again when it ends. */
+export const smiFeed =
+  (program: string): SmiFeed =>
+  (onLine) => {
+    let child: ChildProcess | null = null;
+    let closed = false;
+    const start = (): void => {
+      const started = spawn(program, [...queryArguments, '-lms', String(PERIOD_MS)], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      child = started;
+      const lines = new LineSplitter(onLine, 4096);
+      started.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
+      started.on('error', () => undefined);
+      started.on('close', () => {
+        if (!closed) setTimeout(() => closed || start(), STALE_MS).unref();
+      });
+    };
+    start();
+    return () => {
+      closed = true;
+      child?.kill();
+    };
+  };
+
 export class NvidiaSmiSource implements PowerSource {
   readonly counterMethod = 'nvidia-smi';
   readonly powerMethod = 'nvidia-smi';
   readonly #latest = new Map<string, { readonly reading: Reading; readonly atMs: number }>();
-  #child: ChildProcess | null = null;
-  #closed = false;
+  readonly #stop: () => void;
 
+  /**
+   * @param feed Gives the lines of the program, until its result is called
+   * @param clock Monotonic, in milliseconds
+   */
   constructor(
     readonly devices: readonly SmiGpu[],
-    private readonly program = 'nvidia-smi',
+    feed: SmiFeed = smiFeed('nvidia-smi'),
+    private readonly clock: () => number = monotonicMs,
   ) {
-    this.#start();
-  }
-
-  #start(): void {
-    const child = spawn(this.program, [...queryArguments, '-lms', String(PERIOD_MS)], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    this.#child = child;
-    const lines = new LineSplitter((line) => {
+    this.#stop = feed((line) => {
       const gpu = parseSmiLine(line);
-      if (gpu !== null) this.#latest.set(gpu.id, { reading: gpu.reading, atMs: monotonicMs() });
-    }, 4096);
-    child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
-    child.on('error', () => undefined);
-    child.on('close', () => {
-      if (!this.#closed) setTimeout(() => this.#closed || this.#start(), STALE_MS).unref();
+      if (gpu !== null) this.#latest.set(gpu.id, { reading: gpu.reading, atMs: this.clock() });
     });
   }
 
   read(): readonly Reading[] {
-    const now = monotonicMs();
+    const now = this.clock();
     return this.devices.map((gpu) => {
       const latest = this.#latest.get(gpu.id);
       if (latest !== undefined && now - latest.atMs < STALE_MS) return latest.reading;
@@ -115,8 +134,7 @@ export class NvidiaSmiSource implements PowerSource {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#child?.kill();
+    this.#stop();
   }
 }
 

@@ -12,18 +12,22 @@ export interface Cumulative {
   readonly powerGapSeconds: number;
   readonly utilizationSeconds: number;
   readonly utilizationGapSeconds: number;
+  /** Readings. */
+  readonly samples: number;
 }
 
-const COLUMNS = [
+/** The columns of a series. */
+export const CUMULATIVE = [
   'counterJoules',
   'counterGapSeconds',
   'powerJoules',
   'powerGapSeconds',
   'utilizationSeconds',
   'utilizationGapSeconds',
+  'samples',
 ] as const satisfies readonly (keyof Cumulative)[];
 
-const WIDTH = COLUMNS.length + 1;
+const WIDTH = CUMULATIVE.length + 1;
 
 export const ZERO: Cumulative = {
   counterJoules: 0,
@@ -32,6 +36,7 @@ export const ZERO: Cumulative = {
   powerGapSeconds: 0,
   utilizationSeconds: 0,
   utilizationGapSeconds: 0,
+  samples: 0,
 };
 
 /** The newest `capacity` samples, in the order of their times. */
@@ -49,7 +54,7 @@ class Ring {
     if (this.#length < this.capacity) this.#length += 1;
     else this.#first = (this.#first + 1) % this.capacity;
     this.#data[slot * WIDTH] = atMs;
-    COLUMNS.forEach((column, index) => (this.#data[slot * WIDTH + 1 + index] = values[column]));
+    CUMULATIVE.forEach((column, index) => (this.#data[slot * WIDTH + 1 + index] = values[column]));
   }
 
   #row(index: number): number {
@@ -71,7 +76,7 @@ class Ring {
   valuesAt(index: number): Cumulative {
     const row = this.#row(index);
     return Object.fromEntries(
-      COLUMNS.map((column, offset) => [column, this.#data[row + 1 + offset] ?? NaN]),
+      CUMULATIVE.map((column, offset) => [column, this.#data[row + 1 + offset] ?? NaN]),
     ) as unknown as Cumulative;
   }
 
@@ -132,7 +137,7 @@ export class DeviceSeries {
     if (right === null || rightMs <= leftMs) return withGap(left, (atMs - leftMs) / 1000);
     const share = (atMs - leftMs) / (rightMs - leftMs);
     return Object.fromEntries(
-      COLUMNS.map((column) => [column, left[column] + share * (right[column] - left[column])]),
+      CUMULATIVE.map((column) => [column, left[column] + share * (right[column] - left[column])]),
     ) as unknown as Cumulative;
   }
 }

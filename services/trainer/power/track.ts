@@ -1,11 +1,22 @@
 /** Turns the readings of one device into its cumulative series: counter differences, trapezoids, and gaps. */
 import { DeviceSeries, ZERO, type Cumulative } from './series.js';
+import type { Remembered } from './memory.js';
 import type { Reading } from './source.js';
 
 /** Two readings further apart than this say nothing about the time between them, a counter's excepted. */
 const MAX_STEP_SECONDS = 2;
 
 const COUNTER_SPAN_MS = 1_000;
+
+const NOTHING: Reading = {
+  device: '',
+  counterJoules: null,
+  watts: null,
+  utilization: null,
+  memoryUsedBytes: null,
+  temperatureCelsius: null,
+  problem: null,
+};
 
 const FINE_SAMPLES = 12_000;
 const COARSE_PERIOD_MS = 20_000;
@@ -40,6 +51,22 @@ export class DeviceTrack {
     return (to.counterJoules - from.counterJoules) / (COUNTER_SPAN_MS / 1000);
   }
 
+  /** Goes on where an earlier service was. */
+  restore(remembered: readonly Remembered[]): void {
+    for (const { atMs, sum } of remembered) this.series.push(atMs, sum);
+    const last = remembered.at(-1);
+    if (last === undefined) return;
+    this.#sum = last.sum;
+    this.#latest = { atMs: last.atMs, reading: { ...NOTHING, counterJoules: last.counterJoules } };
+  }
+
+  /** As it is to be remembered; null before the first reading. */
+  get remembered(): Remembered | null {
+    const latest = this.#latest;
+    if (latest === null) return null;
+    return { atMs: latest.atMs, counterJoules: latest.reading.counterJoules, sum: this.#sum };
+  }
+
   push(atMs: number, reading: Reading): void {
     const before = this.#latest;
     if (before !== null) this.#advance(before.reading, reading, (atMs - before.atMs) / 1000);
@@ -62,6 +89,7 @@ export class DeviceTrack {
       powerGapSeconds: s.powerGapSeconds + (power === null ? seconds : 0),
       utilizationSeconds: s.utilizationSeconds + (utilization ?? 0),
       utilizationGapSeconds: s.utilizationGapSeconds + (utilization === null ? seconds : 0),
+      samples: s.samples + 1,
     };
   }
 }

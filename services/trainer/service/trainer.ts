@@ -14,6 +14,7 @@ import { COMMAND_RECIPE } from '../attempts/request.js';
 import { fetchCheckpoint } from '../checkpoints/fetch.js';
 import { CheckpointStore, trialOf } from '../checkpoints/store.js';
 import { CleanUp } from '../cleanup/cleanup.js';
+import { monotonicMs } from '../host/clock.js';
 import { trainerLayout } from '../layout.js';
 import type { CheckpointObjects } from '../nats/checkpoint-objects.js';
 import { NatsLink } from '../nats/link.js';
@@ -21,6 +22,8 @@ import { Registration } from '../nats/registration.js';
 import { ReportPublisher } from '../nats/report-publisher.js';
 import { TelemetryPublisher } from '../nats/telemetry-publisher.js';
 import { resolveOptions, type TrainerOptions } from '../options.js';
+import { IdleWatts } from '../power/idle.js';
+import { MeterMemory } from '../power/memory.js';
 import { PowerMeter } from '../power/meter.js';
 import { StatedDevices } from '../power/stated.js';
 import { foreignDevices, type SlotInfo } from '../slots/inventory.js';
@@ -68,7 +71,9 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
   const undo: (() => void | Promise<void>)[] = [() => instance.release()];
   try {
     const box = await inspectBox(options, log);
+    let isTraining = (): boolean => true;
     const meter = new PowerMeter({
+      memory: new MeterMemory({ path: layout.powerFile, isNeeded: () => isTraining() }),
       sources: box.sources,
       periodMs: options.meterPeriodMs,
       noSourceReason: box.noGpuReason,
@@ -109,6 +114,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       warmIdleMs: options.warmIdleMs,
       lostAfterMs: options.lostAfterMs,
       meter,
+      idle: new IdleWatts(meter, monotonicMs),
       statedDevices,
       publish: (outgoing) => publisher.push(outgoing),
       onStep: (attemptId, step) => telemetry.push(attemptId, step),
@@ -146,6 +152,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     undo.push(() => slots.forEach((slot) => slot.close()));
     const held = new Map(await Promise.all(slots.map(async (slot) => [slot, await slot.adopt()] as const)));
     await attempts.recover(slots, held);
+    isTraining = () => attempts.running.length > 0;
     undo.push(() => attempts.close());
     const cleanUp = new CleanUp({
       layout,

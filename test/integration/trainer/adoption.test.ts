@@ -249,6 +249,22 @@ describe('attempts outlive what is around them', () => {
     await fake.remove();
   });
 
+  it('a killed service loses no joule of an attempt: the energy counter bridges the time that it was away', async () => {
+    const fake = await buildFakeNvml({ gpus: 1, watts: [100] });
+    await start({ slots: 'auto' }, fake.env);
+    await client.start('t1', { epochs: 12, epochMs: 250 }, { slotId: 'gpu0' });
+    await atLeast('t1', 3);
+    await service.kill();
+    client.close();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await start({ slots: 'auto' }, fake.env);
+    const end = await endOf('t1');
+    expect(end.energy).toMatchObject({ method: 'nvml-counter', absentReason: '' });
+    expect(end.energy!.joules! / (100 * end.seconds!)).toBeCloseTo(1, 1);
+    expect(await epochsOf('t1')).toEqual(from1(12));
+    await fake.remove();
+  });
+
   it('SIGTERM drains: attempts end as preempted, the supervisors leave', async () => {
     await start();
     await client.start('t1', { epochs: 10_000, epochMs: 20 }, { slotId: 'cpu0' });

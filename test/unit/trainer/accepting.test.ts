@@ -9,6 +9,7 @@ import type { StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/traine
 import { Attempts } from '../../../services/trainer/attempts/attempts.js';
 import { attemptFiles, trainerLayout } from '../../../services/trainer/layout.js';
 import type { Outgoing } from '../../../services/trainer/nats/report-publisher.js';
+import { IdleWatts } from '../../../services/trainer/power/idle.js';
 import { PowerMeter } from '../../../services/trainer/power/meter.js';
 import { StatedDevices } from '../../../services/trainer/power/stated.js';
 import { planSlots } from '../../../services/trainer/slots/inventory.js';
@@ -61,6 +62,7 @@ beforeEach(async () => {
     warmIdleMs: 0,
     lostAfterMs: 1_000,
     meter,
+    idle: new IdleWatts(meter, () => 0),
     statedDevices: new StatedDevices(),
     publish: (outgoing) => published.push(outgoing),
     onStep: () => undefined,

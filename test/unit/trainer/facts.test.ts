@@ -13,6 +13,7 @@ const context: FactContext = {
   sameBoot: true,
   startedMonotonicMs: 4_000,
   previousMonotonicMs: null,
+  idleWatts: null,
   stated: null,
 };
 const epochLine = {

@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PowerMeter, type MeterOptions } from '../../../services/trainer/power/meter.js';
-import { listSmiGpus, NvidiaSmiSource, parseSmiLine } from '../../../services/trainer/power/nvidia-smi.js';
+import {
+  listSmiGpus,
+  NvidiaSmiSource,
+  parseSmiLine,
+  smiFeed,
+} from '../../../services/trainer/power/nvidia-smi.js';
 import {
   hwmonPower,
   ProcessorSource,
@@ -276,7 +281,7 @@ describe('nvidia-smi', () => {
     const gpus = await listSmiGpus(program);
     expect(gpus).toHaveLength(1);
     expect(await listSmiGpus(join(root, 'absent'))).toEqual([]);
-    const source = new NvidiaSmiSource(gpus, program);
+    const source = new NvidiaSmiSource(gpus, smiFeed(program));
     const meter = new PowerMeter({
       sources: [source],
       periodMs: 20,

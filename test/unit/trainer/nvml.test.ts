@@ -115,6 +115,7 @@ describe('GPUs through NVML', () => {
       method: '',
       absentReason: 'NVML: the GPU is lost',
     });
+    expect(energy(1_000, 7_000).coverage).toBeCloseTo(2 / 6, 1);
     expect(energy(1_000, 3_000).joules).toBeCloseTo(200, 0);
     expect(problems).toEqual([`${fake.gpus[0]!.uuid}: NVML: the GPU is lost`]);
     await fake.set(0, { lost: false, counter: false, power: false });

@@ -19,6 +19,29 @@ export interface Energy {
   readonly method: string;
   /** Why there is no reading, in words; empty when there is one. */
   readonly absentReason: string;
+  /**
+   * Part of the stretch for which there was a reading, 0 to 1. Joules are scaled up where less than 1 % is missing, and
+   * absent where more is. Absent itself where all was read.
+   */
+  readonly coverage?:
+    | number
+    | undefined;
+  /** Readings a second; of a whole attempt only. */
+  readonly samplesPerSecond?:
+    | number
+    | undefined;
+  /**
+   * By how much the energy counter and the integrated power differ, relative to the counter. Of a whole attempt; of an epoch
+   * only where it is more than a tenth. Absent unless both were there.
+   */
+  readonly disagreement?:
+    | number
+    | undefined;
+  /**
+   * Watts of the devices before the attempt, while nothing trained on them; of a whole attempt only. Net joules are those
+   * above them.
+   */
+  readonly idleWatts?: number | undefined;
 }
 
 /** An attempt has begun to compute. */
@@ -215,7 +238,16 @@ export interface TelemetryBatch {
 }
 
 function createBaseEnergy(): Energy {
-  return { joules: undefined, meanWatts: undefined, method: "", absentReason: "" };
+  return {
+    joules: undefined,
+    meanWatts: undefined,
+    method: "",
+    absentReason: "",
+    coverage: undefined,
+    samplesPerSecond: undefined,
+    disagreement: undefined,
+    idleWatts: undefined,
+  };
 }
 
 export const Energy: MessageFns<Energy> = {
@@ -231,6 +263,18 @@ export const Energy: MessageFns<Energy> = {
     }
     if (message.absentReason !== "") {
       writer.uint32(34).string(message.absentReason);
+    }
+    if (message.coverage !== undefined) {
+      writer.uint32(41).double(message.coverage);
+    }
+    if (message.samplesPerSecond !== undefined) {
+      writer.uint32(49).double(message.samplesPerSecond);
+    }
+    if (message.disagreement !== undefined) {
+      writer.uint32(57).double(message.disagreement);
+    }
+    if (message.idleWatts !== undefined) {
+      writer.uint32(65).double(message.idleWatts);
     }
     return writer;
   },
@@ -280,6 +324,38 @@ export const Energy: MessageFns<Energy> = {
             message.absentReason = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.coverage = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.samplesPerSecond = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.disagreement = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.idleWatts = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -306,6 +382,18 @@ export const Energy: MessageFns<Energy> = {
         : isSet(object.absent_reason)
         ? globalThis.String(object.absent_reason)
         : "",
+      coverage: isSet(object.coverage) ? globalThis.Number(object.coverage) : undefined,
+      samplesPerSecond: isSet(object.samplesPerSecond)
+        ? globalThis.Number(object.samplesPerSecond)
+        : isSet(object.samples_per_second)
+        ? globalThis.Number(object.samples_per_second)
+        : undefined,
+      disagreement: isSet(object.disagreement) ? globalThis.Number(object.disagreement) : undefined,
+      idleWatts: isSet(object.idleWatts)
+        ? globalThis.Number(object.idleWatts)
+        : isSet(object.idle_watts)
+        ? globalThis.Number(object.idle_watts)
+        : undefined,
     };
   },
 
@@ -323,6 +411,18 @@ export const Energy: MessageFns<Energy> = {
     if (message.absentReason !== "") {
       obj.absentReason = message.absentReason;
     }
+    if (message.coverage !== undefined) {
+      obj.coverage = floatToJson(message.coverage);
+    }
+    if (message.samplesPerSecond !== undefined) {
+      obj.samplesPerSecond = floatToJson(message.samplesPerSecond);
+    }
+    if (message.disagreement !== undefined) {
+      obj.disagreement = floatToJson(message.disagreement);
+    }
+    if (message.idleWatts !== undefined) {
+      obj.idleWatts = floatToJson(message.idleWatts);
+    }
     return obj;
   },
 
@@ -335,6 +435,10 @@ export const Energy: MessageFns<Energy> = {
     message.meanWatts = object.meanWatts ?? undefined;
     message.method = object.method ?? "";
     message.absentReason = object.absentReason ?? "";
+    message.coverage = object.coverage ?? undefined;
+    message.samplesPerSecond = object.samplesPerSecond ?? undefined;
+    message.disagreement = object.disagreement ?? undefined;
+    message.idleWatts = object.idleWatts ?? undefined;
     return message;
   },
 };

@@ -109,7 +109,32 @@ function powerText(report: Report): readonly Block[] {
   const [method] = methods;
   return method === undefined || methods.length > 1
     ? []
-    : [{ kind: 'text', text: `Power read by ${method}.` }];
+    : [{ kind: 'text', text: `Power read by ${method}${meteringText(report)}.` }];
+}
+
+/** How often and how much of it was read, and what of it is above rest. */
+function meteringText({ trials }: Report): string {
+  const known = (values: readonly (number | null)[]): readonly number[] => values.filter((v) => v !== null);
+  const rates = known(trials.map(({ metering }) => metering.samplesPerSecond));
+  const coverages = known(trials.map(({ metering }) => metering.coverage));
+  const idle = known(trials.map(({ metering }) => metering.idleWatts));
+  const nets = trials.filter(({ joules }) => joules !== null).map(({ metering }) => metering.netJoules);
+  const net = known(nets);
+  const least = Math.min(...coverages);
+  const range = (values: readonly number[]): string => {
+    const [low, high] = [Math.min(...values).toFixed(0), Math.max(...values).toFixed(0)];
+    return low === high ? low : `${low} to ${high}`;
+  };
+  return [
+    ...(rates.length === 0 ? [] : [`, ${Math.min(...rates).toFixed(1)} times a second`]),
+    ...(coverages.length === 0 || least > 0.9995
+      ? []
+      : [`, ${(100 * least).toFixed(1)} % of the time at least`]),
+    ...(idle.length === 0 ? [] : [`; at rest ${range(idle)} W`]),
+    ...(net.length === 0 || net.length < nets.length
+      ? []
+      : [`, net of that ${joulesText(net.reduce((sum, joules) => sum + joules, 0))} in all`]),
+  ].join('');
 }
 
 function levelSections(report: Report): readonly Section[] {
