@@ -108,7 +108,8 @@ function costsOf({ parameters, epochs }: TrialRecord): PastTrial | null {
   const joules = epochs.flatMap(({ train, evaluation }) =>
     train.joules === null ? [] : [train.joules + (evaluation.joules ?? 0)],
   );
-  if (seconds.length === 0) return null;
+  // Epochs that took no time say nothing of how long others will take.
+  if (seconds.length === 0 || median(seconds) === 0) return null;
   const texts = new Map(Object.entries(parameters).map(([name, value]) => [name, canonicalJson(value)]));
   return { texts, seconds: median(seconds), joules: joules.length === 0 ? null : median(joules) };
 }

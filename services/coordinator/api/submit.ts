@@ -18,13 +18,21 @@ import { compareWithFile } from './extension.js';
 import type { Leader } from './leader.js';
 import { checkTags } from './tags.js';
 
-/** @throws SPEC_*, MODULE_*, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
+/** It is recorded with the sweep. */
+const MAX_REQUEST_ID = 200;
+
+/** @throws SPEC_*, USAGE, MODULE_*, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
 export async function submitSweep(
   leader: Leader,
   { yaml, overrides, requestId, tags, smoke }: SubmitSweepRequest,
   now: () => number,
   modules: ModuleFolder | null = null,
 ): Promise<SubmitSweepResponse> {
+  if (requestId.length > MAX_REQUEST_ID)
+    throw new WattsweepError(
+      'USAGE',
+      `a request id has ${MAX_REQUEST_ID} characters at most, not ${requestId.length}`,
+    );
   const { spec: written, warnings } = parseSweepFile(yaml, { overrides });
   checkTags(tags);
   const earlier = submittedBefore(leader.state, requestId);

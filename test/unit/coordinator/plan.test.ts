@@ -90,6 +90,15 @@ describe('plan on a fleet', () => {
     expect(plan.costBasis).toContain('share at least 1 of 2 parameters');
   });
 
+  it('knows nothing of trials whose epochs took no time', () => {
+    expect(planned(fleet({ v100: { seconds: 0, joules: 10 } })).costBasis).toBe('');
+  });
+
+  it('lists no more points than it can at once', () => {
+    const request = { yaml: file(), overrides: [], limit: 4_000_000_000 };
+    expect(() => planOnFleet(new World().state, request)).toThrow('lists 1000 points at most');
+  });
+
   it('knows nothing without past trials', () => {
     const world = new World();
     world.join(gpu('a', 'v100'));

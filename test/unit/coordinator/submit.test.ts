@@ -32,3 +32,9 @@ test('the same request twice, both before the first is decided, names one sweep'
   expect([...state.sweeps.keys()]).toEqual([one?.sweepId]);
   expect(two?.sweepId).toBe(one?.sweepId);
 });
+
+test('a request id that fits no entry of the ledger is refused before anything is decided', async () => {
+  const leader = { state: initialState() } as unknown as Leader;
+  const request = { yaml: SWEEP, overrides: [], tags: [], smoke: false, requestId: 'r'.repeat(2_000_000) };
+  await expect(submitSweep(leader, request, () => 1)).rejects.toMatchObject({ code: 'USAGE' });
+});
