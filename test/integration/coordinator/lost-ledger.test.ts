@@ -1,4 +1,7 @@
 /** The stream LEDGER is removed, emptied, or changed for another one: nothing is written there, and boxes go on. */
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { SweepState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { LEDGER_STREAM, LEDGER_SUBJECT } from '../../../proto/subjects.js';
@@ -7,7 +10,7 @@ import { encodeBatch, encodeEvents } from '../../../services/coordinator/ledger/
 import { JetStreamLog } from '../../../services/coordinator/ledger/index.js';
 import { NatsLink } from '../../../services/coordinator/nats/index.js';
 import { FakeTrainer } from '../../support/fake-trainer.js';
-import { startNats } from '../../support/nats.js';
+import { startNats, type TestNats } from '../../support/nats.js';
 import { header, termStarted } from './ledger.contract.js';
 import { Client, close, readiness, startLeader, SWEEP, until } from './world.js';
 
@@ -17,7 +20,8 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-let url: string;
+let store: string;
+let nats: TestNats;
 let link: NatsLink;
 let leader: RunningCoordinator;
 let trainer: FakeTrainer;
@@ -26,9 +30,11 @@ let sweepId: string;
 
 /** A leader, and a box that trains for it. */
 async function world(slots: number): Promise<void> {
-  const nats = await startNats();
+  store = await mkdtemp(join(tmpdir(), 'wattsweep-lost-'));
+  later(() => rm(store, { recursive: true, force: true }));
+  nats = await startNats({ dataDir: store });
   later(() => nats.stop());
-  ({ url } = nats);
+  const { url } = nats;
   link = await NatsLink.connect({ url, token: null, name: 'test' });
   later(() => link.close());
   leader = await startLeader(url, { leaseTtlMs: 3_000 });
@@ -47,16 +53,35 @@ async function entries(): Promise<Uint8Array[]> {
   return all;
 }
 
-/** The stream as another one of this name, with these entries. */
-async function replace(by: readonly Uint8Array[]): Promise<void> {
-  const { config } = await link.manager.streams.info(LEDGER_STREAM);
-  await link.manager.streams.delete(LEDGER_STREAM);
-  await make(config, by);
+const FOLDER = 'jetstream/$G/streams/LEDGER';
+
+/** The stream's folder as it is now. */
+async function copyOfStream(): Promise<string> {
+  const copy = join(store, 'copy');
+  await cp(join(store, FOLDER), copy, { recursive: true });
+  return copy;
 }
 
-async function make(config: Parameters<typeof link.manager.streams.add>[0], by: readonly Uint8Array[]) {
-  await link.manager.streams.add(config);
-  for (const [i, data] of by.entries()) await link.publish(LEDGER_SUBJECT, data, { messageId: `new ${i}` });
+/** The stream's folder as another server writes it. */
+async function written(entriesOfIt: readonly Uint8Array[]): Promise<string> {
+  const { config } = await link.manager.streams.info(LEDGER_STREAM);
+  const other = join(store, 'other');
+  const server = await startNats({ dataDir: other });
+  const writer = await NatsLink.connect({ url: server.url, token: null, name: 'other' });
+  await writer.manager.streams.add(config);
+  for (const [i, data] of entriesOfIt.entries())
+    await writer.publish(LEDGER_SUBJECT, data, { messageId: `theirs ${i}` });
+  await writer.close();
+  await server.stop();
+  return join(other, FOLDER);
+}
+
+/** At one blow for who reads it: the server is away meanwhile. */
+async function putInPlace(folder: string): Promise<void> {
+  await nats.stop();
+  await rm(join(store, FOLDER), { recursive: true, force: true });
+  await cp(folder, join(store, FOLDER), { recursive: true });
+  nats = await startNats({ dataDir: store, port: nats.port });
 }
 
 /** Of another ledger, each of another term: as many as asked for. */
@@ -74,7 +99,7 @@ test.each([
   await world(2);
   const by = theirs(count);
   const ended = expect(leader.done).rejects.toMatchObject({ code: 'LEDGER_UNREADABLE', message });
-  await replace(by);
+  await putInPlace(await written(by));
   await ended;
   expect((await entries()).map(String)).toEqual(by.map(String));
   // Nobody was told to stop: the attempts in hand are trained to their end.
@@ -86,13 +111,12 @@ test.each([
 
 test('removed: nobody leads, nothing is made in its place, and once it is restored the sweep goes on', async () => {
   await world(2);
-  const { config } = await link.manager.streams.info(LEDGER_STREAM);
-  const before = await entries();
+  const copy = await copyOfStream();
   await link.manager.streams.delete(LEDGER_STREAM);
   await until(async () => (await readiness(leader)).role === 'following');
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   expect(await link.find(LEDGER_STREAM)).toBeNull();
-  await make(config, before);
+  await putInPlace(copy);
   await until(async () => (await readiness(leader)).role === 'leading');
   await until(async () => (await client.sweep(sweepId)).sweep?.state === SweepState.COMPLETED);
   expect((await client.sweep(sweepId)).trials.map(({ epoch }) => epoch)).toEqual([3, 3, 3, 3, 3, 3]);
@@ -103,7 +127,7 @@ test('removed while nobody leads: the next coordinator begins an empty one and l
   await until(() => trainer.started.length === 6);
   await leader.close();
   await link.manager.streams.delete(LEDGER_STREAM);
-  const next = await startLeader(url, { coordinatorId: 'next', leaseTtlMs: 3_000 });
+  const next = await startLeader(nats.url, { coordinatorId: 'next', leaseTtlMs: 3_000 });
   later(() => next.close());
   const after = new Client(next.grpcAddress);
   later(() => close(after));
@@ -113,4 +137,14 @@ test('removed while nobody leads: the next coordinator begins an empty one and l
   for (const { epoch } of trainer.attempts.values()) expect(epoch).toBe(3);
   expect(trainer.started.slice(6).every(({ key }) => key?.sweepId === fresh.sweepId)).toBe(true);
   for (const trial of (await after.sweep(fresh.sweepId)).trials) expect(trial.epoch).toBe(3);
+});
+
+test('changed for an older copy of its own: a new term begins with that, and the sweep ends whole', async () => {
+  await world(2);
+  const copy = await copyOfStream();
+  await until(() => trainer.started.length >= 4);
+  await putInPlace(copy);
+  await until(async () => (await readiness(leader)).term === 2);
+  await until(async () => (await client.sweep(sweepId)).sweep?.state === SweepState.COMPLETED);
+  expect((await client.sweep(sweepId)).trials.map(({ epoch }) => epoch)).toEqual([3, 3, 3, 3, 3, 3]);
 });
