@@ -10,13 +10,17 @@ import {
   type ParameterLayer,
   layersByKind,
   parameterCount,
-  resnetV2,
-} from '../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
-import { type RecipeSummary, summarize } from '../services/trainer/runner/recipes/resnet-cifar10/summary.js';
+} from '../services/trainer/runner/recipes/images/architecture.js';
+import type { ImageRecipe } from '../services/trainer/runner/recipes/images/image-recipe.js';
+import { imageClassifier } from '../services/trainer/runner/recipes/images/recipes/image-classifier.js';
+import { resnetCifar10 } from '../services/trainer/runner/recipes/images/recipes/resnet-cifar10.js';
+import { type RecipeSummary, summarize } from '../services/trainer/runner/recipes/images/summary.js';
 import { formatParameter } from './format.js';
 import type { JsonOption } from './options.js';
 import { print, printJson, table } from './output.js';
 import { drawnSteps, showSchedule } from './schedule-view.js';
+
+const imageRecipes = [resnetCifar10, imageClassifier];
 
 /** Flags of `recipe`, as commander hands them over. */
 export interface RecipeFlags extends JsonOption {
@@ -53,17 +57,18 @@ export async function showRecipe(name: string, flags: RecipeFlags): Promise<void
     );
   }
   const given = parseSet(flags.set);
-  if (name !== 'resnet-cifar10') {
+  const recipe = imageRecipes.find((image) => image.descriptor.name === name);
+  if (recipe === undefined) {
     showParameters(descriptor, given, flags.json ?? false);
     return;
   }
-  const summary = summarize(given, flags.maxEpochs, flags.steps);
+  const summary = summarize(given, flags.maxEpochs, flags.steps, recipe);
   if (flags.preview !== undefined) {
-    await writePreview(flags.preview, given, flags);
+    await writePreview(flags.preview, recipe, given, flags);
   } else if (flags.schedule) {
     if (flags.json) printJson(summary.schedule);
     else {
-      const drawn = summarize(given, flags.maxEpochs, drawnSteps(summary.totalSteps)).schedule;
+      const drawn = summarize(given, flags.maxEpochs, drawnSteps(summary.totalSteps), recipe).schedule;
       showSchedule(summary, drawn, flags.maxEpochs);
     }
   } else showArchitecture(descriptor, given, summary, flags.json ?? false);
@@ -102,15 +107,14 @@ function showArchitecture(
   summary: RecipeSummary,
   json: boolean,
 ): void {
-  const depth = Number(given['depth'] ?? descriptor.parameters['depth']?.default);
-  const architecture = resnetV2(depth);
+  const { architecture } = summary;
   const kinds = layersByKind(architecture);
   const layers = Object.values(kinds).reduce((sum, count) => sum + count, 0);
   const { trainable, nonTrainable, forwardMacs, stepsPerEpoch } = summary;
   if (json) {
     printJson({
       recipe: descriptor.name,
-      depth,
+      network: architecture.name,
       trainable,
       nonTrainable,
       layers,
@@ -126,7 +130,7 @@ function showArchitecture(
   print('');
   const count = (n: number): string => n.toLocaleString('en');
   print(
-    `depth ${depth}: ${architecture.layers.length} layers with parameters, ${layers} as Keras counts them`,
+    `${architecture.name}: ${architecture.layers.length} layers with parameters, ${layers} as Keras counts them`,
   );
   print(`${count(trainable)} trainable parameters, ${count(nonTrainable)} moving statistics`);
   print(`${count(forwardMacs)} multiply-accumulates an image, forward`);
@@ -159,18 +163,22 @@ function describe(layer: ParameterLayer): string {
     case 'conv':
       return `conv ${layer.kernel}x${layer.kernel}${layer.stride > 1 ? ` /${layer.stride}` : ''} ${layer.inChannels}>${layer.outChannels}`;
     case 'batch-norm':
-      return 'batch norm, ReLU';
+      return 'batch norm';
     case 'dense':
       return `dense ${layer.inFeatures}>${layer.outFeatures}, softmax`;
   }
 }
 
 /** The picture goes to the file, and where it is to the person. */
-async function writePreview(path: string, parameters: Parameters, flags: RecipeFlags): Promise<void> {
-  const { preview } = await import('../services/trainer/runner/recipes/resnet-cifar10/preview.js');
-  const { cifar10Folder } = await import('../services/trainer/runner/engine.js');
+async function writePreview(
+  path: string,
+  recipe: ImageRecipe,
+  parameters: Parameters,
+  flags: RecipeFlags,
+): Promise<void> {
+  const { preview } = await import('../services/trainer/runner/recipes/images/preview.js');
   const { PNG } = await import('pngjs');
-  const { width, height, pixels } = preview(cifar10Folder(), parameters, flags.maxEpochs, flags.seed);
+  const { width, height, pixels } = preview(recipe, parameters, flags.maxEpochs, flags.seed);
   const png = Object.assign(new PNG({ width, height }), { data: Buffer.from(pixels) });
   const bytes = PNG.sync.write(png, { colorType: 2, inputColorType: 2, inputHasAlpha: false });
   try {

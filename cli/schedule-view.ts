@@ -1,6 +1,6 @@
 /** A recipe's schedule for a person: the curves that move, drawn, and the rates where they turn. */
-import type { ScheduleRow } from '../services/trainer/runner/recipes/resnet-cifar10/schedule.js';
-import type { RecipeSummary } from '../services/trainer/runner/recipes/resnet-cifar10/summary.js';
+import type { ScheduleRow } from '../services/trainer/runner/recipes/images/schedule.js';
+import type { RecipeSummary } from '../services/trainer/runner/recipes/images/summary.js';
 import { chart } from './chart.js';
 import { formatParameter } from './format.js';
 import { print, table } from './output.js';

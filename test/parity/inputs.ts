@@ -2,11 +2,12 @@
  * Initial weights and batches by formula, the same as in `reference.py`: integers mixed by xor, shift and
  * multiplication, so that both sides start from equal bits. Keep the two alike.
  */
-import type { Architecture } from '../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
-import { parameterTensors } from '../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
-import type { Images } from '../../services/trainer/runner/recipes/resnet-cifar10/cifar10.js';
-import { PIXELS } from '../../services/trainer/runner/recipes/resnet-cifar10/cifar10.js';
+import type { Architecture } from '../../services/trainer/runner/recipes/images/architecture.js';
+import { parameterTensors } from '../../services/trainer/runner/recipes/images/architecture.js';
+import { type Images, newImages, pixelsOf } from '../../services/trainer/runner/recipes/images/pictures.js';
 
+const SIDE = 32;
+export const PIXELS = pixelsOf(SIDE);
 export const BATCH = 24;
 export const BATCHES = 5;
 export const STEPS = 30;
@@ -33,11 +34,11 @@ export const trainingImages = (): Images => images(1, 2, BATCH * BATCHES);
 export const validationImages = (): Images => images(5, 6, VALIDATION);
 
 function images(pixelStream: number, labelStream: number, count: number): Images {
-  const pixels = new Uint8Array(new SharedArrayBuffer(count * PIXELS));
-  const labels = new Uint8Array(new SharedArrayBuffer(count));
+  const made = newImages(count, SIDE);
+  const { pixels, labels } = made;
   pixels.forEach((_, i) => (pixels[i] = word(pixelStream, i) >>> 24));
   labels.forEach((_, i) => (labels[i] = word(labelStream, i) % 10));
-  return { count, pixels, labels };
+  return made;
 }
 
 /** The flat parameter vector at the start. */

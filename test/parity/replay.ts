@@ -1,17 +1,14 @@
 /** Our side of the comparison: the steps that `reference.py` trained with Keras, taken by the recipe's own model. */
 import type { Engine } from '../../services/trainer/runner/engine.js';
-import {
-  batchNorms,
-  parameterTensors,
-  resnetV2,
-} from '../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
-import { PIXELS } from '../../services/trainer/runner/recipes/resnet-cifar10/cifar10.js';
-import { l2Penalty } from '../../services/trainer/runner/recipes/resnet-cifar10/initializers.js';
-import { Model } from '../../services/trainer/runner/recipes/resnet-cifar10/model.js';
-import { parseSettings } from '../../services/trainer/runner/recipes/resnet-cifar10/settings.js';
+import { batchNorms, parameterTensors } from '../../services/trainer/runner/recipes/images/architecture.js';
+import { l2Penalty } from '../../services/trainer/runner/recipes/images/initializers.js';
+import { Model } from '../../services/trainer/runner/recipes/images/model.js';
+import { resnetV2 } from '../../services/trainer/runner/recipes/images/networks.js';
+import { parseSettings } from '../../services/trainer/runner/recipes/images/settings.js';
 import type { Parameters } from '../../services/trainer/protocol/runner.js';
 import type { Measures, Trained } from './compare.js';
 import * as inputs from './inputs.js';
+import { PIXELS } from './inputs.js';
 
 /** Parameters of each case; everything else is the recipe's default, as it is Keras' in `reference.py`. */
 export const CASES: Readonly<Record<string, Parameters>> = {

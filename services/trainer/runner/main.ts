@@ -12,10 +12,12 @@ import { FactWriter } from './facts.js';
 import { runCommand } from './recipes/command/command.js';
 import type { AttemptContext, AttemptEnd, RunRecipe, StopRequest } from './recipes/recipe.js';
 import { runReplay } from './recipes/replay/replay.js';
-import { runResnetCifar10 } from './recipes/resnet-cifar10/train.js';
+import { imageClassifier } from './recipes/images/recipes/image-classifier.js';
+import { resnetCifar10 } from './recipes/images/recipes/resnet-cifar10.js';
+import { training } from './recipes/images/train.js';
 
 const recipes: ReadonlyMap<string, RunRecipe> = new Map([
-  ['resnet-cifar10', runResnetCifar10],
+  ...[resnetCifar10, imageClassifier].map((recipe) => [recipe.descriptor.name, training(recipe)] as const),
   ['replay', runReplay],
   ['command', runCommand],
 ]);

@@ -5,21 +5,18 @@
 import type { Tensor, TensorFlow } from '../../../services/trainer/runner/graph/binding.js';
 import { compile } from '../../../services/trainer/runner/graph/compile.js';
 import type { Precision } from '../../../services/trainer/runner/graph/precision.js';
-import type {
-  Architecture,
-  ConvLayer,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
-import { resnetV2 } from '../../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
+import type { Architecture, Node } from '../../../services/trainer/runner/recipes/images/architecture.js';
 import {
   initialParameters,
   initialStatistics,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/initializers.js';
-import { stepScalars } from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
+} from '../../../services/trainer/runner/recipes/images/initializers.js';
+import { resnetV2 } from '../../../services/trainer/runner/recipes/images/networks.js';
+import { stepScalars } from '../../../services/trainer/runner/recipes/images/optimizers.js';
 import {
   scalarFeeds,
   trainSignature,
   variablesOf,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
+} from '../../../services/trainer/runner/recipes/images/steps.js';
 import type { Contender, Prepared } from './contender.js';
 import { keras } from './keras.js';
 
@@ -104,11 +101,14 @@ const eager: Contender = {
     let step = 0;
     return {
       block: timed(() => {
-        const { rate, decay, momentum } = scalarsOf(++step);
+        const { rate, decay, momentum, epsilon } = scalarsOf(++step);
         let loss = NaN;
         const next = tf.tidy(() => {
           const scalar = ([value = NaN]: Float32Array): Tensor => tf.scalar(value);
-          const scalars = { rate: scalar(rate), decay: scalar(decay), momentum: scalar(momentum) };
+          const scalars = {
+            ...{ rate: scalar(rate), decay: scalar(decay) },
+            ...{ momentum: scalar(momentum), epsilon: scalar(epsilon) },
+          };
           const result = signature.step(state, { images, labels, ...scalars });
           loss = (result.fetches?.['crossEntropySum']?.dataSync()[0] ?? NaN) / batch;
           tf.dispose([...Object.values(result.fetches ?? {})]);
@@ -152,37 +152,52 @@ const layers: Contender = {
 
 type Symbolic = ReturnType<TensorFlow['input']>;
 
-function layersModel(tf: TensorFlow, { stem, units, head }: Architecture): ReturnType<TensorFlow['model']> {
-  const conv = (x: Symbolic, { kernel, stride, outChannels }: ConvLayer): Symbolic =>
-    tf.layers
-      .conv2d({
-        filters: outChannels,
-        kernelSize: kernel,
-        strides: stride,
-        padding: 'same',
-        kernelInitializer: 'heNormal',
-        kernelRegularizer: tf.regularizers.l2({ l2: L2 }),
-      })
-      .apply(x) as Symbolic;
-  const normRelu = (x: Symbolic): Symbolic =>
-    tf.layers
-      .reLU()
-      .apply(tf.layers.batchNormalization({ momentum: 0.99, epsilon: 1e-3 }).apply(x)) as Symbolic;
-  const input = tf.input({ shape: [32, 32, 3] });
-  let x = normRelu(conv(input, stem.convolution));
-  for (const { norms, convolutions, shortcut } of units) {
-    let y = x;
-    convolutions.forEach((layer, index) => (y = conv(norms[index] ? normRelu(y) : y, layer)));
-    x = tf.layers.add().apply([shortcut ? conv(x, shortcut) : x, y]) as Symbolic;
-  }
-  const pooled = tf.layers.averagePooling2d({ poolSize: [8, 8] }).apply(normRelu(x)) as Symbolic;
-  const flat = tf.layers.flatten().apply(pooled) as Symbolic;
-  const dense = tf.layers.dense({
-    units: head.dense.outFeatures,
-    activation: 'softmax',
-    kernelInitializer: 'heNormal',
-  });
-  return tf.model({ inputs: input, outputs: dense.apply(flat) as Symbolic });
+function layersModel(tf: TensorFlow, architecture: Architecture): ReturnType<TensorFlow['model']> {
+  const { side, classes, nodes } = architecture;
+  const outputs: Symbolic[] = [];
+  const of = (index: number): Symbolic => {
+    const output = outputs[index];
+    if (output === undefined) throw new Error(`node ${index} comes later`);
+    return output;
+  };
+  const layerOf = (node: Exclude<Node, { op: 'input' }>): Symbolic => {
+    const x = of(node.of);
+    const kernelInitializer = 'heNormal';
+    switch (node.op) {
+      case 'conv': {
+        const { outChannels: filters, kernel: kernelSize, stride: strides, bias: useBias } = node.layer;
+        const kernelRegularizer = tf.regularizers.l2({ l2: L2 });
+        const options = {
+          filters,
+          kernelSize,
+          strides,
+          useBias,
+          kernelInitializer,
+          kernelRegularizer,
+        } as const;
+        return tf.layers.conv2d({ ...options, padding: 'same' }).apply(x) as Symbolic;
+      }
+      case 'batch-norm':
+        return tf.layers.batchNormalization({ momentum: 0.99, epsilon: 1e-3 }).apply(x) as Symbolic;
+      case 'activation':
+        return tf.layers.reLU().apply(x) as Symbolic;
+      case 'add':
+        return tf.layers.add().apply([x, of(node.and)]) as Symbolic;
+      case 'max-pool':
+        return tf.layers.maxPooling2d({ poolSize: 2 }).apply(x) as Symbolic;
+      case 'average': {
+        const pooled = tf.layers.averagePooling2d({ poolSize: x.shape[1] ?? 1 }).apply(x);
+        return tf.layers.flatten().apply(pooled) as Symbolic;
+      }
+      case 'dense': {
+        const dense = tf.layers.dense({ units: classes, activation: 'softmax', kernelInitializer });
+        return dense.apply(x) as Symbolic;
+      }
+    }
+  };
+  const input = tf.input({ shape: [side, side, 3] });
+  for (const node of nodes) outputs.push(node.op === 'input' ? input : layerOf(node));
+  return tf.model({ inputs: input, outputs: of(nodes.length - 1) });
 }
 
 export const peers: readonly Contender[] = [keras('float32'), layers];

@@ -4,17 +4,16 @@ import type { Tensor, TensorFlow } from '../../../services/trainer/runner/graph/
 import { nativeBackend } from '../../../services/trainer/runner/graph/binding.js';
 import { compile } from '../../../services/trainer/runner/graph/compile.js';
 import type { Signature } from '../../../services/trainer/runner/graph/signature.js';
-import {
-  parameterTensors,
-  resnetV2,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
+import { parameterTensors } from '../../../services/trainer/runner/recipes/images/architecture.js';
 import {
   initialParameters,
   initialStatistics,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/initializers.js';
-import { GROWTH_STEPS } from '../../../services/trainer/runner/recipes/resnet-cifar10/loss-scale.js';
-import { philox, uniform } from '../../../services/trainer/runner/recipes/resnet-cifar10/random.js';
-import type { OptimizerSettings } from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
+} from '../../../services/trainer/runner/recipes/images/initializers.js';
+import { GROWTH_STEPS } from '../../../services/trainer/runner/recipes/images/loss-scale.js';
+import { architectureOf, resnetV2 } from '../../../services/trainer/runner/recipes/images/networks.js';
+import type { NetworkSettings } from '../../../services/trainer/runner/recipes/images/networks.js';
+import { philox, uniform } from '../../../services/trainer/runner/recipes/images/random.js';
+import type { OptimizerSettings } from '../../../services/trainer/runner/recipes/images/optimizers.js';
 import {
   graphUpdate,
   momentumOf,
@@ -22,15 +21,15 @@ import {
   referenceUpdate,
   slotsOf,
   stepScalars,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
-import type { StepSettings } from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
+} from '../../../services/trainer/runner/recipes/images/optimizers.js';
+import type { StepSettings } from '../../../services/trainer/runner/recipes/images/steps.js';
 import {
   evaluateSignature,
   scalarFeeds,
   scalarShapes,
   trainSignature,
   variablesOf,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/steps.js';
+} from '../../../services/trainer/runner/recipes/images/steps.js';
 
 setThreads(2);
 const { tf } = openEngine({ model: 'CPU' });
@@ -244,6 +243,41 @@ describe('a compiled step', () => {
     });
     expect(losses[1]).not.toEqual(losses[0]);
     losses[1]!.forEach((loss, index) => expect(Math.abs(loss / losses[0]![index]! - 1)).toBeLessThan(0.1));
+  });
+});
+
+describe('the other networks', () => {
+  const residual = { units: [1, 1], activation: 'relu', shortcutKernel: 1 } as const;
+  it.each<NetworkSettings>([
+    { ...residual, kind: 'resnet-v1' },
+    { ...residual, kind: 'resnet-v2', activation: 'swish', shortcutKernel: 3 },
+    { ...residual, kind: 'wide-resnet', width: 2, activation: 'elu' },
+    { kind: 'cnn', activation: 'leaky-relu', stages: 2, width: 4 },
+  ])('train and evaluate in a graph as op by op: %j', (network) => {
+    const other = architectureOf(network, { side: 16, classes: 7 });
+    const signatures = {
+      train: trainSignature(tf, other, settings, 3),
+      evaluate: evaluateSignature(tf, other, 3),
+    };
+    const program = compile(tf, { variables: variablesOf(other, settings), signatures });
+    const { mean, variance } = initialStatistics(other);
+    const zeros = new Float32Array(other.trainable);
+    const state = { parameters: initialParameters(other, 5), m: zeros, v: zeros };
+    const all = { ...state, movingMean: mean, movingVariance: variance };
+    program.write(all);
+    const feeds = { images: noise(3 * 768), labels: Int32Array.of(0, 6, 3) };
+    for (const name of ['evaluate', 'train'] as const) {
+      const given = name === 'train' ? { ...feeds, ...scalarFeeds(stepScalars(adam, 1e-3, 1)) } : feeds;
+      const fetched = program.run(name, given);
+      const eager = eagerly(signatures[name], all, given);
+      expect(distance(fetched['crossEntropySum']!, eager['crossEntropySum']!)).toBeLessThan(1e-5);
+      if (name === 'evaluate') continue;
+      const after = program.read();
+      for (const variable of ['m', 'movingMean', 'movingVariance'])
+        expect(distance(after[variable]!, eager[variable]!), variable).toBeLessThan(2e-3);
+      expect(distance(after['m']!, zeros)).toBeGreaterThan(0);
+    }
+    program.dispose();
   });
 });
 

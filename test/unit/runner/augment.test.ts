@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Draw, Fill } from '../../../services/trainer/runner/recipes/resnet-cifar10/augment.js';
-import {
-  Augmenter,
-  augmentKey,
-  drawFor,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/augment.js';
-import { permutation, philox } from '../../../services/trainer/runner/recipes/resnet-cifar10/random.js';
+import type { Draw, Fill } from '../../../services/trainer/runner/recipes/images/augment.js';
+import { Augmenter, augmentKey, drawFor } from '../../../services/trainer/runner/recipes/images/augment.js';
+import { permutation, philox } from '../../../services/trainer/runner/recipes/images/random.js';
 
 /** 0 to 15 row by row in the first channel, 100 more and the negative in the others. */
 const picture = Array.from({ length: 16 }, (_, i) => [i, 100 + i, -i]).flat();

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Program } from '../../../services/trainer/runner/graph/program.js';
-import { resnetV2 } from '../../../services/trainer/runner/recipes/resnet-cifar10/architecture.js';
-import { Model } from '../../../services/trainer/runner/recipes/resnet-cifar10/model.js';
-import { parseSettings } from '../../../services/trainer/runner/recipes/resnet-cifar10/settings.js';
+import { resnetV2 } from '../../../services/trainer/runner/recipes/images/networks.js';
+import { Model } from '../../../services/trainer/runner/recipes/images/model.js';
+import { parseSettings } from '../../../services/trainer/runner/recipes/images/settings.js';
 
 const of = (precision: string) => parseSettings({ depth: 11, precision }, 1);
 const step = [new Float32Array(3072), new Int32Array(1), { lr: 1 }, 1] as const;

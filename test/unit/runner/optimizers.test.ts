@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { OptimizerSettings } from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
+import type { OptimizerSettings } from '../../../services/trainer/runner/recipes/images/optimizers.js';
 import {
   referenceState,
   referenceUpdate,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/optimizers.js';
+} from '../../../services/trainer/runner/recipes/images/optimizers.js';
 
 // In float64: weights after three steps from [1, -2, 0.5] with these gradients.
 const start = [1, -2, 0.5];

@@ -5,7 +5,7 @@ import {
   parsePlateau,
   reduced,
   untouched,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/plateau.js';
+} from '../../../services/trainer/runner/recipes/images/plateau.js';
 
 const losses = [
   2.0, 1.5, 1.49995, 1.6, 1.5, 1.2, 1.3, 1.3, 1.3, 1.3, 1.3, 1.19995, 1.1, 1.2, 1.2, 1.2, 1.2, 1.2,

@@ -1,11 +1,12 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { preview } from '../../../services/trainer/runner/recipes/resnet-cifar10/preview.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { preview } from '../../../services/trainer/runner/recipes/images/preview.js';
+import { resnetCifar10 } from '../../../services/trainer/runner/recipes/images/recipes/resnet-cifar10.js';
 
 /** Two training images: red in the left half of the first, all blue the second. */
-function dataset(): string {
+function dataset(): void {
   const folder = mkdtempSync(join(tmpdir(), 'wattsweep-preview-'));
   const record = (channel: number, columns: number): number[] => {
     const planes = Array.from({ length: 3072 }, (_, i) =>
@@ -16,14 +17,17 @@ function dataset(): string {
   const records = Uint8Array.from([...record(0, 16), ...record(2, 32)]);
   writeFileSync(join(folder, 'data_batch_1.bin'), records);
   writeFileSync(join(folder, 'test_batch.bin'), records);
-  return folder;
+  vi.stubEnv('WATTSWEEP_CIFAR10', folder);
 }
+
+afterEach(() => vi.unstubAllEnvs());
 
 const small = { train_images: 2, validation_images: 1 };
 
 describe('the preview', () => {
   it('shows each image as it is, then mirrored in about half of the epochs', () => {
-    const { width, height, pixels } = preview(dataset(), { ...small, shift: 0 }, 1, 1);
+    dataset();
+    const { width, height, pixels } = preview(resnetCifar10, { ...small, shift: 0 }, 1, 1);
     expect([width, height]).toEqual([896, 196]);
     const at = (x: number, y: number) => [...pixels.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)];
     expect(at(10, 50)).toEqual([200, 0, 0]);
@@ -36,9 +40,9 @@ describe('the preview', () => {
   });
 
   it('is another one with another seed', () => {
-    const folder = dataset();
+    dataset();
     const of = (seed: number) =>
-      Buffer.from(preview(folder, { ...small, crop: 8, fill: 'zero' }, 1, seed).pixels);
+      Buffer.from(preview(resnetCifar10, { ...small, crop: 8, fill: 'zero' }, 1, seed).pixels);
     expect(of(1).equals(of(1))).toBe(true);
     expect(of(1).equals(of(2))).toBe(false);
   });

@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { parseSchedule } from '../../../services/trainer/runner/recipes/resnet-cifar10/schedule-settings.js';
-import type { ScheduleContext } from '../../../services/trainer/runner/recipes/resnet-cifar10/schedule.js';
-import {
-  ratesAt,
-  scheduleTable,
-  turns,
-} from '../../../services/trainer/runner/recipes/resnet-cifar10/schedule.js';
+import { parseSchedule } from '../../../services/trainer/runner/recipes/images/schedule-settings.js';
+import type { ScheduleContext } from '../../../services/trainer/runner/recipes/images/schedule.js';
+import { ratesAt, scheduleTable, turns } from '../../../services/trainer/runner/recipes/images/schedule.js';
 
 type Given = Parameters<typeof parseSchedule>[0];
 

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { parseSettings } from '../../../services/trainer/runner/recipes/resnet-cifar10/settings.js';
+import { parseSettings } from '../../../services/trainer/runner/recipes/images/settings.js';
 
 describe('the parameters of resnet-cifar10', () => {
   it('has the defaults of the Keras example', () => {
     expect(parseSettings({}, 200)).toEqual({
-      depth: 56,
+      network: { kind: 'resnet-v2', units: [6, 6, 6], activation: 'relu', shortcutKernel: 1 },
+      data: { name: 'cifar10', side: 32, classes: 10, trainingImages: 50_000, testImages: 10_000 },
       batchSize: 32,
       optimizer: {
         kind: 'adam',

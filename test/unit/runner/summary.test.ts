@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { summarize } from '../../../services/trainer/runner/recipes/resnet-cifar10/summary.js';
+import { summarize } from '../../../services/trainer/runner/recipes/images/summary.js';
 
 it('summarizes a setting: layers, counts, steps and the rates where they change', () => {
   const summary = summarize({ schedule: { kind: 'keras-cifar10' } }, 130);

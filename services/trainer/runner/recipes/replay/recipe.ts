@@ -1,4 +1,4 @@
-/** What `replay` accepts and reports: pure data, see `../resnet-cifar10/recipe.ts` for where it goes. */
+/** What `replay` accepts and reports: pure data, see `../images/recipes/resnet-cifar10.ts` for where it goes. */
 import type { RecipeDescriptor } from '../../../../../proto/recipes.js';
 
 export const replay: RecipeDescriptor = {

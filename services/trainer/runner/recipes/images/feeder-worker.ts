@@ -1,16 +1,17 @@
 /** The worker thread of `feeder.ts`: fills the ring's slots in order, epoch after epoch. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { IMAGE_SIDE, stepsPerEpoch } from './architecture.js';
+import { stepsPerEpoch } from './architecture.js';
 import { Augmenter, augmentKey, drawFor } from './augment.js';
-import { PIXELS } from './cifar10.js';
 import type { FeederWork } from './feeder.js';
 import { SlotState } from './feeder.js';
+import { pixelsOf } from './pictures.js';
 import { permutation } from './random.js';
 
 function fill(work: FeederWork): void {
   const { images, mean, augment, batchSize, seed, firstEpoch, skipBatches, lastEpoch, ring } = work;
-  const augmenter = new Augmenter(IMAGE_SIDE);
+  const augmenter = new Augmenter(images.side);
   const steps = stepsPerEpoch(images.count, batchSize);
+  const pixels = pixelsOf(images.side);
   let filled = 0;
   for (let epoch = firstEpoch; epoch <= lastEpoch; epoch++) {
     const order = permutation(seed, epoch, images.count);
@@ -24,8 +25,8 @@ function fill(work: FeederWork): void {
         const image = order[position] ?? 0;
         const place = slot * batchSize + position - batch * batchSize;
         ring.labels[place] = images.labels[image] ?? 0;
-        const draw = drawFor(key, image, IMAGE_SIDE, augment);
-        augmenter.apply(draw, augment.fill, images.pixels, image * PIXELS, mean, ring.images, place * PIXELS);
+        const draw = drawFor(key, image, images.side, augment);
+        augmenter.apply(draw, augment.fill, images.pixels, image * pixels, mean, ring.images, place * pixels);
       }
       Atomics.store(ring.states, slot, SlotState.full);
       Atomics.notify(ring.states, slot);

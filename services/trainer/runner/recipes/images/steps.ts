@@ -6,7 +6,7 @@
 import type { Tensor, TensorFlow } from '../../graph/binding.js';
 import type { ProgramSource, Signature, Tensors } from '../../graph/signature.js';
 import type { Architecture } from './architecture.js';
-import { IMAGE_CHANNELS, IMAGE_SIDE, batchNorms, parameterTensors } from './architecture.js';
+import { IMAGE_CHANNELS, batchNorms, parameterTensors } from './architecture.js';
 import { LOSS_SCALE_VARIABLES, isScaled, nextLossScale } from './loss-scale.js';
 import { channelViews, cut, forward } from './network.js';
 import type { Operations } from './operations.js';
@@ -17,8 +17,8 @@ import type { Settings } from './settings.js';
 
 export type StepSettings = Pick<Settings, 'optimizer' | 'decayed' | 'l2' | 'bnMomentum' | 'precision'>;
 
-const feedsOf = (batch: number) => ({
-  images: { shape: [batch, IMAGE_SIDE, IMAGE_SIDE, IMAGE_CHANNELS] },
+const feedsOf = ({ side }: Architecture, batch: number) => ({
+  images: { shape: [batch, side, side, IMAGE_CHANNELS] },
   labels: { shape: [batch], dtype: 'int32' as const },
 });
 
@@ -155,7 +155,7 @@ export function trainSignature(
     };
   };
   return {
-    feeds: { ...feedsOf(batch), ...scalarShapes },
+    feeds: { ...feedsOf(architecture, batch), ...scalarShapes },
     step,
   };
 }
@@ -222,7 +222,7 @@ function joined(
 export function evaluateSignature(tf: TensorFlow, architecture: Architecture, batch: number): Signature {
   const operations: Operations = createOperations(tf);
   return {
-    feeds: feedsOf(batch),
+    feeds: feedsOf(architecture, batch),
     step: (state, feeds) => {
       const shapes = parameterTensors(architecture).map(({ shape }) => shape);
       const values = cut(tf, variable(state, 'parameters'), shapes);

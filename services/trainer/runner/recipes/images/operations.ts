@@ -3,10 +3,14 @@
  * backward pass of batch normalisation from ten operations and knows no BiasAddGrad or ReluGrad.
  */
 import type { OpAttribute, Tensor, Tensor4D, TensorFlow } from '../../graph/binding.js';
+import type { Activation } from './architecture.js';
 import { nativeBackend } from '../../graph/binding.js';
 
 /** Keras' default; part of the architecture, not a parameter. */
 export const BN_EPSILON = 1e-3;
+
+/** Slope of the leaky ReLU below 0 (Maas et al. 2013). */
+const LEAK = 0.01;
 
 export interface BatchNormResult {
   readonly output: Tensor;
@@ -17,8 +21,10 @@ export interface BatchNormResult {
 }
 
 export interface Operations {
-  conv(x: Tensor, kernel: Tensor, bias: Tensor, stride: number): Tensor;
-  relu(x: Tensor): Tensor;
+  conv(x: Tensor, kernel: Tensor, bias: Tensor | null, stride: number): Tensor;
+  activation(x: Tensor, kind: Activation): Tensor;
+  /** Largest of each 2x2 positions. */
+  maxPool(x: Tensor): Tensor;
   add(a: Tensor, b: Tensor): Tensor;
   dense(x: Tensor, kernel: Tensor, bias: Tensor): Tensor;
   /** Mean over the image's positions: [batch, side, side, channels] to [batch, channels]. */
@@ -112,9 +118,23 @@ export function createOperations(tf: TensorFlow): Operations {
     return { output, mean: pick(statistics, 0), variance: pick(statistics, 1) };
   };
   return {
-    conv: (x, kernel, bias, stride) =>
-      biasAdd(tf.conv2d(x as Tensor4D, kernel as Tensor4D, stride, 'same'), bias),
-    relu,
+    conv: (x, kernel, bias, stride) => {
+      const convolved = tf.conv2d(x as Tensor4D, kernel as Tensor4D, stride, 'same');
+      return bias === null ? convolved : biasAdd(convolved, bias);
+    },
+    activation: (x, kind) => {
+      switch (kind) {
+        case 'relu':
+          return relu(x);
+        case 'leaky-relu':
+          return tf.leakyRelu(x, LEAK);
+        case 'elu':
+          return tf.elu(x);
+        case 'swish':
+          return x.mul(tf.sigmoid(x));
+      }
+    },
+    maxPool: (x) => tf.maxPool(x as Tensor4D, 2, 2, 'valid'),
     add,
     dense: (x, kernel, bias) => biasAdd(matMul(x, kernel), bias),
     globalAverage: (x) => {

@@ -1,6 +1,6 @@
 /** The forward pass, as pure functions of the parameter tensors, along the layer list of `architecture.ts`. */
 import type { Tensor, TensorFlow } from '../../graph/binding.js';
-import type { Architecture, BatchNormLayer, ConvLayer } from './architecture.js';
+import type { Architecture, BatchNormLayer, Node } from './architecture.js';
 import { batchNorms, parameterTensors } from './architecture.js';
 import type { Operations } from './operations.js';
 
@@ -34,10 +34,10 @@ const required = (tensor: Tensor | undefined, name: string): Tensor => {
 };
 
 /**
- * Logits, [batch, 10].
+ * Logits, [batch, classes].
  *
  * @param values The parameters, in the order of `parameterTensors`.
- * @param images float32 [batch, 32, 32, 3].
+ * @param images float32 [batch, side, side, 3].
  */
 export function forward(
   architecture: Architecture,
@@ -48,22 +48,36 @@ export function forward(
 ): Tensor {
   const byName = new Map(parameterTensors(architecture).map(({ name }, index) => [name, values[index]]));
   const parameter = (name: string): Tensor => required(byName.get(name), name);
-  const conv = (x: Tensor, { name, stride }: ConvLayer): Tensor =>
-    operations.conv(x, parameter(`${name}/kernel`), parameter(`${name}/bias`), stride);
-  const normRelu = (x: Tensor, layer: BatchNormLayer): Tensor =>
-    operations.relu(normalise(x, parameter(`${layer.name}/gamma`), parameter(`${layer.name}/beta`), layer));
+  const outputs: Tensor[] = [];
+  const output = (index: number): Tensor => required(outputs[index], `node ${index}`);
+  for (const node of architecture.nodes) outputs.push(compute(node));
+  return output(outputs.length - 1);
 
-  const { stem, units, head } = architecture;
-  let x = normRelu(conv(images, stem.convolution), stem.norm);
-  for (const { norms, convolutions, shortcut } of units) {
-    let y = x;
-    convolutions.forEach((layer, index) => {
-      const norm = norms[index];
-      y = conv(norm ? normRelu(y, norm) : y, layer);
-    });
-    x = operations.add(shortcut === null ? x : conv(x, shortcut), y);
+  function compute(node: Node): Tensor {
+    switch (node.op) {
+      case 'input':
+        return images;
+      case 'conv': {
+        const { name, stride, bias } = node.layer;
+        const kernel = parameter(`${name}/kernel`);
+        return operations.conv(output(node.of), kernel, bias ? parameter(`${name}/bias`) : null, stride);
+      }
+      case 'batch-norm': {
+        const { name } = node.layer;
+        return normalise(output(node.of), parameter(`${name}/gamma`), parameter(`${name}/beta`), node.layer);
+      }
+      case 'activation':
+        return operations.activation(output(node.of), architecture.activation);
+      case 'add':
+        return operations.add(output(node.of), output(node.and));
+      case 'max-pool':
+        return operations.maxPool(output(node.of));
+      case 'average':
+        return operations.globalAverage(output(node.of));
+      case 'dense': {
+        const { name } = node.layer;
+        return operations.dense(output(node.of), parameter(`${name}/kernel`), parameter(`${name}/bias`));
+      }
+    }
   }
-  const features = operations.globalAverage(normRelu(x, head.norm));
-  const { name } = head.dense;
-  return operations.dense(features, parameter(`${name}/kernel`), parameter(`${name}/bias`));
 }

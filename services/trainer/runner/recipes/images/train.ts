@@ -3,22 +3,23 @@ import { WattsweepError } from '../../../../../proto/errors.js';
 import type { AttemptSpec, TimeWindow } from '../../../protocol/runner.js';
 import type { Checkpoint } from '../../checkpoint.js';
 import { readCheckpoint, writeCheckpoint } from '../../checkpoint.js';
-import { cifar10Folder } from '../../engine.js';
 import { nativeBackend } from '../../graph/binding.js';
 import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
 import { completed } from '../recipe.js';
 import { refuse } from '../validate.js';
 import type { Architecture } from './architecture.js';
-import { resnetV2, stepsPerEpoch } from './architecture.js';
-import type { Images } from './cifar10.js';
+import { stepsPerEpoch } from './architecture.js';
 import { Feeder } from './feeder.js';
+import type { ImageRecipe } from './image-recipe.js';
 import { l2Penalty } from './initializers.js';
 import type { KeptData } from './kept.js';
 import { keptData, keptEngine, keptProgram } from './kept.js';
 import type { Tally } from './model.js';
 import { Model, noTally, sum } from './model.js';
 import { LOWEST_LOSS_SCALE, isScaled } from './loss-scale.js';
+import { architectureOf } from './networks.js';
 import { momentumOf } from './optimizers.js';
+import type { Images } from './pictures.js';
 import type { PlateauState } from './plateau.js';
 import { afterEpoch, reduced, untouched } from './plateau.js';
 import type { Rates, ScheduleContext } from './schedule.js';
@@ -33,45 +34,47 @@ const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 const seconds = ({ beginMonotonicMs, endMonotonicMs }: TimeWindow): number =>
   (endMonotonicMs - beginMonotonicMs) / 1000;
 
-/** Trains one attempt of `resnet-cifar10`. @throws WattsweepError for parameters, data, engine, checkpoint. */
-export const runResnetCifar10: RunRecipe = async (attempt, context) => {
-  const settings = parseSettings(attempt.parameters, attempt.maxEpochs);
-  if (settings.precision === 'float16' && attempt.device.kind === 'cpu') {
-    refuse(
-      'precision',
-      `float16 is for GPUs, and this slot is a CPU (${attempt.device.model}); give bfloat16 or float32`,
-    );
-  }
-  const architecture = resnetV2(settings.depth);
-  const kept = keptData(cifar10Folder(), settings);
-  const engine = keptEngine(attempt.device);
-  if (attempt.device.kind === 'gpu' && engine.device.kind !== 'gpu') {
-    throw new WattsweepError(
-      'ENGINE_MISSING',
-      `the slot's ${attempt.device.model} is not used: TensorFlow computes on the CPU`,
-    );
-  }
-  const program = keptProgram(engine, architecture, settings);
-  const { binding } = nativeBackend(engine.tf);
-  const tensors = binding.getNumOfTensors();
-  try {
-    const model = new Model(program, settings);
-    const run = new TrainingRun(attempt, context, settings, architecture, model, kept);
-    run.restore();
-    context.report({
-      type: 'started',
-      device: engine.device,
-      engine: { name: 'tensorflow', version: engine.version, mode: 'graph', precision: settings.precision },
-      trainableParameters: architecture.trainable,
-      stepsPerEpoch: run.stepsPerEpoch,
-      resumedEpoch: run.epoch,
-    });
-    return await run.train();
-  } finally {
-    const left = binding.getNumOfTensors() - tensors;
-    if (left > 0) context.spoil(`${left} tensors are left`);
-  }
-};
+/** Trains one attempt of a recipe of images. @throws WattsweepError for parameters, data, engine, checkpoint. */
+export const training =
+  (recipe: ImageRecipe): RunRecipe =>
+  async (attempt, context) => {
+    const settings = parseSettings(attempt.parameters, attempt.maxEpochs, recipe);
+    if (settings.precision === 'float16' && attempt.device.kind === 'cpu') {
+      refuse(
+        'precision',
+        `float16 is for GPUs, and this slot is a CPU (${attempt.device.model}); give bfloat16 or float32`,
+      );
+    }
+    const architecture = architectureOf(settings.network, settings.data);
+    const kept = keptData(settings);
+    const engine = keptEngine(attempt.device);
+    if (attempt.device.kind === 'gpu' && engine.device.kind !== 'gpu') {
+      throw new WattsweepError(
+        'ENGINE_MISSING',
+        `the slot's ${attempt.device.model} is not used: TensorFlow computes on the CPU`,
+      );
+    }
+    const program = keptProgram(engine, architecture, settings);
+    const { binding } = nativeBackend(engine.tf);
+    const tensors = binding.getNumOfTensors();
+    try {
+      const model = new Model(program, settings);
+      const run = new TrainingRun(attempt, context, settings, architecture, model, kept);
+      run.restore();
+      context.report({
+        type: 'started',
+        device: engine.device,
+        engine: { name: 'tensorflow', version: engine.version, mode: 'graph', precision: settings.precision },
+        trainableParameters: architecture.trainable,
+        stepsPerEpoch: run.stepsPerEpoch,
+        resumedEpoch: run.epoch,
+      });
+      return await run.train();
+    } finally {
+      const left = binding.getNumOfTensors() - tensors;
+      if (left > 0) context.spoil(`${left} tensors are left`);
+    }
+  };
 
 /** One attempt's way through its epochs. `epoch`, `step` and the sums are what a checkpoint carries. */
 class TrainingRun {
@@ -110,7 +113,7 @@ class TrainingRun {
       maxEpochs: attempt.maxEpochs,
       stepsPerEpoch: this.stepsPerEpoch,
     };
-    this.#network = `resnet-cifar10/${settings.depth}`;
+    this.#network = architecture.name;
   }
 
   /** Initial values, or those of a checkpoint to go on from. @throws WattsweepError CHECKPOINT_INVALID */

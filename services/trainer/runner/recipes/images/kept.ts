@@ -7,9 +7,9 @@ import type { SlotDevice } from '../../../protocol/runner.js';
 import { type Engine, openEngine, setThreads } from '../../engine.js';
 import type { Program } from '../../graph/program.js';
 import type { Architecture } from './architecture.js';
-import { meanImage } from './cifar10.js';
 import { type Data, readData } from './data.js';
 import { Model } from './model.js';
+import { meanImage } from './pictures.js';
 import type { Settings } from './settings.js';
 
 export interface KeptData {
@@ -48,10 +48,10 @@ export function keptEngine(device: SlotDevice): Engine {
 }
 
 /** @throws WattsweepError DATASET_INVALID */
-export function keptData(folder: string, settings: Settings): KeptData {
-  const { trainImages, heldOut, testImages } = settings;
-  return dataset.get(JSON.stringify([folder, trainImages, heldOut, testImages]), () => {
-    const data = readData(folder, settings);
+export function keptData(settings: Settings): KeptData {
+  const { data: set, trainImages, heldOut, testImages } = settings;
+  return dataset.get(JSON.stringify([set, trainImages, heldOut, testImages]), () => {
+    const data = readData(settings);
     return { data, mean: meanImage(data.training) };
   });
 }

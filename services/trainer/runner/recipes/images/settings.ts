@@ -2,18 +2,19 @@
 import type { Parameters } from '../../../protocol/runner.js';
 import type { Precision } from '../../graph/precision.js';
 import { completeParameters, refuse, suggestion } from '../validate.js';
-import { isDepth } from './architecture.js';
 import type { AugmentSettings } from './augment.js';
-import { TRAINING_IMAGES } from './cifar10.js';
+import type { DataSet, Selection } from './data.js';
+import type { ImageRecipe } from './image-recipe.js';
+import type { NetworkSettings } from './networks.js';
 import type { OptimizerSettings } from './optimizers.js';
 import type { PlateauSettings } from './plateau.js';
 import { parsePlateau } from './plateau.js';
-import { resnetCifar10 } from './recipe.js';
+import { resnetCifar10 } from './recipes/resnet-cifar10.js';
 import { parseSchedule } from './schedule-settings.js';
 import type { Schedule } from './schedule.js';
 
-export interface Settings {
-  readonly depth: number;
+export interface Settings extends Selection {
+  readonly network: NetworkSettings;
   readonly batchSize: number;
   readonly optimizer: OptimizerSettings;
   /** Which weights decay: all trainable ones, or the kernels of convolutions and of the dense layer. */
@@ -25,10 +26,6 @@ export interface Settings {
   readonly l2: number;
   readonly augment: AugmentSettings;
   readonly bnMomentum: number;
-  readonly trainImages: number;
-  /** Last so many training images, which validate instead of the test images; null for none. */
-  readonly heldOut: number | null;
-  readonly testImages: number;
   readonly precision: Precision;
 }
 
@@ -39,13 +36,17 @@ const PYTORCH_EPSILON = 1e-8;
 /**
  * The settings that `given` asks for.
  *
- * @throws WattsweepError PARAMETER_REFUSED with a sentence that names the parameter.
+ * @throws WattsweepError PARAMETER_REFUSED with a sentence that names the parameter; DATASET_INVALID.
  */
-export function parseSettings(given: Parameters, maxEpochs: number): Settings {
-  const all = completeParameters(resnetCifar10, given);
+export function parseSettings(
+  given: Parameters,
+  maxEpochs: number,
+  recipe: ImageRecipe = resnetCifar10,
+): Settings {
+  const all = completeParameters(recipe.descriptor, given);
   const number = (name: string): number => all[name] as number;
-  const depth = number('depth');
-  if (!isDepth(depth)) refuse('depth', `${depth} is not 9n+2; near are ${nearDepths(depth).join(' and ')}`);
+  const network = recipe.network(all);
+  const data = recipe.data(all);
   const kind = all['optimizer'] as OptimizerSettings['kind'];
   const semantics = all['optimizer_semantics'] as OptimizerSettings['semantics'];
   const weightDecay =
@@ -63,7 +64,7 @@ export function parseSettings(given: Parameters, maxEpochs: number): Settings {
       ? { ...common, kind, momentum: cycled ?? number('momentum'), nesterov: all['nesterov'] as boolean }
       : { ...common, kind, beta1: number('beta_1'), beta2: number('beta_2'), epsilon };
   return {
-    depth,
+    network,
     batchSize: number('batch_size'),
     optimizer,
     decayed: all['weight_decay_on'] as Settings['decayed'],
@@ -78,7 +79,7 @@ export function parseSettings(given: Parameters, maxEpochs: number): Settings {
     l2: number('l2'),
     augment: parseAugment(given, all),
     bnMomentum: number('bn_momentum'),
-    ...parseImages(given, all),
+    ...parseImages(given, all, data),
     precision: all['precision'] as Precision,
   };
 }
@@ -101,8 +102,15 @@ const HELD_OUT = 5_000;
 function parseImages(
   given: Parameters,
   all: Parameters,
-): Pick<Settings, 'trainImages' | 'heldOut' | 'testImages'> {
-  const testImages = all['validation_images'] as number;
+  data: DataSet,
+): Pick<Settings, 'data' | 'trainImages' | 'heldOut' | 'testImages'> {
+  const { trainingImages } = data;
+  const count = (name: string, held: number): number => {
+    const wanted = (all[name] ?? held) as number;
+    if (wanted > held) refuse(name, `${wanted} are more than the ${held} that ${data.name} has`);
+    return wanted;
+  };
+  const testImages = count('validation_images', data.testImages);
   const validation = all['validation'] as Parameters;
   const keys = ['from', 'size'];
   const unknown = Object.keys(validation).find((key) => !keys.includes(key));
@@ -113,24 +121,19 @@ function parseImages(
   if (from === 'test') {
     if (validation['size'] !== undefined)
       refuse('validation', 'size goes with from: train; validation_images counts test images');
-    return { trainImages: all['train_images'] as number, heldOut: null, testImages };
+    return { data, trainImages: count('train_images', trainingImages), heldOut: null, testImages };
   }
   if (from !== 'train') refuse('validation', `from is ${JSON.stringify(from)}; give test or train`);
-  if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size >= TRAINING_IMAGES) {
-    refuse('validation', `size is ${JSON.stringify(size)}; give images from 1 to ${TRAINING_IMAGES - 1}`);
+  if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size >= trainingImages) {
+    refuse('validation', `size is ${JSON.stringify(size)}; give images from 1 to ${trainingImages - 1}`);
   }
-  const left = TRAINING_IMAGES - size;
+  const left = trainingImages - size;
   const trainImages = (given['train_images'] as number | undefined) ?? left;
   if (trainImages > left) {
     refuse(
       'train_images',
-      `${trainImages} are more than the ${left} that validation leaves of ${TRAINING_IMAGES}`,
+      `${trainImages} are more than the ${left} that validation leaves of ${trainingImages}`,
     );
   }
-  return { trainImages, heldOut: size, testImages };
+  return { data, trainImages, heldOut: size, testImages };
 }
-
-const nearDepths = (depth: number): [number, number] => {
-  const below = Math.max(11, Math.floor((depth - 2) / 9) * 9 + 2);
-  return [below, below + 9];
-};

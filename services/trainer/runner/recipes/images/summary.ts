@@ -1,7 +1,9 @@
 /** What a setting of the recipe means, before anything is spent: layers, counts, steps, learning rates. Pure. */
 import type { Parameters } from '../../../protocol/runner.js';
-import type { ParameterLayer } from './architecture.js';
-import { CLASSES, parameterCount, resnetV2, stepsPerEpoch } from './architecture.js';
+import type { Architecture, ParameterLayer } from './architecture.js';
+import { parameterCount, stepsPerEpoch } from './architecture.js';
+import type { ImageRecipe } from './image-recipe.js';
+import { architectureOf } from './networks.js';
 import { momentumOf } from './optimizers.js';
 import type { ScheduleRow } from './schedule.js';
 import { scheduleTable, turns } from './schedule.js';
@@ -16,6 +18,7 @@ export interface LayerRow {
 }
 
 export interface RecipeSummary {
+  readonly architecture: Architecture;
   readonly layers: readonly LayerRow[];
   readonly trainable: number;
   readonly nonTrainable: number;
@@ -34,7 +37,7 @@ function outputOf(layer: ParameterLayer): readonly number[] {
     case 'batch-norm':
       return [layer.side, layer.side, layer.channels];
     case 'dense':
-      return [CLASSES];
+      return [layer.outFeatures];
   }
 }
 
@@ -48,9 +51,10 @@ export function summarize(
   parameters: Parameters,
   maxEpochs: number,
   steps?: readonly number[],
+  recipe?: ImageRecipe,
 ): RecipeSummary {
-  const settings = parseSettings(parameters, maxEpochs);
-  const architecture = resnetV2(settings.depth);
+  const settings = parseSettings(parameters, maxEpochs, recipe);
+  const architecture = architectureOf(settings.network, settings.data);
   const epochSteps = stepsPerEpoch(settings.trainImages, settings.batchSize);
   const totalSteps = epochSteps * maxEpochs;
   const context = {
@@ -61,6 +65,7 @@ export function summarize(
     stepsPerEpoch: epochSteps,
   };
   return {
+    architecture,
     layers: architecture.layers.map((layer) => ({
       name: layer.name,
       kind: layer.kind,

@@ -4,11 +4,10 @@ import { compile } from '../../graph/compile.js';
 import type { Program } from '../../graph/program.js';
 import type { Signature } from '../../graph/signature.js';
 import type { Architecture } from './architecture.js';
-import type { Images } from './cifar10.js';
-import { PIXELS } from './cifar10.js';
 import { initialParameters, initialStatistics } from './initializers.js';
 import { INITIAL_LOSS_SCALE, isScaled } from './loss-scale.js';
 import { momentumOf, slotsOf, stepScalars } from './optimizers.js';
+import { type Images, pixelsOf } from './pictures.js';
 import type { Rates } from './schedule.js';
 import type { Settings } from './settings.js';
 import { evaluateSignature, scalarFeeds, trainSignature, variablesOf } from './steps.js';
@@ -141,13 +140,14 @@ export class Model {
    * @param proceed Awaited between batches; false ends the evaluation early, with null.
    */
   async evaluate(data: Images, mean: Float32Array, proceed: () => Promise<boolean>): Promise<Tally | null> {
+    const pixels = pixelsOf(data.side);
     let total = noTally;
     for (let begin = 0; begin < data.count; begin += EVALUATION_BATCH) {
       if (!(await proceed())) return null;
       const size = Math.min(EVALUATION_BATCH, data.count - begin);
-      const images = new Float32Array(size * PIXELS);
+      const images = new Float32Array(size * pixels);
       for (let i = 0; i < images.length; i++) {
-        images[i] = Math.fround((data.pixels[begin * PIXELS + i] ?? 0) / 255) - (mean[i % PIXELS] ?? 0);
+        images[i] = Math.fround((data.pixels[begin * pixels + i] ?? 0) / 255) - (mean[i % pixels] ?? 0);
       }
       const labels = Int32Array.from(data.labels.subarray(begin, begin + size));
       const fetched = this.#program.run(`evaluate_${size}`, { images, labels });

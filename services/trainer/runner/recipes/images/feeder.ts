@@ -5,9 +5,8 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { AugmentSettings } from './augment.js';
-import type { Images } from './cifar10.js';
-import { PIXELS } from './cifar10.js';
 import { stepsPerEpoch } from './architecture.js';
+import { type Images, pixelsOf } from './pictures.js';
 
 export interface FeederOptions {
   readonly images: Images;
@@ -23,7 +22,7 @@ export interface FeederOptions {
 }
 
 export interface Batch {
-  /** float32 [size, 32, 32, 3]; valid until the batch is released. */
+  /** float32 [size, side, side, 3]; valid until the batch is released. */
   readonly images: Float32Array;
   readonly labels: Int32Array;
   readonly size: number;
@@ -59,18 +58,21 @@ export class Feeder {
   readonly #worker: Worker;
   readonly #batchSize: number;
   readonly #count: number;
+  /** Numbers of an image. */
+  readonly #pixels: number;
   #batch: number;
   #taken = 0;
 
   private constructor(options: FeederOptions) {
     this.#batchSize = options.batchSize;
     this.#count = options.images.count;
+    this.#pixels = pixelsOf(options.images.side);
     this.#batch = options.skipBatches;
     const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
     this.#ring = {
       slots: SLOTS,
       states: new Int32Array(shared(4 * (SLOTS + 1))),
-      images: new Float32Array(shared(4 * SLOTS * options.batchSize * PIXELS)),
+      images: new Float32Array(shared(4 * SLOTS * options.batchSize * this.#pixels)),
       labels: new Int32Array(shared(4 * SLOTS * options.batchSize)),
     };
     const work: FeederWork = { ...options, ring: this.#ring };
@@ -112,7 +114,7 @@ export class Feeder {
     this.#taken++;
     const at = slot * this.#batchSize;
     return {
-      images: images.subarray(at * PIXELS, (at + size) * PIXELS),
+      images: images.subarray(at * this.#pixels, (at + size) * this.#pixels),
       labels: labels.subarray(at, at + size),
       size,
       waitedSeconds,

@@ -2,7 +2,12 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { meanImage, readImages } from '../../../services/trainer/runner/recipes/resnet-cifar10/cifar10.js';
+import {
+  CIFAR100_LAYOUT,
+  CIFAR10_LAYOUT,
+  readCifar,
+} from '../../../services/trainer/runner/recipes/images/cifar.js';
+import { meanImage } from '../../../services/trainer/runner/recipes/images/pictures.js';
 
 /** Records whose red, green and blue planes are filled with label, 2 x label and 3 x label. */
 function records(labels: number[]): Buffer {
@@ -18,6 +23,24 @@ function folder(files: Record<string, Buffer>): string {
   for (const [name, content] of Object.entries(files)) writeFileSync(join(path, name), content);
   return path;
 }
+
+const readImages = (path: string, files: string[], count: number) =>
+  readCifar(path, files, count, CIFAR10_LAYOUT);
+
+describe('the CIFAR-100 reader', () => {
+  it('takes the fine label, after the coarse one', () => {
+    const record = (coarse: number, fine: number) =>
+      Buffer.concat([Buffer.of(coarse, fine), Buffer.alloc(3072, 7)]);
+    const path = folder({ 'train.bin': Buffer.concat([record(19, 99), record(3, 20)]) });
+    const { labels, pixels } = readCifar(path, CIFAR100_LAYOUT.trainFiles, 2, CIFAR100_LAYOUT);
+    expect([...labels]).toEqual([99, 20]);
+    expect(new Set(pixels)).toEqual(new Set([7]));
+    const wrong = folder({ 'train.bin': record(3, 100) });
+    expect(() => readCifar(wrong, CIFAR100_LAYOUT.trainFiles, 1, CIFAR100_LAYOUT)).toThrow(
+      'image 0 has label 100, of classes 0 to 99',
+    );
+  });
+});
 
 describe('the CIFAR-10 reader', () => {
   it('reads the first records across files, channels last', () => {
