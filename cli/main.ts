@@ -13,6 +13,7 @@ import { projectRoot } from '../setup/locate.mjs';
 import * as change from './commands/change.js';
 import * as control from './commands/control.js';
 import * as coordinator from './commands/coordinator.js';
+import * as dataset from './commands/dataset.js';
 import * as doctor from './commands/doctor.js';
 import * as explain from './commands/explain.js';
 import * as list from './commands/list.js';
@@ -37,7 +38,7 @@ import { sayFailed } from './up/child-protocol.js';
 const groups = [
   { title: 'Run:', commands: [up, submit, list, status, watch, control] },
   { title: 'Change:', commands: [change] },
-  { title: 'Before:', commands: [validate, plan, simulate, recipe, doctor] },
+  { title: 'Before:', commands: [validate, plan, simulate, recipe, dataset, doctor] },
   { title: 'After:', commands: [logs, report, explain, replay] },
   { title: 'Services:', commands: [trainers, coordinator, trainer, nats] },
 ];

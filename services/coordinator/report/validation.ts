@@ -4,7 +4,7 @@ import { objectiveText } from './render/format.js';
 import type { TrialSummary } from './types.js';
 
 const ON_TEST_IMAGES =
-  'Validation uses CIFAR-10 test images, as the Keras example does: the best of many looks at them is biased upwards, ' +
+  'Validation uses the test images, as the Keras example of ResNet does: the best of many looks at them is biased upwards, ' +
   'the final value and the mean of the last 5 epochs less so. With validation {from: train} training images are held out instead.';
 
 const HELD_OUT =
@@ -14,6 +14,9 @@ const GENERIC =
   'The best of many epochs and trials, chosen on the data that measured it, is biased upwards, ' +
   'the final value and the mean of the last 5 epochs less so.';
 
+/** Recipes with the parameter `validation`. */
+const OF_IMAGES: ReadonlySet<string> = new Set(['resnet-cifar10', 'image-classifier']);
+
 /** Trials that are named with their test accuracy. */
 const NAMED = 3;
 
@@ -21,7 +24,7 @@ export function validationRemark(
   { spec, trials: states }: SweepState,
   trials: readonly TrialSummary[],
 ): string {
-  if (spec.recipe !== 'resnet-cifar10') return GENERIC;
+  if (!OF_IMAGES.has(spec.recipe)) return GENERIC;
   const heldOut = trials.every(({ parameters }) => {
     const { validation } = parameters;
     return typeof validation === 'object' && validation !== null && 'from' in validation

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
@@ -55,6 +64,47 @@ describe('the runner trains resnet-cifar10', () => {
     expect(runner.end.message).toContain('float16 is for GPUs, and this slot is a CPU (CPU)');
     expect(runner.of('started')).toEqual([]);
     expect(existsSync(attempt.checkpointDir)).toBe(false);
+  });
+
+  it("trains another network on a data set of one's own", async () => {
+    const sets = mkdtempSync(join(tmpdir(), 'wattsweep-sets-'));
+    mkdirSync(join(sets, 'shades'));
+    // Two classes, dark and light.
+    const images = Buffer.concat(
+      Array.from({ length: 64 }, (_, i) => {
+        const bytes = Buffer.alloc(2 + 16 * 16 * 3, (i % 2) * 200 + (i % 7));
+        bytes.writeUInt16LE(i % 2);
+        return bytes;
+      }),
+    );
+    const sha256 = createHash('sha256').update(images).digest('hex');
+    writeFileSync(join(sets, 'shades', 'all.bin'), images);
+    const part = { file: 'all.bin', images: 64, sha256 };
+    const description = { format: 'wattsweep-images', version: 1, side: 16, classes: ['dark', 'light'] };
+    writeFileSync(
+      join(sets, 'shades', 'dataset.json'),
+      JSON.stringify({ ...description, train: part, test: part }),
+    );
+    vi.stubEnv('WATTSWEEP_DATASETS', sets);
+    const parameters = {
+      data: 'shades',
+      network: 'cnn',
+      depth: 2,
+      width: 4,
+      batch_size: 16,
+      bn_momentum: 0.5,
+    };
+    const attempt = attemptOf({ ...parameters, lr_peak: 0.01 }, { maxEpochs: 3, recipe: 'image-classifier' });
+    const runner = await runAttempt(attempt);
+    expect(runner.end).toMatchObject({ class: 'completed' });
+    expect(runner.of('started')).toMatchObject([{ stepsPerEpoch: 4 }]);
+    expect(runner.of('epoch').at(-1)!.metrics['val_accuracy']).toBe(1);
+    // A checkpoint of it fits no other network.
+    const path = runner.of('checkpoint').at(-1)!.path;
+    const other = await runAttempt({ ...attempt, parameters: { ...parameters, width: 8 }, resumeFrom: path });
+    expect(other.end).toMatchObject({ class: 'refused', code: 'CHECKPOINT_INVALID' });
+    expect(other.end.message).toContain('it is of cnn/');
+    vi.unstubAllEnvs();
   });
 
   it('validates on training images that it holds out, and measures the test images once', async () => {

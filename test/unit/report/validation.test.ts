@@ -28,7 +28,7 @@ const heldOut = { validation: { from: 'train', size: 5000 } };
 describe('what the report says of the data that validates', () => {
   it('warns of the test images as long as one trial is validated on them', () => {
     const trials = [trial({ lr_peak: 1, ...heldOut }, [0.5]), trial({ lr_peak: 2 }, [0.6])];
-    expect(remark(sweepState({ trials }))).toContain('Validation uses CIFAR-10 test images');
+    expect(remark(sweepState({ trials }))).toContain('Validation uses the test images');
   });
 
   it('names the test accuracy of the best where training images validate', () => {

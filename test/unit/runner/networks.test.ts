@@ -58,7 +58,7 @@ describe('the networks of image-classifier', () => {
     [{ network: 'wide-resnet', depth: 20 }, 'depth: 20 is not 6n+4; near are 16 and 22'],
     [{ network: 'cnn', depth: 6 }, 'depth: a cnn has 1 to 5 stages, not 6'],
     [{ units: [1, 0] }, 'units: [1,0] is no list of 1 to 5 whole numbers'],
-    [{ network: 'resnet' }, "none of resnet-v2, resnet-v1, wide-resnet, cnn"],
+    [{ network: 'resnet' }, 'none of resnet-v2, resnet-v1, wide-resnet, cnn'],
     [{ data: '../secret' }, 'data: "../secret" is no name of a data set'],
     [{ data: 'nothing-here' }, "there is no data set 'nothing-here' here"],
     [{ train_images: 50_001 }, 'train_images: 50001 are more than the 50000 that cifar10 has'],

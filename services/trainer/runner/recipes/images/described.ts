@@ -11,7 +11,8 @@ import { type Images, newImages, pixelsOf } from './pictures.js';
 
 export const DESCRIPTION = 'dataset.json';
 export const LABEL_BYTES = 2;
-/** A larger image would be another kind of network. */
+/** In pixels; larger ones would be for another kind of network. */
+export const SMALLEST_SIDE = 8;
 export const LARGEST_SIDE = 256;
 
 const part = z.object({
@@ -25,7 +26,7 @@ const part = z.object({
 const description = z.object({
   format: z.literal('wattsweep-images'),
   version: z.literal(1),
-  side: z.number().int().min(8).max(LARGEST_SIDE),
+  side: z.number().int().min(SMALLEST_SIDE).max(LARGEST_SIDE),
   /** Names of the labels 0, 1, 2, ... */
   classes: z.array(z.string()).min(2).max(65_536),
   train: part,
