@@ -141,11 +141,8 @@ describe('folders of pictures', () => {
     scaleInto({ width: 6, height: 4, pixels: [...row, ...row, ...row, ...row] }, 2, target);
     expect([...target]).toEqual([5, 5, 5, 25, 25, 25, 5, 5, 5, 25, 25, 25]);
     const grown = new Uint8Array(48);
-    scaleInto(
-      { width: 2, height: 2, pixels: [...Array(3).fill(0), ...Array(9).fill(90)] as number[] },
-      4,
-      grown,
-    );
+    const corner = Array.from({ length: 12 }, (_, i) => (i < 3 ? 0 : 90));
+    scaleInto({ width: 2, height: 2, pixels: corner }, 4, grown);
     expect([grown[0], grown[3], grown[6], grown[9]]).toEqual([0, 0, 90, 90]);
   });
 });
