@@ -16,6 +16,7 @@ import * as coordinator from './commands/coordinator.js';
 import * as dataset from './commands/dataset.js';
 import * as doctor from './commands/doctor.js';
 import * as explain from './commands/explain.js';
+import * as exported from './commands/export.js';
 import * as list from './commands/list.js';
 import * as logs from './commands/logs.js';
 import * as nats from './commands/nats.js';
@@ -39,7 +40,7 @@ const groups = [
   { title: 'Run:', commands: [up, submit, list, status, watch, control] },
   { title: 'Change:', commands: [change] },
   { title: 'Before:', commands: [validate, plan, simulate, recipe, dataset, doctor] },
-  { title: 'After:', commands: [logs, report, explain, replay] },
+  { title: 'After:', commands: [logs, report, explain, exported, replay] },
   { title: 'Services:', commands: [trainers, coordinator, trainer, nats] },
 ];
 

@@ -178,6 +178,13 @@ describe('recipe', () => {
   });
 });
 
+describe('export', () => {
+  it('says where it looked for a checkpoint', async () => {
+    expectRefusal(await box.wattsweep(['export', 'sweep/trial']).exit, 'CHECKPOINT_INVALID', '--data');
+    expectRefusal(await box.wattsweep(['export', box.dir]).exit, 'CHECKPOINT_INVALID', 'holds no checkpoint');
+  });
+});
+
 describe('this machine', () => {
   const oldServer = (): string => {
     const path = join(box.dir, 'nats-server');

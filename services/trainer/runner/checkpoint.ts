@@ -7,6 +7,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -24,6 +25,15 @@ const CONTENT = 'state.bin';
 const NAME = /^epoch-(\d+)-step-(\d+)$/;
 /** The last one, and the one before: a trial may have to go on from the last epoch that was heard of elsewhere. */
 const KEPT = 2;
+/** Folder of the checkpoint after the trial's best epoch, beside the others. A trial does not go on from it. */
+export const BEST = 'best';
+
+const trained = z.object({
+  recipe: z.string(),
+  /** As the sweep file gave them. */
+  parameters: z.record(z.string(), z.unknown()),
+  maxEpochs: z.number().int().positive(),
+});
 
 const header = z.object({
   format: z.literal('wattsweep-checkpoint'),
@@ -37,6 +47,9 @@ const header = z.object({
   /** What the recipe adds, e.g. sums of a half-done epoch. */
   progress: z.record(z.string(), z.number()),
   vectors: z.array(z.object({ name: z.string(), length: z.number().int().nonnegative() })),
+  /** What the vectors are of, for those who take the trained network away; and what more they need, after the vectors. */
+  trained: trained.optional(),
+  extras: z.array(z.object({ name: z.string(), length: z.number().int().nonnegative() })).optional(),
   /** SHA-256 of the content file, in hexadecimal. */
   sha256: z.string(),
 });
@@ -47,16 +60,20 @@ export interface Checkpoint {
   readonly step: number;
   readonly progress: Readonly<Record<string, number>>;
   readonly vectors: Readonly<Record<string, Float32Array>>;
+  readonly trained?: z.infer<typeof trained> | undefined;
+  readonly extras?: Readonly<Record<string, Float32Array>> | undefined;
 }
 
 /**
- * Writes a checkpoint into `folder` and removes older ones there, but for the one before. Those ahead of it stay until
- * they are reached.
+ * Writes a checkpoint into `folder` and removes older ones there, but for the one before and {@link BEST}. Those ahead of it
+ * stay until they are reached.
+ *
+ * @param isBest Whether it is the trial's best so far, and becomes {@link BEST}, too.
  *
  * @returns The path of the new checkpoint.
  */
-export function writeCheckpoint(folder: string, checkpoint: Checkpoint): string {
-  const { network, epoch, step, progress, vectors } = checkpoint;
+export function writeCheckpoint(folder: string, checkpoint: Checkpoint, isBest = false): string {
+  const { network, epoch, step, progress, vectors, trained: of, extras = {} } = checkpoint;
   const name = `epoch-${String(epoch).padStart(4, '0')}-step-${String(step).padStart(8, '0')}`;
   const path = join(folder, name);
   const unfinished = join(folder, `.${name}.unfinished`);
@@ -65,7 +82,7 @@ export function writeCheckpoint(folder: string, checkpoint: Checkpoint): string 
     if (entry.endsWith('.unfinished')) rmSync(join(folder, entry), { recursive: true, force: true });
   }
   mkdirSync(unfinished);
-  const parts = Object.values(vectors).map(bytesOf);
+  const parts = [...Object.values(vectors), ...Object.values(extras)].map(bytesOf);
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   const description: z.infer<typeof header> = {
@@ -75,19 +92,34 @@ export function writeCheckpoint(folder: string, checkpoint: Checkpoint): string 
     epoch,
     step,
     progress: { ...progress },
-    vectors: Object.entries(vectors).map(([vector, { length }]) => ({ name: vector, length })),
+    vectors: listed(vectors),
+    ...(of === undefined ? {} : { trained: of, extras: listed(extras) }),
     sha256: hash.digest('hex'),
   };
   writeDurably(join(unfinished, CONTENT), parts);
   writeDurably(join(unfinished, HEADER), [Buffer.from(`${JSON.stringify(description, undefined, 2)}\n`)]);
   rmSync(path, { recursive: true, force: true });
   renameSync(unfinished, path);
+  if (isBest) linkAsBest(folder, path);
   syncFolder(folder);
   const present = checkpointsIn(folder);
   // Those ahead are damaged, or of an attempt that went further than the ledger heard of: they are no reserve of this one.
   for (const old of present.slice(0, Math.max(0, present.indexOf(name) + 1 - KEPT)))
     rmSync(join(folder, old), { recursive: true, force: true });
   return path;
+}
+
+const listed = (vectors: Checkpoint['vectors']): { name: string; length: number }[] =>
+  Object.entries(vectors).map(([name, { length }]) => ({ name, length }));
+
+/** The same files under another name: they take no room until their checkpoint goes. */
+function linkAsBest(folder: string, path: string): void {
+  const unfinished = join(folder, `.${BEST}.unfinished`);
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished);
+  for (const file of [CONTENT, HEADER]) linkSync(join(path, file), join(unfinished, file));
+  rmSync(join(folder, BEST), { recursive: true, force: true });
+  renameSync(unfinished, join(folder, BEST));
 }
 
 /** What the caller can take: the network, and the lengths of its vectors. */
@@ -126,7 +158,30 @@ class Damaged extends Error {}
 /** Errors of the file system that tell of the file, not of the moment. */
 const DAMAGE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EIO', 'EBADMSG', 'EUCLEAN']);
 
-function readOne(folder: string, expected: Expected): Checkpoint {
+export const isCheckpoint = (folder: string): boolean => existsSync(join(folder, HEADER));
+
+/** The one in `folder` that went furthest, or null. */
+export function newestCheckpoint(folder: string): string | null {
+  const newest = checkpointsIn(folder).at(-1);
+  return newest === undefined ? null : join(folder, newest);
+}
+
+/**
+ * The checkpoint in `folder`, whatever it is of.
+ *
+ * @throws WattsweepError CHECKPOINT_INVALID: damaged, or of another version.
+ */
+export function readAnyCheckpoint(folder: string): Checkpoint {
+  try {
+    return readOne(folder, null);
+  } catch (error) {
+    if (!(error instanceof Damaged)) throw error;
+    throw new WattsweepError('CHECKPOINT_INVALID', `checkpoint ${folder} cannot be read: ${error.message}`);
+  }
+}
+
+/** @param expected Null: anything. */
+function readOne(folder: string, expected: Expected | null): Checkpoint {
   const invalid = (problem: string): never => {
     throw new WattsweepError('CHECKPOINT_INVALID', `checkpoint ${folder}: ${problem}`);
   };
@@ -134,26 +189,29 @@ function readOne(folder: string, expected: Expected): Checkpoint {
   const described = parseHeader(text);
   if (described === 'other version') return invalid('it is of another version');
   const content = readFile(join(folder, CONTENT));
-  const { network, epoch, step, progress, vectors: list, sha256 } = described;
+  const { network, epoch, step, progress, vectors: list, sha256, trained: of } = described;
   if (createHash('sha256').update(content).digest('hex') !== sha256)
     throw new Damaged('its content does not match its checksum');
-  if (network !== expected.network) invalid(`it is of ${network}, not of ${expected.network}`);
-  const vectors: Record<string, Float32Array> = {};
+  if (expected !== null && network !== expected.network)
+    invalid(`it is of ${network}, not of ${expected.network}`);
   let offset = 0;
-  for (const { name, length } of list) {
-    const bytes = length * Float32Array.BYTES_PER_ELEMENT;
-    // A copy: the file's buffer may lie at any address, a Float32Array may not.
-    vectors[name] = new Float32Array(Uint8Array.from(content.subarray(offset, offset + bytes)).buffer);
-    offset += bytes;
-  }
-  const wanted = JSON.stringify(Object.entries(expected.vectors).toSorted());
-  const found = JSON.stringify(
-    Object.entries(vectors)
-      .map(([name, { length }]) => [name, length])
-      .toSorted(),
-  );
-  if (wanted !== found) invalid('its vectors are those of another network or optimizer');
-  return { network, epoch, step, progress, vectors };
+  const take = (wanted: typeof list): Record<string, Float32Array> =>
+    Object.fromEntries(
+      wanted.map(({ name, length }) => {
+        const begin = offset;
+        offset += length * Float32Array.BYTES_PER_ELEMENT;
+        // A copy: the file's buffer may lie at any address, a Float32Array may not.
+        return [name, new Float32Array(Uint8Array.from(content.subarray(begin, offset)).buffer)];
+      }),
+    );
+  const vectors = take(list);
+  const extras = take(described.extras ?? []);
+  const lengths = (of: Readonly<Record<string, number>>): string =>
+    JSON.stringify(Object.entries(of).toSorted());
+  const found = Object.fromEntries(listed(vectors).map(({ name, length }) => [name, length]));
+  if (expected !== null && lengths(expected.vectors) !== lengths(found))
+    invalid('its vectors are those of another network or optimizer');
+  return { network, epoch, step, progress, vectors, ...(of === undefined ? {} : { trained: of, extras }) };
 }
 
 function readFile(path: string): Buffer {

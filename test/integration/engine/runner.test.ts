@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { writeCheckpoint } from '../../../services/trainer/runner/checkpoint.js';
+import { BEST, readAnyCheckpoint, writeCheckpoint } from '../../../services/trainer/runner/checkpoint.js';
 import { RunnerProcess, attemptOf, runAttempt } from './harness.js';
 
 const small = { depth: 11, train_images: 200, validation_images: 100, batch_size: 32, bn_momentum: 0.9 };
@@ -99,6 +99,8 @@ describe('the runner trains resnet-cifar10', () => {
     expect(runner.end).toMatchObject({ class: 'completed' });
     expect(runner.of('started')).toMatchObject([{ stepsPerEpoch: 4 }]);
     expect(runner.of('epoch').at(-1)!.metrics['val_accuracy']).toBe(1);
+    const first = runner.of('epoch').findIndex(({ metrics }) => metrics['val_accuracy'] === 1) + 1;
+    expect(readAnyCheckpoint(join(attempt.checkpointDir, BEST)).epoch).toBe(first);
     // A checkpoint of it fits no other network.
     const path = runner.of('checkpoint').at(-1)!.path;
     const other = await runAttempt({ ...attempt, parameters: { ...parameters, width: 8 }, resumeFrom: path });

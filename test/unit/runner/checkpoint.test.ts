@@ -11,7 +11,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
+  BEST,
   type Expected,
+  newestCheckpoint,
+  readAnyCheckpoint,
   readCheckpoint,
   writeCheckpoint,
 } from '../../../services/trainer/runner/checkpoint.js';
@@ -57,6 +60,32 @@ describe('a checkpoint', () => {
     const parent = folder();
     for (const epoch of [8, 9, 1, 2, 3]) writeCheckpoint(parent, { ...checkpoint, epoch });
     expect(readdirSync(parent).map((name) => Number(name.slice(6, 10)))).toEqual([2, 3, 8, 9]);
+  });
+
+  it('keeps the best apart from the last ones, and a trial does not go on from it', () => {
+    const parent = folder();
+    const objectives = [0.3, 0.5, 0.4, 0.4];
+    objectives.forEach((value, index) =>
+      writeCheckpoint(parent, { ...checkpoint, epoch: index + 1, progress: { value } }, value === 0.5),
+    );
+    expect(readdirSync(parent)).toEqual(['best', 'epoch-0003-step-00000007', 'epoch-0004-step-00000007']);
+    expect(readAnyCheckpoint(join(parent, BEST))).toMatchObject({ epoch: 2, progress: { value: 0.5 } });
+    expect(newestCheckpoint(parent)).toBe(join(parent, 'epoch-0004-step-00000007'));
+    writeCheckpoint(parent, { ...checkpoint, epoch: 5 }, true);
+    expect(readAnyCheckpoint(join(parent, BEST)).epoch).toBe(5);
+    rmSync(join(parent, 'epoch-0005-step-00000007'), { recursive: true });
+    rmSync(join(parent, 'epoch-0004-step-00000007'), { recursive: true });
+    expect(read(parent)).toEqual({ checkpoint: null, problems: [] });
+    truncateSync(join(parent, BEST, 'state.bin'), 4);
+    expect(() => readAnyCheckpoint(join(parent, BEST))).toThrow(/best cannot be read.*checksum/);
+  });
+
+  it('carries what it was trained with, beside the vectors that a trial goes on with', () => {
+    const parent = folder();
+    const trained = { recipe: 'toy', parameters: { depth: 3, units: [1, 2] }, maxEpochs: 5 };
+    const more = { ...checkpoint, trained, extras: { mean: Float32Array.of(0.5, 0.25) } };
+    writeCheckpoint(parent, more);
+    expect(read(parent).checkpoint).toEqual(more);
   });
 
   it.each<[string, (path: string) => void, RegExp]>([

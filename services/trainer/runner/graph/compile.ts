@@ -10,11 +10,11 @@ import type { NativeBackend, NativeBinding, Tensor, TensorFlow } from './binding
 import { nativeBackend } from './binding.js';
 import { Program } from './program.js';
 import { Recorder } from './recorder.js';
+import { SAVED_MODEL_FILE, SERVE, encodeSavedModel } from './saved-model.js';
 import { ShapeProbe } from './shapes.js';
 import type { CompiledSignature, ProgramSource, Signature, TensorSpec } from './signature.js';
 import { DONE, READ, WRITE, sizeOf } from './signature.js';
 import type { NodeDef } from './tensorflow/gen/graph.js';
-import { SavedModel } from './tensorflow/gen/saved_model.js';
 import { DataType } from './tensorflow/gen/types.js';
 
 /**
@@ -24,6 +24,26 @@ import { DataType } from './tensorflow/gen/types.js';
  * shape that depends on data, a tensor made outside.
  */
 export function compile(tf: TensorFlow, source: ProgramSource): Program {
+  const { binding } = nativeBackend(tf);
+  const { nodes, signatures } = traceGraph(tf, { ...source, signatures: withStateAccess(source) });
+  const folder = mkdtempSync(join(tmpdir(), 'wattsweep-graph-'));
+  try {
+    writeFileSync(join(folder, SAVED_MODEL_FILE), encodeSavedModel(nodes, binding.TF_Version));
+    const session = binding.loadSavedModel(folder, SERVE);
+    return new Program(binding, session, source, signatures, nodes.length);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+export interface TracedGraph {
+  readonly nodes: readonly NodeDef[];
+  /** Feeds and fetches of each are the nodes `SIGNATURE/feed/NAME` and `SIGNATURE/fetch/NAME`. */
+  readonly signatures: ReadonlyMap<string, CompiledSignature>;
+}
+
+/** The graph of `source` alone, for whoever loads it. @throws Error as {@link compile} */
+export function traceGraph(tf: TensorFlow, source: ProgramSource): TracedGraph {
   const backend = nativeBackend(tf);
   const nodes: NodeDef[] = [];
   const probe = new ShapeProbe(backend.binding);
@@ -37,28 +57,11 @@ export function compile(tf: TensorFlow, source: ProgramSource): Program {
     };
     nodes.push({ name: `var/${name}`, op: 'VarHandleOp', input: [], device: '', attr });
   }
-  for (const [name, signature] of Object.entries(withStateAccess(source))) {
+  for (const [name, signature] of Object.entries(source.signatures)) {
     const recorder = new Recorder(backend.binding, probe, name, source.precision ?? 'float32', nodes);
     compiled.set(name, trace(tf, backend, recorder, name, source, signature));
   }
-  const bytes = SavedModel.encode({
-    savedModelSchemaVersion: 1,
-    metaGraphs: [
-      {
-        metaInfoDef: { metaGraphVersion: '', tags: ['serve'], tensorflowVersion: backend.binding.TF_Version },
-        graphDef: { node: nodes, versions: { producer: 1645, minConsumer: 12, badConsumers: [] } },
-        signatureDef: {},
-      },
-    ],
-  }).finish();
-  const folder = mkdtempSync(join(tmpdir(), 'wattsweep-graph-'));
-  try {
-    writeFileSync(join(folder, 'saved_model.pb'), bytes);
-    const session = backend.binding.loadSavedModel(folder, 'serve');
-    return new Program(backend.binding, session, source, compiled, nodes.length);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  return { nodes, signatures: compiled };
 }
 
 /** The signatures that move all variables in and out of the session. */

@@ -19,6 +19,7 @@ import { Model, noTally, sum } from './model.js';
 import { LOWEST_LOSS_SCALE, isScaled } from './loss-scale.js';
 import { architectureOf } from './networks.js';
 import { momentumOf } from './optimizers.js';
+import { metrics as allMetrics } from './parameters.js';
 import type { Images } from './pictures.js';
 import type { PlateauState } from './plateau.js';
 import { afterEpoch, reduced, untouched } from './plateau.js';
@@ -88,6 +89,8 @@ class TrainingRun {
   #lastStepLine = -Infinity;
   #plateau: PlateauState = untouched;
   #lastFinite = 'none';
+  /** The objective after the best epoch so far, larger being better; null before the first. */
+  #best: number | null = null;
   /** Steps that float16 left out, since the trial's first, and the scale of the last step. */
   #skipped = 0;
   #lossScale = 1;
@@ -134,7 +137,15 @@ class TrainingRun {
     model.write(vectors);
     this.epoch = epoch;
     this.#step = step;
-    const { crossEntropySum = 0, correct = 0, images = 0, skipped = 0, ...rest } = progress;
+    const {
+      crossEntropySum = 0,
+      correct = 0,
+      images = 0,
+      skipped = 0,
+      bestObjective = null,
+      ...rest
+    } = progress;
+    this.#best = bestObjective;
     this.#skipped = skipped;
     this.#tally = { crossEntropySum, correct, images };
     this.#plateau = { ...untouched, ...rest };
@@ -248,31 +259,28 @@ class TrainingRun {
       const scheduled = ratesAt(this.#schedule, this.#step).lr;
       this.#plateau = afterEpoch(this.settings.plateau, this.#plateau, metrics, scheduled);
     }
+    const metrics = {
+      val_accuracy: valAccuracy,
+      val_cross_entropy: valCrossEntropy,
+      ...(tested === undefined
+        ? {}
+        : {
+            test_accuracy: tested.correct / tested.images,
+            test_cross_entropy: tested.crossEntropySum / tested.images,
+          }),
+      train_accuracy: tally.correct / tally.images,
+      train_cross_entropy: tally.crossEntropySum / tally.images,
+      l2_penalty: l2Penalty(this.architecture, vectors['parameters'] ?? new Float32Array(), this.settings.l2),
+      learning_rate: lr,
+      ...(isScaled(this.settings.precision)
+        ? { loss_scale: this.#lossScale, skipped_steps: this.#skipped }
+        : {}),
+    };
     this.context.report({
       type: 'epoch',
       epoch: this.epoch,
       step: this.#step,
-      metrics: {
-        val_accuracy: valAccuracy,
-        val_cross_entropy: valCrossEntropy,
-        ...(tested === undefined
-          ? {}
-          : {
-              test_accuracy: tested.correct / tested.images,
-              test_cross_entropy: tested.crossEntropySum / tested.images,
-            }),
-        train_accuracy: tally.correct / tally.images,
-        train_cross_entropy: tally.crossEntropySum / tally.images,
-        l2_penalty: l2Penalty(
-          this.architecture,
-          vectors['parameters'] ?? new Float32Array(),
-          this.settings.l2,
-        ),
-        learning_rate: lr,
-        ...(isScaled(this.settings.precision)
-          ? { loss_scale: this.#lossScale, skipped_steps: this.#skipped }
-          : {}),
-      },
+      metrics,
       trainSeconds: seconds(trainWindow),
       evaluationSeconds: seconds(evaluationWindow),
       dataWaitSeconds,
@@ -280,8 +288,20 @@ class TrainingRun {
       trainWindow,
       evaluationWindow,
     });
-    this.#checkpoint(vectors);
+    this.#checkpoint(vectors, this.#isBest(metrics));
     return null;
+  }
+
+  /** Whether the epoch is the best so far, which it then becomes. */
+  #isBest(metrics: Readonly<Record<string, number>>): boolean {
+    const { objective } = this.attempt;
+    const value = metrics[objective];
+    if (value === undefined || !Number.isFinite(value)) return false;
+    const goal = allMetrics.find(({ name }) => name === objective)?.goal;
+    const merit = goal === 'minimize' ? -value : value;
+    if (this.#best !== null && merit <= this.#best) return false;
+    this.#best = merit;
+    return true;
   }
 
   #ratesAt(step: number): Rates {
@@ -322,10 +342,10 @@ class TrainingRun {
     };
   }
 
-  #checkpoint(vectors: Readonly<Record<string, Float32Array>>): void {
+  #checkpoint(vectors: Readonly<Record<string, Float32Array>>, isBest = false): void {
     let path;
     try {
-      path = writeCheckpoint(this.attempt.checkpointDir, {
+      const checkpoint = {
         network: this.#network,
         epoch: this.epoch,
         step: this.#step,
@@ -333,9 +353,17 @@ class TrainingRun {
           ...this.#tally,
           ...(this.settings.plateau === null ? {} : this.#plateau),
           ...(this.#skipped > 0 ? { skipped: this.#skipped } : {}),
+          ...(this.#best === null ? {} : { bestObjective: this.#best }),
         },
         vectors,
-      });
+        trained: {
+          recipe: this.attempt.recipe,
+          parameters: this.attempt.parameters,
+          maxEpochs: this.attempt.maxEpochs,
+        },
+        extras: { mean: Float32Array.from(this.kept.mean) },
+      };
+      path = writeCheckpoint(this.attempt.checkpointDir, checkpoint, isBest);
     } catch (error) {
       // A full disk: the attempt goes on, and falls back to an older checkpoint if it is cut short.
       console.error(`no checkpoint of step ${this.#step}: ${String(error)}`);
