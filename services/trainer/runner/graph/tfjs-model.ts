@@ -82,7 +82,8 @@ function attribute({ value }: AttrValue): unknown {
     case 'f':
     case 'b':
       return { [value.$case]: value.value };
-    default:
+    case 'tensor':
+    case undefined:
       throw new Error('an attribute has a form that a tfjs model cannot hold');
   }
 }
