@@ -81,6 +81,19 @@ type LooseLine = Record<string, unknown> & { type: RunnerLine['type'] };
 
 const isLine = (value: unknown): value is LooseLine => isObject(value) && LINE_TYPES.has(value.type);
 
+/** How runners write the lines of which there are many. */
+const USUAL = ['{"type":"epoch",', '{"type":"step",'] as const;
+
+/**
+ * What the line looks like, without a look at all of it; null when only a parse can tell. Whoever reads the spool parses
+ * each line, and takes one that is none for nothing.
+ */
+export function usualType(text: string): 'epoch' | 'step' | null {
+  if (!text.endsWith('}')) return null;
+  if (text.startsWith(USUAL[0])) return 'epoch';
+  return text.startsWith(USUAL[1]) ? 'step' : null;
+}
+
 /** The line as an object with a known `type`, or null. Its other fields are checked by who reads the spool. */
 export function parseRunnerLine(text: string): LooseLine | null {
   try {

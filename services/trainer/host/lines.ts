@@ -14,8 +14,12 @@ export class LineSplitter {
   push(chunk: Buffer): void {
     let from = 0;
     for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {
-      this.#take(chunk.subarray(from, at));
-      this.#finish();
+      if (this.#bytes === 0 && !this.#dropping && at - from <= this.maxBytes)
+        this.#tell(chunk.toString('utf8', from, at));
+      else {
+        this.#take(chunk.subarray(from, at));
+        this.#finish();
+      }
       from = at + 1;
     }
     if (from < chunk.length) this.#take(chunk.subarray(from));
@@ -36,6 +40,10 @@ export class LineSplitter {
     this.#parts = [];
     this.#bytes = 0;
     this.#dropping = false;
-    if (line !== undefined && line.trim() !== '') this.onLine(line);
+    if (line !== undefined) this.#tell(line);
+  }
+
+  #tell(line: string): void {
+    if (line.trim() !== '') this.onLine(line);
   }
 }

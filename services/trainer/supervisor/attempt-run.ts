@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AcceptedAttempt, ExitRecord, RunRecord } from '../attempts/record.js';
-import { parseRunnerLine } from '../attempts/record.js';
+import { parseRunnerLine, usualType } from '../attempts/record.js';
 import { monotonicMs } from '../host/clock.js';
 import { writeJsonSync } from '../host/files.js';
 import { bootId, killTree, lastPid, signalTree, type ProcessTree } from '../host/process.js';
@@ -201,6 +201,8 @@ export class AttemptRun {
 
   /** Whether the line goes into the spool; the last word is kept until everything is over. */
   #isFact(json: string): boolean {
+    const type = usualType(json);
+    if (type !== null) return this.#end === null && (type !== 'step' || this.#spool.hasRoom());
     const line = parseRunnerLine(json);
     if (line === null) {
       this.#note(`not a line of the protocol: ${json.slice(0, 200)}`);

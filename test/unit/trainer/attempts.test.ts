@@ -6,8 +6,9 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ReportBatch } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { fillCommand } from '../../../services/trainer/attempts/command-template.js';
-import { spoolLine } from '../../../services/trainer/attempts/record.js';
+import { parseRunnerLine, spoolLine, usualType } from '../../../services/trainer/attempts/record.js';
 import { SpoolReader } from '../../../services/trainer/attempts/spool-reader.js';
+import { encodeLine } from '../../../services/trainer/protocol/runner.js';
 import { LineSplitter } from '../../../services/trainer/host/lines.js';
 import { ReportPublisher } from '../../../services/trainer/nats/report-publisher.js';
 import { FenceStore } from '../../../services/trainer/service/fence.js';
@@ -105,6 +106,33 @@ describe('a spool', () => {
     await writeFile(path, line(1) + line(7));
     expect(reader.read()).toMatchObject([{ number: 2, record: { line: { epoch: 7 } } }]);
     reader.close();
+  });
+});
+
+describe('the type of a line', () => {
+  it('is seen without a parse where runners write many, and never differs from what a parse says', () => {
+    const epoch = encodeLine({
+      type: 'epoch',
+      epoch: 1,
+      step: 0,
+      metrics: { loss: NaN },
+      trainSeconds: null,
+      evaluationSeconds: null,
+      dataWaitSeconds: null,
+      samplesPerSecond: null,
+      trainWindow: null,
+      evaluationWindow: null,
+    });
+    const step = encodeLine({ type: 'step', epoch: 1, step: 3, metrics: {} });
+    for (const line of [epoch, step]) expect(usualType(line)).toBe(parseRunnerLine(line)?.type);
+    const others = [
+      epoch.slice(0, -1),
+      '{"type":"end","class":"completed"}',
+      '{"type":"epochs","n":1}',
+      '',
+      '}',
+    ];
+    for (const line of others) expect(usualType(line)).toBeNull();
   });
 });
 

@@ -6,6 +6,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunnerLine } from '../../../protocol/runner.js';
 import { completed, type AttemptContext, type RunRecipe } from '../recipe.js';
 import { completeParameters } from '../validate.js';
 import { replay } from './recipe.js';
@@ -22,7 +23,8 @@ export const runReplay: RunRecipe = async (attempt, context) => {
   };
   const { run, secondsPerEpoch, watts, targetEpoch } = recordingOf(wanted, attempt.repeat);
   const resumedEpoch = attempt.resumeFrom === null ? 0 : readEpoch(attempt.resumeFrom);
-  context.report({
+  const told = new Together(context);
+  told.add({
     type: 'started',
     device: { kind: 'gpu', name: REPLAYED_DEVICE },
     engine: { name: 'replay', trace: 'Zeus, NSDI 2023' },
@@ -33,14 +35,15 @@ export const runReplay: RunRecipe = async (attempt, context) => {
   });
   const beginMs = performance.now();
   for (let epoch = resumedEpoch + 1; epoch <= attempt.maxEpochs; epoch++) {
-    await until(beginMs + ((epoch - resumedEpoch) * secondsPerEpoch * 1000) / speed, context);
+    await until(beginMs + ((epoch - resumedEpoch) * secondsPerEpoch * 1000) / speed, context, told);
     const request = context.stopRequested();
     if (request !== null) {
+      told.flush();
       if (request !== 'cancel' && epoch > 1) writeCheckpoint(attempt.checkpointDir, epoch - 1, context);
       return { class: 'stopped', code: '', message: `stopped after epoch ${epoch - 1}` };
     }
     const isReached = targetEpoch !== null && epoch >= targetEpoch;
-    context.report({
+    told.add({
       type: 'epoch',
       epoch,
       step: 0,
@@ -56,8 +59,33 @@ export const runReplay: RunRecipe = async (attempt, context) => {
     // What came later is not in the trace.
     if (isReached) break;
   }
+  told.flush();
   return completed;
 };
+
+type Line = Exclude<RunnerLine, { type: 'end' }>;
+
+/** Most lines that are told together. */
+const MOST_TOGETHER = 100;
+
+/** Lines of the same moment, told in one piece. */
+class Together {
+  #lines: Line[] = [];
+
+  constructor(private readonly context: AttemptContext) {}
+
+  add(line: Line): void {
+    this.#lines.push(line);
+    if (this.#lines.length >= MOST_TOGETHER) this.flush();
+  }
+
+  /** To be called before each wait. */
+  flush(): void {
+    if (this.#lines.length === 0) return;
+    this.context.report(...this.#lines);
+    this.#lines = [];
+  }
+}
 
 /** Searching the trace takes longer than a short replay: what has been found is kept for the next attempt. */
 const found = new Map<string, Recording>();
@@ -75,15 +103,17 @@ const BREATH_MS = 2;
 let breathedMs = -Infinity;
 
 /** Waits for a moment of `performance.now()`, or for a request to stop. */
-async function until(atMs: number, context: AttemptContext): Promise<void> {
+async function until(atMs: number, context: AttemptContext, told: Together): Promise<void> {
   const nowMs = performance.now();
   const leftMs = atMs - nowMs;
   if (leftMs < 1) {
     if (nowMs - breathedMs < BREATH_MS) return;
     breathedMs = nowMs;
+    told.flush();
     await context.breathe();
     return;
   }
+  told.flush();
   const waiting = new AbortController();
   await Promise.race([
     sleep(leftMs, undefined, { signal: waiting.signal }).catch(() => undefined),
