@@ -2,17 +2,19 @@
 import type { Sweep } from '../proto/gen/wattsweep/v1/coordinator.js';
 import { UNREAD, formatObjective, formatWattHours } from './format.js';
 import { note, print, table } from './output.js';
-import { sweepStateName } from './sweep-view.js';
+import { hasEnded, sweepStateName } from './sweep-view.js';
 
 const ENDED = ['succeeded', 'stopped', 'diverged', 'failed', 'cancelled'];
 
 /** `12/54, 2 failed`: trials that have ended, of all that there can be. */
-function progress(sweep: Sweep): string {
+export function progress(sweep: Sweep): string {
   const ended = ENDED.reduce((sum, state) => sum + (sweep.trialsByState[state] ?? 0), 0);
   const running = (sweep.trialsByState['running'] ?? 0) + (sweep.trialsByState['starting'] ?? 0);
   const failed = sweep.trialsByState['failed'] ?? 0;
+  // Under a rule only points that do well earn repeats: how many trials there are shows at the end.
+  const total = sweep.trialsTotal ?? (hasEnded(sweep) ? ended : '?');
   return [
-    `${ended}/${sweep.trialsTotal ?? '?'}`,
+    `${ended}/${total}`,
     ...(running > 0 ? [`${running} running`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(sweep.waiting === '' ? [] : [`waiting: ${sweep.waiting}`]),
