@@ -12,6 +12,7 @@ import { hasEnded, type SweepView } from '../../cli/sweep-view.js';
 import type { LedgerEvent, State } from '../../services/coordinator/core/index.js';
 import { JetStreamLog, loadLedger, readEvents } from '../../services/coordinator/ledger/index.js';
 import { NatsLink } from '../../services/coordinator/nats/index.js';
+import type { MarkedProcess } from '../e2e/support.js';
 import { Fire } from './fire.js';
 import { type ChaosEvent, drawSchedule } from './schedule.js';
 import { ChaosStack, PROGRAM, SCRIPT, TIMES, variable } from './stack.js';
@@ -58,6 +59,7 @@ export interface ChaosResult {
 
 const SLOTS = 3;
 const COMPLETE_WITHIN_MS = 180_000;
+const GONE_WITHIN_MS = 60_000;
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { seed, trials = 24, epochs = 6, epochSeconds = 0.25, say = () => undefined } = options;
@@ -96,7 +98,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const faults = [...stack.ended(), ...stillTraining(stack)];
     const { events: ledger, state } = await readLedgerAt(stack.nats.url);
     faults.push(...(await stack.stop()));
-    for (const { pid, command } of stack.box.processes())
+    for (const { pid, command } of await leftOver(stack))
       faults.push(`left over: ${pid} ${command.join(' ')}`);
     const trained = trainedLines(log);
     faults.push(...judge(sweepId, ledger, state, trained));
@@ -149,8 +151,17 @@ async function awaitEnd(coordinator: Coordinator, sweepId: string): Promise<NonN
 
 /** The last attempt's end may come a moment after the sweep's. */
 async function slotsFree(stack: ChaosStack): Promise<void> {
-  const deadline = performance.now() + 15_000;
+  const deadline = performance.now() + GONE_WITHIN_MS;
   while (stack.programs().length > 0 && performance.now() < deadline) await sleep(100);
+}
+
+/** An idle supervisor is told to go when its service goes, and lets its runner go first. */
+async function leftOver(stack: ChaosStack): Promise<readonly MarkedProcess[]> {
+  for (const deadline = performance.now() + GONE_WITHIN_MS; ;) {
+    const left = stack.box.processes();
+    if (left.length === 0 || performance.now() > deadline) return left;
+    await sleep(100);
+  }
 }
 
 const stillTraining = (stack: ChaosStack): string[] =>
