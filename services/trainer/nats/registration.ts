@@ -21,6 +21,12 @@ export interface RegistrationOptions {
   readonly onClash: (error: WattsweepError) => void;
 }
 
+/** What it needs of the bucket. */
+export type TrainersBucket = Pick<KV, 'get' | 'put' | 'delete'>;
+
+const RETRY_MS = 250;
+const SAY_EVERY_MS = 10_000;
+
 export class Registration {
   #revision = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -28,12 +34,15 @@ export class Registration {
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(
-    private readonly kv: KV,
+    private readonly kv: TrainersBucket,
     private readonly options: RegistrationOptions,
   ) {}
 
-  /** Writes the record and keeps it alive. Throws ALREADY_RUNNING when a living trainer has the name. */
-  static async open(kv: KV, options: RegistrationOptions): Promise<Registration> {
+  /**
+   * Writes the record, as soon as NATS takes it, and keeps it alive. Throws ALREADY_RUNNING when a living trainer has the
+   * name.
+   */
+  static async open(kv: TrainersBucket, options: RegistrationOptions): Promise<Registration> {
     const registration = new Registration(kv, options);
     await registration.#claim();
     registration.#schedule();
@@ -41,19 +50,26 @@ export class Registration {
   }
 
   async #claim(): Promise<void> {
-    const { trainerId, predecessor } = this.options;
+    const { trainerId, predecessor, log } = this.options;
+    let saidMs = -Infinity;
     for (;;) {
-      const found = await this.#get();
-      if (found !== null && instanceOf(found) !== predecessor && (await this.#isRenewed(found)))
-        throw this.#clash(found);
       try {
+        const found = await this.#get();
+        if (found !== null && instanceOf(found) !== predecessor && (await this.#isRenewed(found)))
+          throw this.#clash(found);
         this.#revision = await this.kv.put(trainerId, this.#value(), {
           previousSeq: await this.#lastRevision(),
         });
         return;
       } catch (error) {
+        if (error instanceof WattsweepError) throw error;
         // Somebody was quicker: look again who it is.
-        if (!isWrongSequence(error)) throw error;
+        if (isWrongSequence(error)) continue;
+        if (performance.now() - saidMs > SAY_EVERY_MS) {
+          saidMs = performance.now();
+          log.warn({ reason: String(error) }, 'NATS does not take the trainer record; trying again');
+        }
+        await sleep(RETRY_MS);
       }
     }
   }
