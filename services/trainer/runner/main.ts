@@ -148,6 +148,7 @@ const BOX_CODES: ReadonlySet<ErrorCode> = new Set(['ENGINE_MISSING', 'DATASET_IN
 function endOf(error: unknown): AttemptEnd {
   if (error instanceof WattsweepError) {
     const { code, message } = error;
+    if (code === 'ATTEMPT_OUT_OF_MEMORY') return { class: 'out_of_memory', code, message };
     return { class: BOX_CODES.has(code) ? 'crashed' : 'refused', code, message };
   }
   const message = error instanceof Error ? error.message : String(error);

@@ -66,6 +66,16 @@ describe('the runner trains resnet-cifar10', () => {
     expect(existsSync(attempt.checkpointDir)).toBe(false);
   });
 
+  it('says that a batch cannot fit, with what it would need, before anything is read', async () => {
+    const wide = { network: 'wide-resnet', depth: 28, width: 512, batch_size: 8192 };
+    const runner = await runAttempt(attemptOf(wide, { recipe: 'image-classifier' }));
+    expect(runner.end).toMatchObject({ class: 'out_of_memory', code: 'ATTEMPT_OUT_OF_MEMORY' });
+    expect(runner.end.message).toMatch(
+      /this box has .* GiB; a step of wide-resnet.* with batch 8192 needs \d+/,
+    );
+    expect(runner.of('started')).toEqual([]);
+  });
+
   it("trains another network on a data set of one's own", async () => {
     const sets = mkdtempSync(join(tmpdir(), 'wattsweep-sets-'));
     mkdirSync(join(sets, 'shades'));

@@ -1,5 +1,6 @@
 /** The training loop: epochs of steps, validation and checkpoint after each, facts to the supervisor on the way. */
 import { WattsweepError } from '../../../../../proto/errors.js';
+import { isOutOfMemory } from '../../../protocol/last-words.js';
 import type { AttemptSpec, TimeWindow } from '../../../protocol/runner.js';
 import type { Checkpoint } from '../../checkpoint.js';
 import { readCheckpoint, writeCheckpoint } from '../../checkpoint.js';
@@ -17,6 +18,7 @@ import { keptData, keptEngine, keptProgram } from './kept.js';
 import type { Tally } from './model.js';
 import { Model, noTally, sum } from './model.js';
 import { LOWEST_LOSS_SCALE, isScaled } from './loss-scale.js';
+import { assertFits, outOfMemory } from './memory.js';
 import { architectureOf } from './networks.js';
 import { momentumOf } from './optimizers.js';
 import { metrics as allMetrics } from './parameters.js';
@@ -47,6 +49,7 @@ export const training =
       );
     }
     const architecture = architectureOf(settings.network, settings.data);
+    if (attempt.device.kind === 'cpu') assertFits(architecture, settings);
     const kept = keptData(settings);
     const engine = keptEngine(attempt.device);
     if (attempt.device.kind === 'gpu' && engine.device.kind !== 'gpu') {
@@ -71,6 +74,11 @@ export const training =
         resumedEpoch: run.epoch,
       });
       return await run.train();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : '';
+      if (!isOutOfMemory(message)) throw error;
+      console.error(message);
+      throw outOfMemory(message.split('\n')[0] ?? message, architecture, settings);
     } finally {
       const left = binding.getNumOfTensors() - tensors;
       if (left > 0) context.spoil(`${left} tensors are left`);
