@@ -165,6 +165,22 @@ describe('the runner trains resnet-cifar10', () => {
     expect(stateIn(first.checkpointDir).equals(stateIn(whole.checkpointDir))).toBe(true);
   });
 
+  it('killed in its second epoch and resumed, has the curve of the uninterrupted run bit for bit', async () => {
+    const parameters = { ...small, train_images: 64, batch_size: 8 };
+    const whole = attemptOf(parameters, { checkpointDir: checkpoints() });
+    const uninterrupted = await runAttempt(whole);
+    const killed = attemptOf(parameters, { checkpointDir: checkpoints() });
+    const dying = new RunnerProcess();
+    dying.run(killed);
+    const { path: last } = await dying.line('checkpoint');
+    dying.kill();
+    await dying.exited;
+    const again = await runAttempt({ ...killed, resumeFrom: last });
+    const [, second] = uninterrupted.of('epoch');
+    expect(again.of('epoch').map(({ metrics }) => metrics)).toEqual([second!.metrics]);
+    expect(stateIn(killed.checkpointDir).equals(stateIn(whole.checkpointDir))).toBe(true);
+  });
+
   it('goes on from the checkpoint before a damaged one, and from the first epoch when that is damaged, too', async () => {
     const attempt = attemptOf({ ...small, train_images: 64 }, { maxEpochs: 3, checkpointDir: checkpoints() });
     const runner = new RunnerProcess();
