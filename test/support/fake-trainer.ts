@@ -3,7 +3,7 @@
  * NATS. Keeps what it was told, so that tests can ask.
  */
 import { randomUUID } from 'node:crypto';
-import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
+import { Server, ServerCredentials, status, type handleUnaryCall } from '@grpc/grpc-js';
 import { connect, type KV, type NatsConnection } from 'nats';
 import { StaleTermError, WattsweepError } from '../../proto/errors.js';
 import { AttemptEndClass, type AttemptKey, type Fence } from '../../proto/gen/wattsweep/v1/attempt.js';
@@ -189,6 +189,8 @@ export class FakeTrainer {
         void this.#train(attempt).catch(() => undefined);
         return { created: true };
       }),
+      // As a trainer of before that call.
+      startAttempts: (_call, callback) => callback({ code: status.UNIMPLEMENTED }),
       stopAttempt: unary((request: StopAttemptRequest) => {
         this.#checkFence(request.fence);
         this.stopped.push(request);

@@ -22,6 +22,7 @@ import {
   type ListAttemptsResponse,
   type StartAttemptRequest,
   type StartAttemptResponse,
+  type StartAttemptsResponse,
   type StopAttemptResponse,
   type StopMode,
 } from '../../proto/gen/wattsweep/v1/trainer.js';
@@ -221,6 +222,15 @@ export function trainerClient(address: string, token?: string) {
     start: (trialId: string, parameters: object, more: Partial<StartAttemptRequest> = {}) =>
       call<StartAttemptResponse>((done) =>
         client.startAttempt(request(trialId, parameters, more), metadata, done),
+      ),
+    /** Several in one call. */
+    startAll: (starts: readonly (readonly [trialId: string, more: Partial<StartAttemptRequest>])[]) =>
+      call<StartAttemptsResponse>((done) =>
+        client.startAttempts(
+          { starts: starts.map(([trialId, more]) => request(trialId, { epochs: 1 }, more)) },
+          metadata,
+          done,
+        ),
       ),
     stop: (
       trialId: string,

@@ -13,6 +13,7 @@ import {
   TrainerServiceClient,
 } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { attached, tokenMetadata } from '../../../proto/grpc.js';
+import { StartsTogether } from './starts-together.js';
 
 /** What became of a call. */
 export type Answer<T> =
@@ -25,6 +26,8 @@ export type Answer<T> =
       readonly message: string;
       /** Of STALE_TERM: the term that the trainer remembers. */
       readonly knownTerm?: number;
+      /** The trainer is of a version that does not know the call. */
+      readonly isUnknownCall?: true;
     }
   /** It is not known whether the call arrived. */
   | { readonly kind: 'unreachable'; readonly message: string };
@@ -64,13 +67,19 @@ export class TrainerClients implements TrainerCommands, OutputSource {
   readonly #metadata: Metadata;
   readonly #clients = new Map<string, TrainerServiceClient>();
   readonly #calls = new Set<ClientUnaryCall>();
+  readonly #starts = new StartsTogether({
+    one: (address, request) =>
+      this.#call(address, (client, ...rest) => client.startAttempt(request, ...rest)),
+    several: (address, starts) =>
+      this.#call(address, (client, ...rest) => client.startAttempts({ starts: [...starts] }, ...rest)),
+  });
 
   constructor(token: string | null) {
     this.#metadata = tokenMetadata(token);
   }
 
   startAttempt(address: string, request: StartAttemptRequest): Promise<Answer<StartAttemptResponse>> {
-    return this.#call(address, (client, ...rest) => client.startAttempt(request, ...rest));
+    return this.#starts.start(address, request);
   }
 
   stopAttempt(address: string, request: StopAttemptRequest): Promise<Answer<StopAttemptResponse>> {
@@ -103,6 +112,7 @@ export class TrainerClients implements TrainerCommands, OutputSource {
     for (const [address, client] of this.#clients) {
       if (addresses.has(address)) continue;
       this.#clients.delete(address);
+      this.#starts.forget(address);
       client.close();
     }
   }
@@ -129,6 +139,8 @@ function failureOf(error: ServiceError): Answer<never> {
     const { retryable } = errorRegistry[code];
     return { kind: 'refused', code, retryable, message, ...(knownTerm === null ? {} : { knownTerm }) };
   }
+  if (error.code === status.UNIMPLEMENTED)
+    return { kind: 'refused', code: 'PARAMETER_REFUSED', retryable: false, message, isUnknownCall: true };
   if (REFUSALS.has(error.code))
     return { kind: 'refused', code: 'PARAMETER_REFUSED', retryable: false, message };
   if (FAULTS.has(error.code)) return { kind: 'refused', code: 'INTERNAL', retryable: true, message };
@@ -136,11 +148,7 @@ function failureOf(error: ServiceError): Answer<never> {
   return { kind: 'unreachable', message: `${status[error.code]}: ${message}` };
 }
 
-const REFUSALS: ReadonlySet<status> = new Set([
-  status.INVALID_ARGUMENT,
-  status.OUT_OF_RANGE,
-  status.UNIMPLEMENTED,
-]);
+const REFUSALS: ReadonlySet<status> = new Set([status.INVALID_ARGUMENT, status.OUT_OF_RANGE]);
 const FAULTS: ReadonlySet<status> = new Set([
   status.RESOURCE_EXHAUSTED,
   status.FAILED_PRECONDITION,

@@ -1,7 +1,10 @@
 /** TrainerService: checks the fence, then hands the command on. */
 import type { Logger } from 'pino';
-import { WattsweepError } from '../../../proto/errors.js';
+import { StaleTermError, WattsweepError } from '../../../proto/errors.js';
 import {
+  type StartAttemptRequest,
+  type StartFailure,
+  type StartOutcome,
   StopMode as WireStopMode,
   type TrainerRecord,
   type TrainerServiceServer,
@@ -32,11 +35,26 @@ const STOP_MODES: ReadonlyMap<WireStopMode, StopMode> = new Map([
 
 export function trainerService(context: CommandContext): TrainerServiceServer {
   const { fence, attempts, log } = context;
+  const start = async (request: StartAttemptRequest): Promise<boolean> => {
+    const ledgerId = await fence.admit(request.fence);
+    return attempts.start(request, ledgerId, context.isDraining());
+  };
   return {
     describe: unary(log, () => Promise.resolve({ record: context.record() })),
-    startAttempt: unary(log, async (request) => {
-      const ledgerId = await fence.admit(request.fence);
-      return { created: attempts.start(request, ledgerId, context.isDraining()) };
+    startAttempt: unary(log, async (request) => ({ created: await start(request) })),
+    startAttempts: unary(log, async ({ starts }) => {
+      const outcomes: StartOutcome[] = [];
+      for (const request of starts)
+        outcomes.push(
+          await start(request).then(
+            (created) => ({ created, failure: undefined }),
+            (error: unknown) => {
+              if (!(error instanceof WattsweepError)) log.error({ err: error }, 'a start failed');
+              return { created: false, failure: failureOf(error) };
+            },
+          ),
+        );
+      return { outcomes };
     }),
     stopAttempt: unary(log, async (request) => {
       const commander = await fence.admit(request.fence);
@@ -69,4 +87,11 @@ export function trainerService(context: CommandContext): TrainerServiceServer {
       Promise.resolve().then(() => answerReadOutput(context.layout, request)),
     ),
   };
+}
+
+function failureOf(error: unknown): StartFailure {
+  if (!(error instanceof WattsweepError))
+    return { code: 'INTERNAL', message: String(error), knownTerm: undefined };
+  const { code, message } = error;
+  return { code, message, knownTerm: error instanceof StaleTermError ? error.knownTerm : undefined };
 }

@@ -139,6 +139,27 @@ describe('a trainer', () => {
     expect((await reportsOf('t2')).filter(({ fact }) => fact?.$case === 'started')).toHaveLength(1);
   });
 
+  it('takes several starts in one call, each with its own answer', async () => {
+    const stale = { ledgerId: 'ledger-1', term: 0 };
+    const answer = await client.startAll([
+      ['t-together', {}],
+      ['t-together', {}],
+      ['t-nowhere', { slotId: 'cpu9' }],
+      ['t-stale', { fence: stale }],
+    ]);
+    expect(answer).toMatchObject({
+      ok: {
+        outcomes: [
+          { created: true, failure: undefined },
+          { created: false, failure: undefined },
+          { created: false, failure: { code: 'SLOT_NOT_FOUND' } },
+          { created: false, failure: { code: 'STALE_TERM', knownTerm: 1 } },
+        ],
+      },
+    });
+    await endOf('t-together');
+  });
+
   it('has the accepted attempt on the disk before it answers', async () => {
     await client.start('t-disk', { epochs: 1 });
     const accepted = JSON.parse(readFileSync(join(attemptDir('t-disk'), 'attempt.json'), 'utf8')) as {

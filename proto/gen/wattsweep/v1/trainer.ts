@@ -229,6 +229,36 @@ export interface StartAttemptResponse {
   readonly created: boolean;
 }
 
+/** Attempts to start, in order. */
+export interface StartAttemptsRequest {
+  /** At least one. */
+  readonly starts: readonly StartAttemptRequest[];
+}
+
+/** What became of them, in the order of the request. */
+export interface StartAttemptsResponse {
+  /** One for each. */
+  readonly outcomes: readonly StartOutcome[];
+}
+
+/** What became of one start. */
+export interface StartOutcome {
+  /** False when the box had the attempt already, or would not take it. */
+  readonly created: boolean;
+  /** Absent when the attempt is on the box. */
+  readonly failure: StartFailure | undefined;
+}
+
+/** Why an attempt was not started: what a failed StartAttempt says in its status and trailers. */
+export interface StartFailure {
+  /** Code in the registry of errors. */
+  readonly code: string;
+  /** A sentence. */
+  readonly message: string;
+  /** Of STALE_TERM: the term that the trainer remembers. */
+  readonly knownTerm?: number | undefined;
+}
+
 /** Ends one attempt. */
 export interface StopAttemptRequest {
   /** Who commands. */
@@ -1460,6 +1490,340 @@ export const StartAttemptResponse: MessageFns<StartAttemptResponse> = {
   },
 };
 
+function createBaseStartAttemptsRequest(): StartAttemptsRequest {
+  return { starts: [] };
+}
+
+export const StartAttemptsRequest: MessageFns<StartAttemptsRequest> = {
+  encode(message: StartAttemptsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.starts) {
+      StartAttemptRequest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartAttemptsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartAttemptsRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.starts.push(StartAttemptRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StartAttemptsRequest {
+    return {
+      starts: globalThis.Array.isArray(object?.starts)
+        ? object.starts.map((e: any) => StartAttemptRequest.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: StartAttemptsRequest): unknown {
+    const obj: any = {};
+    if (message.starts?.length) {
+      obj.starts = message.starts.map((e) => StartAttemptRequest.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<StartAttemptsRequest>, I>>(base?: I): StartAttemptsRequest {
+    return StartAttemptsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StartAttemptsRequest>, I>>(object: I): StartAttemptsRequest {
+    const message = createBaseStartAttemptsRequest() as any;
+    message.starts = object.starts?.map((e) => StartAttemptRequest.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseStartAttemptsResponse(): StartAttemptsResponse {
+  return { outcomes: [] };
+}
+
+export const StartAttemptsResponse: MessageFns<StartAttemptsResponse> = {
+  encode(message: StartAttemptsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.outcomes) {
+      StartOutcome.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartAttemptsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartAttemptsResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.outcomes.push(StartOutcome.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StartAttemptsResponse {
+    return {
+      outcomes: globalThis.Array.isArray(object?.outcomes)
+        ? object.outcomes.map((e: any) => StartOutcome.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: StartAttemptsResponse): unknown {
+    const obj: any = {};
+    if (message.outcomes?.length) {
+      obj.outcomes = message.outcomes.map((e) => StartOutcome.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<StartAttemptsResponse>, I>>(base?: I): StartAttemptsResponse {
+    return StartAttemptsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StartAttemptsResponse>, I>>(object: I): StartAttemptsResponse {
+    const message = createBaseStartAttemptsResponse() as any;
+    message.outcomes = object.outcomes?.map((e) => StartOutcome.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseStartOutcome(): StartOutcome {
+  return { created: false, failure: undefined };
+}
+
+export const StartOutcome: MessageFns<StartOutcome> = {
+  encode(message: StartOutcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.created !== false) {
+      writer.uint32(8).bool(message.created);
+    }
+    if (message.failure !== undefined) {
+      StartFailure.encode(message.failure, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartOutcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartOutcome() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.created = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.failure = StartFailure.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StartOutcome {
+    return {
+      created: isSet(object.created) ? globalThis.Boolean(object.created) : false,
+      failure: isSet(object.failure) ? StartFailure.fromJSON(object.failure) : undefined,
+    };
+  },
+
+  toJSON(message: StartOutcome): unknown {
+    const obj: any = {};
+    if (message.created !== false) {
+      obj.created = message.created;
+    }
+    if (message.failure !== undefined) {
+      obj.failure = StartFailure.toJSON(message.failure);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<StartOutcome>, I>>(base?: I): StartOutcome {
+    return StartOutcome.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StartOutcome>, I>>(object: I): StartOutcome {
+    const message = createBaseStartOutcome() as any;
+    message.created = object.created ?? false;
+    message.failure = (object.failure !== undefined && object.failure !== null)
+      ? StartFailure.fromPartial(object.failure)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStartFailure(): StartFailure {
+  return { code: "", message: "", knownTerm: undefined };
+}
+
+export const StartFailure: MessageFns<StartFailure> = {
+  encode(message: StartFailure, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.code !== "") {
+      writer.uint32(10).string(message.code);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    if (message.knownTerm !== undefined) {
+      writer.uint32(24).int64(message.knownTerm);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartFailure {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartFailure() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.knownTerm = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StartFailure {
+    return {
+      code: isSet(object.code) ? globalThis.String(object.code) : "",
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+      knownTerm: isSet(object.knownTerm)
+        ? globalThis.Number(object.knownTerm)
+        : isSet(object.known_term)
+        ? globalThis.Number(object.known_term)
+        : undefined,
+    };
+  },
+
+  toJSON(message: StartFailure): unknown {
+    const obj: any = {};
+    if (message.code !== "") {
+      obj.code = message.code;
+    }
+    if (message.message !== "") {
+      obj.message = message.message;
+    }
+    if (message.knownTerm !== undefined) {
+      obj.knownTerm = Math.round(message.knownTerm);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<StartFailure>, I>>(base?: I): StartFailure {
+    return StartFailure.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StartFailure>, I>>(object: I): StartFailure {
+    const message = createBaseStartFailure() as any;
+    message.code = object.code ?? "";
+    message.message = object.message ?? "";
+    message.knownTerm = object.knownTerm ?? undefined;
+    return message;
+  },
+};
+
 function createBaseStopAttemptRequest(): StopAttemptRequest {
   return { fence: undefined, key: undefined, mode: 0, reason: "", ledgerId: "" };
 }
@@ -2379,6 +2743,17 @@ export const TrainerServiceService = {
       Buffer.from(StartAttemptResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StartAttemptResponse => StartAttemptResponse.decode(value),
   },
+  /** As StartAttempt, several at once; each succeeds or fails by itself. */
+  startAttempts: {
+    path: "/wattsweep.v1.TrainerService/StartAttempts" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StartAttemptsRequest): Buffer => Buffer.from(StartAttemptsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StartAttemptsRequest => StartAttemptsRequest.decode(value),
+    responseSerialize: (value: StartAttemptsResponse): Buffer =>
+      Buffer.from(StartAttemptsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StartAttemptsResponse => StartAttemptsResponse.decode(value),
+  },
   /** Asks an attempt to end. Idempotent; the end itself arrives as a report. */
   stopAttempt: {
     path: "/wattsweep.v1.TrainerService/StopAttempt" as const,
@@ -2427,6 +2802,8 @@ export interface TrainerServiceServer extends UntypedServiceImplementation {
   describe: handleUnaryCall<DescribeRequest, DescribeResponse>;
   /** Starts an attempt on a free slot. Idempotent: the same key again answers with what is already there. */
   startAttempt: handleUnaryCall<StartAttemptRequest, StartAttemptResponse>;
+  /** As StartAttempt, several at once; each succeeds or fails by itself. */
+  startAttempts: handleUnaryCall<StartAttemptsRequest, StartAttemptsResponse>;
   /** Asks an attempt to end. Idempotent; the end itself arrives as a report. */
   stopAttempt: handleUnaryCall<StopAttemptRequest, StopAttemptResponse>;
   /** Lists the attempts that this box holds or remembers, so that a coordinator can reconcile. */
@@ -2469,6 +2846,22 @@ export interface TrainerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StartAttemptResponse) => void,
+  ): ClientUnaryCall;
+  /** As StartAttempt, several at once; each succeeds or fails by itself. */
+  startAttempts(
+    request: StartAttemptsRequest,
+    callback: (error: ServiceError | null, response: StartAttemptsResponse) => void,
+  ): ClientUnaryCall;
+  startAttempts(
+    request: StartAttemptsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: StartAttemptsResponse) => void,
+  ): ClientUnaryCall;
+  startAttempts(
+    request: StartAttemptsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: StartAttemptsResponse) => void,
   ): ClientUnaryCall;
   /** Asks an attempt to end. Idempotent; the end itself arrives as a report. */
   stopAttempt(
