@@ -13,12 +13,13 @@ export function register(program: Command): void {
   withJson(withSet(command)).action(async (file: string, options: Options) => {
     const { print, printJson, warn } = await import('../output.js');
     const { readSweepFile } = await import('../sweep-file.js');
+    const { programText } = await import('../../services/coordinator/core/variants.js');
     const { spec, warnings } = readSweepFile(file, options.set);
     if (options.json) {
       printJson({ valid: true, warnings, spec });
       return;
     }
     for (const warning of warnings) warn(warning);
-    print(`${file} is valid: ${spec.name}, recipe ${spec.recipe}`);
+    print(`${file} is valid: ${spec.name}, recipe ${programText(spec)}`);
   });
 }

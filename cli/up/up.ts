@@ -4,6 +4,7 @@ import { cpus } from 'node:os';
 import { mkdirSync } from 'node:fs';
 import { ExitCode } from '../../proto/errors.js';
 import type { Need } from '../../setup/ready.mjs';
+import { recipesOf } from '../../services/coordinator/core/variants.js';
 import { Exit } from '../errors.js';
 import { natsBinary } from '../nats/binary.js';
 import { dataDir } from '../options.js';
@@ -38,7 +39,7 @@ export async function up(sweepPath: string | null, flags: UpFlags): Promise<void
 
 /** The engine and the images only where a sweep may need them: a program of the user's own brings what it needs. */
 async function ensurePieces(sweep: SweepFile | null): Promise<void> {
-  if (sweep?.spec.recipe === 'command') return;
+  if (sweep !== null && recipesOf(sweep.spec).every((recipe) => recipe === 'command')) return;
   const { ready } = await import('../../setup/ready.mjs');
   const need: Need[] = ['engine', 'cifar10'];
   await ready({ need });

@@ -71,12 +71,16 @@ export function pastEpochCost(state: State, spec: SweepSpec): EpochCost | null {
   };
 }
 
+/** What the sweep runs, to be compared. */
+const programsOf = ({ recipe, command, variants = {} }: SweepSpec): string =>
+  JSON.stringify([recipe, command, variants]);
+
 /** By device model, of the same recipe or command; the latest of the ledger. */
-function pastTrials(state: State, { recipe, command }: SweepSpec): Map<string, PastTrial[]> {
+function pastTrials(state: State, spec: SweepSpec): Map<string, PastTrial[]> {
+  const programs = programsOf(spec);
   const found = new Map<string, PastTrial[]>();
   for (const sweep of [...state.sweeps.values()].reverse()) {
-    if (sweep.spec.recipe !== recipe || canonicalJson(sweep.spec.command) !== canonicalJson(command))
-      continue;
+    if (programsOf(sweep.spec) !== programs) continue;
     for (const trial of [...sweep.trials.values()].reverse()) {
       const device = deviceOf(trial);
       if (device === null) continue;

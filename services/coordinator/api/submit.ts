@@ -4,6 +4,8 @@ import { WattsweepError } from '../../../proto/errors.js';
 import type { SubmitSweepRequest, SubmitSweepResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import {
   lackOf,
+  offersAll,
+  recipesOf,
   slotsNeeded,
   suits,
   type State,
@@ -82,11 +84,11 @@ export function checkFleet(state: State, spec: SweepSpec): string[] {
   const { energyWh, hours } = spec.budget;
   if (trainers.length === 0) return ['no trainer is here yet: the sweep waits for one'];
 
-  const offering = trainers.filter(({ info }) => info.recipes.includes(spec.recipe));
+  const offering = trainers.filter(({ info }) => offersAll(info.recipes, spec));
   if (offering.length === 0) {
     throw new WattsweepError(
       'RECIPE_NOT_OFFERED',
-      `none of ${trainers.length} trainers offers the recipe ${spec.recipe}`,
+      `none of ${trainers.length} trainers offers the recipe ${recipesOf(spec).join(' and ')}`,
     );
   }
   const unread = offering

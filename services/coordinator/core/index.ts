@@ -40,6 +40,7 @@ export {
 } from './notify/notification.js';
 export { JOULES_PER_WH } from './sweeps/budget.js';
 export { ashaRungs } from './stopping/index.js';
+export { offersAll, programText, recipesOf } from './variants.js';
 export {
   initialState,
   newTrainer,

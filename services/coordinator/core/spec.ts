@@ -248,8 +248,18 @@ export interface RetriesSpec {
   readonly refused?: number;
 }
 
+/** A program among several that the sweep compares. */
+export interface VariantSpec {
+  readonly recipe: string;
+  /** As that of a sweep; empty for a recipe. */
+  readonly command: readonly string[];
+  /** Parameters that only this one is given. */
+  readonly fixed: Parameters;
+}
+
 export interface SweepSpec {
   readonly name: string;
+  /** `variants` where the parameter of the name `variant` says what runs. */
   readonly recipe: string;
   /** Program and arguments with `{parameter}` templates, for the recipe `command`; else empty. */
   readonly command: readonly string[];
@@ -284,6 +294,8 @@ export interface SweepSpec {
   readonly smoke?: number;
   /** Weight among sweeps, above 0. Absent: 1. */
   readonly priority?: number;
+  /** Programs by the value of the parameter `variant`; absent where one runs all trials. */
+  readonly variants?: Readonly<Record<string, VariantSpec>>;
   /** Absent: nobody is told. */
   readonly notify?: NotifySpec;
 }

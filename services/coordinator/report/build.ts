@@ -2,6 +2,7 @@
 import type { TrialState, UnixMs } from '../core/events.js';
 import type { Parameters, StoppingSpec } from '../core/spec.js';
 import type { SweepState } from '../core/state.js';
+import { programText } from '../core/variants.js';
 import { sumOrNull } from './analysis/cost.js';
 import { answer } from './answer.js';
 import { buildCells, buildFronts } from './cells.js';
@@ -50,7 +51,7 @@ function header(sweep: SweepState, trials: readonly TrialSummary[], now: UnixMs)
   return {
     sweepId: sweep.sweepId,
     name: spec.name,
-    recipe: spec.recipe,
+    recipe: programText(spec),
     status: sweep.status,
     reason: sweep.reason,
     submittedAt: iso(sweep.submittedAt),

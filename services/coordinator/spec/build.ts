@@ -2,6 +2,7 @@
 import { recipes, type RecipeDescriptor } from '../../../proto/recipes.js';
 import { axisValues, gridOverlaps } from '../core/search/index.js';
 import type { Axes, ObjectiveSpec, Parameters, SearchSpec, SweepSpec } from '../core/spec.js';
+import { VARIANT } from '../core/variants.js';
 import { notificationKinds } from '../core/notify/notification.js';
 import { asParameter, checkName, doubt, isExpression, readAxes } from './axes.js';
 import type { Path } from './document.js';
@@ -14,6 +15,8 @@ import { nearest, oneOf, show, type Problems } from './problems.js';
 import { WEBHOOK_FORM, type PartialSweepFile } from './schema.js';
 import { needsCounts, readSearch } from './search.js';
 import { readStopping } from './stopping.js';
+import { checkTemplates } from './templates.js';
+import { checkVariantTemplates, readVariants, variantAxis } from './variants.js';
 import { warnOfSweep } from './warnings.js';
 
 /** Points times repeats: beyond, positions are no longer exact. */
@@ -36,7 +39,9 @@ export function buildSpec(
   content: Readonly<Record<string, unknown>>,
   problems: Problems,
 ): SweepSpec | null {
-  const recipe = readRecipe(file, content, problems);
+  const variants = content['variants'] === undefined ? null : readVariants(file, content, problems);
+  const recipe: Recipe | null =
+    content['variants'] === undefined ? readRecipe(file, content, problems) : variants;
   const descriptor = recipe?.descriptor ?? null;
   const objective = readObjective(file, recipe, problems);
   const fixed = readFixed(file.fixed ?? {}, descriptor, problems);
@@ -50,7 +55,10 @@ export function buildSpec(
     });
   }
   const counted = needsCounts(content['search']);
-  const readSweep = readAxes(file.sweep ?? {}, ['sweep'], descriptor, counted, problems);
+  const readSweep = [
+    ...readAxes(file.sweep ?? {}, ['sweep'], descriptor, counted, problems),
+    ...(variants === null ? [] : [{ ...variantAxis(variants), when: null }]),
+  ];
   const writtenCases = file.cases ?? [{}];
   const readCases = writtenCases.map((branch, index) =>
     readAxes(branch, ['cases', index], descriptor, counted, problems),
@@ -62,7 +70,11 @@ export function buildSpec(
   const cases = expanded.cases.map(({ axes }) => axes);
   checkTwice(file, problems);
 
-  const shared = [...Object.keys(file.fixed ?? {}), ...Object.keys(file.sweep ?? {})];
+  const shared = [
+    ...Object.keys(file.fixed ?? {}),
+    ...Object.keys(file.sweep ?? {}),
+    ...(variants === null ? [] : [VARIANT]),
+  ];
   const declared = expanded.isConditional
     ? cases.map(
         (branch) =>
@@ -82,7 +94,9 @@ export function buildSpec(
   const names = new Set([...declared, ...(listed ?? [])].flatMap((set) => [...set]));
   if (isWhole('fixed') && isWhole('sweep') && isWhole('cases') && isWhole('search')) {
     const holder = listed === null ? 'cases' : 'search.points';
-    checkTemplates(recipe?.command ?? [], listed ?? declared, holder, problems);
+    const everywhere = listed ?? declared;
+    if (variants !== null) checkVariantTemplates(variants, everywhere, holder, problems);
+    else checkTemplates(recipe?.command ?? [], everywhere, holder, ['command'], problems);
   }
   checkConstraints(file.constraints ?? [], names, problems);
   const stopping = readStopping(file.stopping, {
@@ -138,6 +152,7 @@ export function buildSpec(
     ...placement,
     maxParallel: file.max_parallel ?? null,
     ...(file.priority === undefined ? {} : { priority: file.priority }),
+    ...(variants === null ? {} : { variants: variants.variants }),
     ...notify,
   };
   checkEffort(spec, problems);
@@ -277,36 +292,6 @@ function checkTwice({ fixed = {}, sweep = {}, cases = [] }: PartialSweepFile, pr
   for (const name of Object.keys(sweep)) check(name, ['sweep', name], { fixed });
   for (const [index, branch] of cases.entries()) {
     for (const name of Object.keys(branch)) check(name, ['cases', index, name], { fixed, sweep });
-  }
-}
-
-/** Every `{name}` of the command must be a parameter of every point. */
-function checkTemplates(
-  command: readonly string[],
-  declared: readonly ReadonlySet<string>[],
-  holder: string,
-  problems: Problems,
-): void {
-  for (const [index, argument] of command.entries()) {
-    for (const match of argument.matchAll(/\{([A-Za-z_][A-Za-z0-9_.-]*)\}/g)) {
-      const name = match[1] ?? '';
-      const lacking = declared.findIndex((names) => !names.has(name));
-      if (lacking < 0) continue;
-      const names = [...(declared[lacking] ?? [])];
-      const isKnown = declared.some((set) => set.has(name));
-      const message = isKnown
-        ? `\`{${name}}\` has no value in ${holder}[${lacking}]`
-        : `\`{${name}}\` names no parameter of this sweep`;
-      const near = isKnown ? null : nearest(name, names);
-      problems.add({
-        code: 'SPEC_VALUE',
-        path: ['command', index],
-        offset: match.index,
-        message,
-        expected: names.length === 0 ? 'a parameter under `fixed`, `sweep` or `cases`' : oneOf(names),
-        suggestion: near === null ? null : `{${near}}`,
-      });
-    }
   }
 }
 

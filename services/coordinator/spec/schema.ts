@@ -192,6 +192,21 @@ export const notifySchema = z.strictObject({
 
 const recipeNames: [string, ...string[]] = ['command', ...recipes.keys()];
 
+export const variantSchema = z
+  .strictObject({
+    recipe: z.enum(recipeNames).optional().describe('What is trained; or a `command`.'),
+    command: z
+      .array(z.union([z.string(), z.number()]))
+      .min(1)
+      .optional()
+      .describe('Program and arguments, as that of a sweep.'),
+    fixed: z
+      .record(parameterName, fixedValueSchema)
+      .default({})
+      .describe('Parameters that only this variant is given.'),
+  })
+  .describe('A recipe or a command.');
+
 export const sweepFileSchema = z.strictObject({
   name: z.string().trim().min(1).max(100).describe('Name of the sweep, for people.'),
   recipe: z.enum(recipeNames).optional().describe('What is trained. Leave it out where `command` stands.'),
@@ -201,6 +216,18 @@ export const sweepFileSchema = z.strictObject({
     .optional()
     .describe(
       'Program and arguments; {name} stands for the parameter of that name. Only boxes that opted in run it.',
+    ),
+  variants: z
+    .record(
+      z
+        .string()
+        .max(60)
+        .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/),
+      variantSchema,
+    )
+    .optional()
+    .describe(
+      'Programs to compare, by name, instead of `recipe` or `command`: every point runs with each of them, as the parameter `variant` says.',
     ),
   objective: objectiveSchema.describe('What makes a trial good.'),
   levels: z
@@ -295,6 +322,7 @@ const shapes: Readonly<Record<string, object>> = {
   resources: resourcesSchema.shape,
   retries: retriesSchema.shape,
   notify: notifySchema.shape,
+  'variants.*': variantSchema.shape,
   trial_limits: trialLimitsSchema.shape,
   ...Object.fromEntries(Object.entries(ruleShapes).map(([rule, shape]) => [`stopping.${rule}`, shape])),
 };

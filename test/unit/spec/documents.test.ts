@@ -14,7 +14,7 @@ describe('what users read', () => {
 
   it('shows sweep files that are right', () => {
     const files = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
-    expect(files).toHaveLength(6);
+    expect(files).toHaveLength(7);
     for (const file of files) expect(parseSweepFile(file).warnings).toEqual([]);
   });
 

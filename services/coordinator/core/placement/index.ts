@@ -21,6 +21,7 @@ import { pointAt, pointHash, repeatSeed, searchLearns } from '../search/index.js
 import type { Parameters } from '../spec.js';
 import { ATTEMPTS_A_COPY, type AttemptState, type SweepState, type TrialRecord } from '../state.js';
 import type { Step } from '../step.js';
+import { programOf } from '../variants.js';
 
 /** The sweep may have another attempt. */
 const isTaking = (sweep: SweepState): boolean =>
@@ -234,9 +235,7 @@ export function startAction(sweep: SweepState, trial: TrialRecord): Action {
     trainerId: attempt.trainerId,
     slotId: attempt.slotId,
     ...(attempt.furtherSlotIds.length === 0 ? {} : { furtherSlotIds: attempt.furtherSlotIds }),
-    recipe: sweep.spec.recipe,
-    command: sweep.spec.command,
-    parameters: trial.parameters,
+    ...programOf(sweep.spec, trial.parameters),
     maxEpochs: attempt.maxEpochs,
     seed: trial.seed,
     repeat: trial.repeat,

@@ -2,6 +2,7 @@
 import type { SlotRecord } from '../events.js';
 import type { ResourcesSpec } from '../spec.js';
 import type { SweepState, TrainerState } from '../state.js';
+import { offersAll } from '../variants.js';
 
 type Wanting = Pick<SweepState, 'spec'>;
 
@@ -31,7 +32,7 @@ export const suits = (trainer: TrainerState, slot: SlotRecord, { spec }: Wanting
 
 /** Whether the box runs what the sweep runs, and is where the sweep wants it. */
 export const offers = (trainer: TrainerState, { spec }: Wanting): boolean =>
-  trainer.info.recipes.includes(spec.recipe) && hasLabels(trainer, spec.resources);
+  offersAll(trainer.info.recipes, spec) && hasLabels(trainer, spec.resources);
 
 export const isFit = (slot: SlotRecord, resources: ResourcesSpec): boolean =>
   isKind(slot, resources) && isModel(slot, resources) && hasMemory(slot, resources);

@@ -19,6 +19,7 @@ import {
   slotsNeeded,
 } from './resources.js';
 import type { State, SweepState, TrainerState } from '../state.js';
+import { offersAll, recipesOf } from '../variants.js';
 
 /** Names that a sentence lists at most. */
 const LISTED = 5;
@@ -36,8 +37,8 @@ export function waitingReason(state: State, sweep: SweepState): string {
 export function lackOf(sweep: Pick<SweepState, 'spec'>, boxes: readonly TrainerState[]): string | null {
   const { spec } = sweep;
   const { resources } = spec;
-  const offering = boxes.filter(({ info }) => info.recipes.includes(spec.recipe));
-  if (offering.length === 0) return `no box offers the recipe ${spec.recipe}`;
+  const offering = boxes.filter(({ info }) => offersAll(info.recipes, spec));
+  if (offering.length === 0) return `no box offers the recipe ${recipesOf(spec).join(' and ')}`;
   const labelled = offering.filter((box) => hasLabels(box, resources));
   if (labelled.length === 0) return `no box has the labels ${labelText(resources.labels ?? {})}`;
   const slotsWith = (test: (slot: SlotRecord) => boolean): SlotRecord[] =>

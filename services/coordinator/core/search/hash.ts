@@ -1,14 +1,18 @@
 /** Stable names and numbers for points and repeats. They stand in ledgers: never change what they return. */
 import { createHash } from 'node:crypto';
 import type { Parameters, SweepSpec } from '../spec.js';
+import { programOf } from '../variants.js';
 import { canonicalJson } from './canonical.js';
 
 /**
  * Name of a point: the first 16 hexadecimal digits of the SHA-256 of what is run. The same recipe (or command) and
  * parameters have the same hash in every sweep, whatever the order of keys.
  */
-export function pointHash(spec: Pick<SweepSpec, 'recipe' | 'command'>, parameters: Parameters): string {
-  const text = canonicalJson({ recipe: spec.recipe, command: spec.command, parameters });
+export function pointHash(
+  spec: Pick<SweepSpec, 'recipe' | 'command' | 'variants'>,
+  parameters: Parameters,
+): string {
+  const text = canonicalJson({ ...programOf(spec, parameters) });
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
