@@ -35,19 +35,21 @@ export interface StoredName {
   readonly ledgerId: string;
   readonly sweepId: string;
   readonly trialId: string;
+  /** Id of the term that made the trial; absent where the trainer was told none. */
+  readonly trialTermId?: string;
   readonly copy: 0 | 1;
 }
 
-const STORED_NAME = /^([A-Za-z0-9][A-Za-z0-9_-]*)\/([a-z0-9-]+)\/([a-z0-9-]+)\/([01])$/;
+const STORED_NAME = /^([A-Za-z0-9][A-Za-z0-9_-]*)\/([a-z0-9-]+)\/([a-z0-9-]+)(?:\.([a-z0-9-]+))?\/([01])$/;
 
 /** Name of a checkpoint in the object store. */
-export const storedName = ({ ledgerId, sweepId, trialId, copy }: StoredName): string =>
-  `${ledgerId}/${sweepId}/${trialId}/${String(copy)}`;
+export const storedName = ({ ledgerId, sweepId, trialId, trialTermId, copy }: StoredName): string =>
+  `${ledgerId}/${sweepId}/${trialId}${trialTermId === undefined ? '' : `.${trialTermId}`}/${String(copy)}`;
 
 /** The parts of such a name; null for another object's. */
 export function parseStoredName(name: string): StoredName | null {
-  const [, ledgerId = '', sweepId = '', trialId = '', copy] = STORED_NAME.exec(name) ?? [];
-  return isToken(sweepId) && isToken(trialId)
-    ? { ledgerId, sweepId, trialId, copy: copy === '0' ? 0 : 1 }
-    : null;
+  const [, ledgerId = '', sweepId = '', trialId = '', trialTermId, copy] = STORED_NAME.exec(name) ?? [];
+  if (!isToken(sweepId) || !isToken(trialId)) return null;
+  const term = trialTermId === undefined ? {} : { trialTermId };
+  return { ledgerId, sweepId, trialId, ...term, copy: copy === '0' ? 0 : 1 };
 }

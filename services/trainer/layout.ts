@@ -5,7 +5,7 @@
  *   power.jsonl                     what the meter knows, while something trains
  *   fence.json                      highest term seen of each ledger
  *   slots/<slot>/                   slot.json (how to reach the slot's supervisor), its socket and its log
- *   attempts/<ledger>/<sweep>/<trial>/<n>/
+ *   attempts/<ledger>/<sweep>/<trial>/<attempt>/
  *     attempt.json                  what was accepted; written before StartAttempt is answered
  *     run.json                      the runner that has it and when it got it, by the supervisor
  *     spool.jsonl                   what the runner said, a record a line; the line's number names the fact
@@ -20,7 +20,9 @@
  *   fetched/                        a checkpoint that is on its way from NATS
  *   checkpoints/<ledger>/<sweep>/<trial>/   follows the trial to its next attempt
  *
- * The ledger stands in the path because a new ledger may use the same sweep and trial names again.
+ * The ledger stands in the path because a new ledger may use the same sweep and trial names again. So may one that was
+ * restored from an older copy: a folder of a trial is named `t0007.TERM` by the id of the term that made the trial, one of
+ * an attempt `2.TERM` by that of the term that assigned it; without the point where the coordinator told no ids.
  */
 import { join } from 'node:path';
 import type { AttemptKey } from './protocol/runner.js';
@@ -37,7 +39,7 @@ export interface TrainerLayout {
   readonly fetchedDir: string;
   slotDir(slotId: string): string;
   attemptDir(ledgerId: string, key: AttemptKey): string;
-  checkpointDir(ledgerId: string, key: Pick<AttemptKey, 'sweepId' | 'trialId'>): string;
+  checkpointDir(ledgerId: string, key: Pick<AttemptKey, 'sweepId' | 'trialId' | 'trialTermId'>): string;
 }
 
 export function trainerLayout(dataDir: string, trainerId: string): TrainerLayout {
@@ -54,10 +56,22 @@ export function trainerLayout(dataDir: string, trainerId: string): TrainerLayout
     fetchedDir: join(root, 'fetched'),
     slotDir: (slotId) => join(root, 'slots', slotId),
     attemptDir: (ledgerId, key) =>
-      join(root, 'attempts', ledgerId, key.sweepId, key.trialId, String(key.attempt)),
-    checkpointDir: (ledgerId, key) => join(root, 'checkpoints', ledgerId, key.sweepId, key.trialId),
+      join(
+        root,
+        'attempts',
+        ledgerId,
+        key.sweepId,
+        trialFolder(key),
+        ofTerm(String(key.attempt), key.termId),
+      ),
+    checkpointDir: (ledgerId, key) => join(root, 'checkpoints', ledgerId, key.sweepId, trialFolder(key)),
   };
 }
+
+const ofTerm = (name: string, termId = ''): string => (termId === '' ? name : `${name}.${termId}`);
+
+const trialFolder = ({ trialId, trialTermId }: Pick<AttemptKey, 'trialId' | 'trialTermId'>): string =>
+  ofTerm(trialId, trialTermId);
 
 /** Files of one attempt. Asked for many times in a short trial: put together, not joined. */
 export const attemptFiles = (dir: string) =>

@@ -13,6 +13,8 @@ export interface SimAttempt {
   readonly key: AttemptKey;
   readonly ledgerId: string;
   readonly request: StartAttemptRequest;
+  /** Milliseconds since the run began. */
+  readonly begunAt: number;
   /** On the disk. */
   readonly spool: Report[];
   acknowledged: number;
@@ -49,6 +51,10 @@ export const slotsOf = ({ slotId, furtherSlotIds }: StartAttemptRequest): readon
   slotId,
   ...furtherSlotIds,
 ];
+
+/** Names the folder of a trial's checkpoints. */
+const trialText = (ledgerId: string, { key, trialTermId }: StartAttemptRequest): string =>
+  `${ledgerId}/${key!.sweepId}/${key!.trialId}.${trialTermId}`;
 
 export class SimBox {
   readonly attempts = new Map<string, SimAttempt>();
@@ -113,11 +119,12 @@ export class SimBox {
       key: request.key!,
       ledgerId,
       request,
+      begunAt: this.scheduler.now,
       spool: [],
       acknowledged: 0,
       epoch: 0,
       phase: AttemptPhase.STARTING,
-      resumedEpoch: this.#checkpoint(request),
+      resumedEpoch: this.#checkpoint(ledgerId, request),
       computesSince: null,
       endedAt: null,
     };
@@ -134,11 +141,10 @@ export class SimBox {
   }
 
   /** Epoch of the newest checkpoint on this box that is not beyond the one asked for. */
-  #checkpoint({ key, resumeFrom }: StartAttemptRequest): number {
-    const wanted = Number(resumeFrom.split('/')[1] ?? 0);
-    const earlier = [...this.attempts.values()].filter(
-      (a) => a.key.sweepId === key!.sweepId && a.key.trialId === key!.trialId,
-    );
+  #checkpoint(ledgerId: string, request: StartAttemptRequest): number {
+    const wanted = Number(request.resumeFrom.split('/')[1] ?? 0);
+    const trial = trialText(ledgerId, request);
+    const earlier = [...this.attempts.values()].filter((a) => trialText(a.ledgerId, a.request) === trial);
     return Math.max(
       0,
       ...earlier.flatMap((a) => (a.epoch > 0 && wanted > 0 ? [Math.min(a.epoch, wanted)] : [])),

@@ -1,6 +1,6 @@
 /** One coordinator of a run: the real turns of leadership on virtual time, with connections that can be cut. */
 import { pino, type Logger } from 'pino';
-import { WattsweepError } from '../../proto/errors.js';
+import { StaleTermError, WattsweepError } from '../../proto/errors.js';
 import { LEADER_BUCKET, TRAINERS_BUCKET } from '../../proto/subjects.js';
 import type { Answer, TrainerCommands } from '../../services/coordinator/fleet/index.js';
 import type { Term } from '../../services/coordinator/leadership/term.js';
@@ -38,6 +38,8 @@ export class SimCoordinator {
   /** How far its clock is off, milliseconds. */
   clockOffsetMs = 0;
   cutOff = false;
+  /** Restores under way: it must not run meanwhile. */
+  restores = 0;
   /** Trainers that it cannot call. */
   readonly unreachable = new Set<SimTrainer>();
 
@@ -61,7 +63,7 @@ export class SimCoordinator {
   }
 
   start(): void {
-    if (this.#process !== null) return;
+    if (this.#process !== null || this.restores > 0) return;
     const { id, seed, nats, onFault } = this.setup;
     this.#instance += 1;
     const name = `${id}.${this.#instance}`;
@@ -166,6 +168,7 @@ function answerOf<T>(perform: () => T): Answer<T> {
   } catch (error) {
     if (!(error instanceof WattsweepError)) throw error;
     const { code, message } = error;
-    return { kind: 'refused', code, retryable: error.entry.retryable, message };
+    const known = error instanceof StaleTermError ? { knownTerm: error.knownTerm } : {};
+    return { kind: 'refused', code, retryable: error.entry.retryable, message, ...known };
   }
 }

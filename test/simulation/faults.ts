@@ -17,6 +17,7 @@ export const FAULT_KINDS = [
   'box_broken',
   'trainer_slow',
   'nats_restart',
+  'ledger_restored',
   'lost_acknowledgements',
   'lost_requests',
   'late',
@@ -51,6 +52,13 @@ export const HARMLESS: ReadonlySet<FaultKind> = new Set([
   'sweep_paused',
   'sweep_labelled',
 ]);
+
+/** By then it is lifted, milliseconds since the run began. */
+export const endOf = ({ kind, at, lastsMs }: Fault): number =>
+  at + lastsMs + (kind === 'ledger_restored' ? RESTORE_MS : 0);
+
+/** From the end of the coordinators until a copy stands in the ledger's place: what they had sent has arrived by then. */
+export const RESTORE_MS = 200;
 
 const FIRST_AT_MS = 500;
 const LAST_AT_MS = 60_000;

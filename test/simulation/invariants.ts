@@ -13,7 +13,7 @@ import { freeze } from '../support/core.js';
 import type { SimAttempt } from './box.js';
 import { checkDecisions } from './quiet.js';
 import type { Recorder } from './recorder.js';
-import type { SimTrainer } from './trainer.js';
+import { keyText, type SimTrainer } from './trainer.js';
 
 type Blame = (text: string) => void;
 
@@ -35,7 +35,7 @@ export function checkRest(state: State, recorder: Recorder, trainers: readonly S
     if (holders.size > 0) blame(`slots of ${info.trainerId} are held by nobody's attempts`);
   for (const { box, setup, isGone } of trainers) {
     for (const { id } of isGone ? [] : box.running) blame(`${setup.trainerId} still runs ${id}`);
-    for (const attempt of box.attempts.values()) checkReports(state, attempt, blame);
+    for (const attempt of box.attempts.values()) checkReports(state, recorder, setup.trainerId, attempt);
   }
   checkDecisions(state, events, blame);
 }
@@ -97,15 +97,26 @@ function checkEnergy({ sweepId, trials, spentJoules }: SweepState, blame: Blame)
     blame(`${sweepId} spent ${String(spentJoules)} J; its attempts ${sum} J`);
 }
 
-/** An attempt that told its end itself was live until then: all that it reported before is in the ledger. */
-function checkReports(state: State, { id, key, spool }: SimAttempt, blame: Blame): void {
+/**
+ * An attempt that told its end itself was live until then: all that it reported before is in the ledger. One that began
+ * before the ledger was restored may be none of its attempts.
+ */
+function checkReports(state: State, recorder: Recorder, trainerId: string, attempt: SimAttempt): void {
+  const { id, key, spool, request, begunAt } = attempt;
+  const blame = (text: string): void => recorder.blame(text);
   if (state.deleted.has(key.sweepId)) return;
   const trial = state.sweeps.get(key.sweepId)?.trials.get(key.trialId);
-  const recorded = trial?.attempts.find(({ attempt }) => attempt === key.attempt);
+  const recorded = trial?.attempts.find((one) => one.attempt === key.attempt && one.termId === key.termId);
+  if (recorded === undefined && begunAt < (recorder.restoredAt ?? 0)) return;
   if (trial === undefined || recorded === undefined) {
     blame(`${id} ran and is not in the ledger`);
     return;
   }
+  if (recorded.trainerId !== trainerId) blame(`${id} ran on ${trainerId}, and not on ${recorded.trainerId}`);
+  if (request.parametersJson !== JSON.stringify(trial.parameters))
+    blame(`${id} trained ${request.parametersJson}, and its trial has other parameters`);
+  // What one attempt's report lost is not made good by another's: epochs rise.
+  const names = trial.attempts.map((one) => keyText({ ...key, ...one }));
   const accepted = new Map(trial.epochs.map((record) => [record.epoch, record]));
   const last = trial.epochs.at(-1)?.epoch ?? 0;
   for (const { fact } of spool) {
@@ -114,7 +125,11 @@ function checkReports(state: State, { id, key, spool }: SimAttempt, blame: Blame
     if (record !== undefined) {
       if (!isDeepStrictEqual(record.metrics, fact.value.metrics))
         blame(`${id}: epoch ${record.epoch} is in the ledger with another value`);
-    } else if (recorded.end?.seconds !== null && !(hasEnded(trial) && fact.value.epoch > last)) {
+    } else if (
+      recorded.end?.seconds !== null &&
+      !(hasEnded(trial) && fact.value.epoch > last) &&
+      !recorder.isGone(names, fact.value.epoch)
+    ) {
       blame(`${id}: epoch ${fact.value.epoch} was reported by the live attempt and is lost`);
     }
   }

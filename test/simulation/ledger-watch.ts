@@ -12,16 +12,17 @@ import {
   type State,
   type SweepState,
 } from '../../services/coordinator/core/index.js';
+import { keyText } from './trainer.js';
 
 type Text = Pick<AttemptRef, 'sweepId' | 'trialId' | 'attempt'>;
-export const textOf = ({ sweepId, trialId, attempt }: Text): string => `${sweepId}/${trialId}#${attempt}`;
+const textOf = ({ sweepId, trialId, attempt }: Text): string => `${sweepId}/${trialId}#${attempt}`;
 
 const WH = 3_600;
 
 export class LedgerWatch {
   readonly state: State = initialState();
   readonly events: LedgerEvent[] = [];
-  /** Trainer by attempt. */
+  /** Trainer by attempt, as it is named to trainers. */
   readonly assigned = new Map<string, string>();
   readonly stoppable = new Set<string>();
   readonly #lastEpoch = new Map<string, number>();
@@ -51,7 +52,7 @@ export class LedgerWatch {
     else if (type === 'epoch_accepted') this.#rises(event);
     else if (type === 'stop_requested' || type === 'attempt_ended') {
       this.#acts(event);
-      this.stoppable.add(textOf(event));
+      this.stoppable.add(this.#named(event));
     } else if (type === 'trial_ended') {
       const trial = this.state.sweeps.get(event.sweepId)?.trials.get(event.trialId);
       if (trial === undefined || hasEnded(trial)) this.blame(`${event.sweepId}/${event.trialId} ends twice`);
@@ -89,7 +90,14 @@ export class LedgerWatch {
     const { energyWh } = sweep.limits;
     if (energyWh !== null && (sweep.spentJoules ?? 0) >= energyWh * WH)
       this.blame(`${what} assigned when the energy budget was spent`);
-    this.assigned.set(what, trainerId);
+    const termId = trainer.info.knowsTermIds === true ? this.state.termId : '';
+    this.assigned.set(keyText({ ...event, termId }), trainerId);
+  }
+
+  #named(event: Text): string {
+    const trial = this.state.sweeps.get(event.sweepId)?.trials.get(event.trialId);
+    const attempt = trial?.attempts.find((one) => one.attempt === event.attempt);
+    return keyText({ ...event, termId: attempt?.termId ?? '' });
   }
 
   #rises(event: EventOf<'epoch_accepted'>): void {
@@ -143,9 +151,10 @@ export class LedgerWatch {
   #checkHolders(): void {
     for (const { info, holders } of this.state.trainers.values()) {
       for (const [slotId, holder] of holders) {
-        const attempt = this.state.sweeps.get(holder.sweepId)?.trials.get(holder.trialId)?.attempts[
-          holder.attempt - 1
-        ];
+        const attempt = this.state.sweeps
+          .get(holder.sweepId)
+          ?.trials.get(holder.trialId)
+          ?.attempts.find((one) => one.attempt === holder.attempt);
         if (
           attempt?.end !== null ||
           attempt.trainerId !== info.trainerId ||

@@ -51,12 +51,16 @@ export class SimNats {
   /** Read and written without delay. */
   readonly snapshots = new MemorySnapshots();
   #up = true;
+  /** A server that starts anew has heard nothing of what was on its way to the one before. */
+  #starts = 0;
   readonly #streams = new Map<string, Stream>();
   readonly #keys = new Map<string, Keys>();
   readonly links = new Set<SimLink>();
   /** Told of every message that a stream takes, and of every trim. */
   onStored: (stream: string, message: StreamMessage) => void = () => undefined;
   onPurged: (stream: string, seq: number) => void = () => undefined;
+  /** Told of each message that is there no longer. */
+  onRemoved: (stream: string, message: StreamMessage) => void = () => undefined;
   /** Chance that a message on REPORTS is stored twice, as when its id is remembered no longer. */
   duplicates = 0;
 
@@ -68,6 +72,10 @@ export class SimNats {
 
   get up(): boolean {
     return this.#up;
+  }
+
+  get starts(): number {
+    return this.#starts;
   }
 
   stop(): void {
@@ -102,7 +110,7 @@ export class SimNats {
       return { ok: true, seq: known.seq };
     const copies = expectedLastSeq === undefined && this.random.chance(this.duplicates) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
-      const message = { seq: (stream.lastSeq += 1), subject, data };
+      const message = { seq: (stream.lastSeq += 1), subject, data, storedAtMs: this.scheduler.now };
       stream.messages.set(message.seq, message);
       this.onStored(name, message);
     }
@@ -112,10 +120,41 @@ export class SimNats {
   }
 
   purgeBelow(name: string, seq: number): void {
-    const stream = this.stream(name);
     this.onPurged(name, seq);
+    this.#trim(name, seq);
+  }
+
+  /** Every message is removed, and the stream counts on. */
+  empty(name: string): void {
+    this.#trim(name, this.stream(name).lastSeq + 1);
+  }
+
+  #trim(name: string, seq: number): void {
+    const stream = this.stream(name);
     for (; stream.firstSeq < seq && stream.firstSeq <= stream.lastSeq; stream.firstSeq += 1)
-      stream.messages.delete(stream.firstSeq);
+      this.#remove(name, stream.firstSeq);
+  }
+
+  /** An older copy takes the stream's place: it ends with `seq`, and what followed was never there. */
+  truncate(name: string, seq: number): void {
+    this.#starts += 1;
+    const stream = this.stream(name);
+    for (; stream.lastSeq > seq; stream.lastSeq -= 1) this.#remove(name, stream.lastSeq);
+    stream.firstSeq = Math.min(stream.firstSeq, seq + 1);
+    for (const [id, { seq: at }] of stream.ids) if (at > seq) stream.ids.delete(id);
+  }
+
+  /** The stream is removed, and made once more. */
+  makeAnew(name: string): void {
+    this.truncate(name, 0);
+    this.stream(name).firstSeq = 1;
+  }
+
+  #remove(name: string, seq: number): void {
+    const { messages } = this.stream(name);
+    const message = messages.get(seq);
+    if (message !== undefined) this.onRemoved(name, message);
+    messages.delete(seq);
   }
 
   get(bucket: string, key: string): Key | null {
@@ -224,9 +263,10 @@ export class SimLink {
       const off = this.onReconnect(fail);
       process.after(REQUEST_TIMEOUT_MS, fail);
       if (random.chance(weather.loseRequest)) return;
+      const { starts } = this.nats;
       const toServer = random.chance(weather.late) ? random.between(1_000, 12_000) : this.#latency();
       this.nats.scheduler.after(toServer, () => {
-        if (!this.#reachable) return;
+        if (!this.#reachable || this.nats.starts !== starts) return;
         const result = perform();
         if (random.chance(weather.loseAnswer)) return;
         process.after(this.#latency(), () => {
@@ -255,6 +295,10 @@ export class SimLink {
   find(stream: string): Promise<FoundStream> {
     const { firstSeq, lastSeq } = this.nats.stream(stream);
     return Promise.resolve({ firstSeq, lastSeq, bytes: 0, madeAt: 'once' });
+  }
+
+  messageAt(stream: string, seq: number): Promise<StreamMessage | null> {
+    return this.request(() => this.nats.stream(stream).messages.get(seq) ?? null);
   }
 
   purgeBelow(stream: string, seq: number): Promise<void> {

@@ -154,7 +154,14 @@ function checkAllAtOnce(state: State, events: readonly LedgerEvent[], blame: Bla
     (sweep) => movesByReportsAlone(sweep) && !moved.has(sweep.sweepId),
   );
   const trials = sweeps.reduce((sum, { points, spec }) => sum + points * spec.repeats, 0);
-  decide(quiet, { type: 'lead', ledgerId: 'quiet', coordinatorId: 'quiet', settings, at });
+  decide(quiet, {
+    type: 'lead',
+    ledgerId: 'quiet',
+    termId: 'quiet-term',
+    coordinatorId: 'quiet',
+    settings,
+    at,
+  });
   decide(quiet, { type: 'trainer_seen', trainer: trainer('all', trials), at });
   for (const { sweepId, spec } of sweeps)
     decide(quiet, { type: 'submit', sweepId, spec: unbound(spec), source: '', requestId: '', at });

@@ -3,13 +3,14 @@
  * and now and then whether a leader's state is the fold of what it wrote.
  */
 import type { AttemptKey } from '../../proto/gen/wattsweep/v1/attempt.js';
-import { LEDGER_STREAM } from '../../proto/subjects.js';
+import { ReportBatch } from '../../proto/gen/wattsweep/v1/facts.js';
+import { LEDGER_STREAM, REPORTS_STREAM } from '../../proto/subjects.js';
 import type { LedgerEvent, State } from '../../services/coordinator/core/index.js';
 import { decodeBatch } from '../../services/coordinator/ledger/codec.js';
 import type { StreamMessage } from '../../services/coordinator/nats/index.js';
 import { freeze } from '../support/core.js';
-import { LedgerWatch, textOf } from './ledger-watch.js';
-import type { Witness } from './trainer.js';
+import { LedgerWatch } from './ledger-watch.js';
+import { keyText, type Witness } from './trainer.js';
 
 const MOST_VIOLATIONS = 20;
 
@@ -23,8 +24,15 @@ interface Probe {
 export class Recorder implements Witness {
   readonly violations: string[] = [];
   terms = 0;
+  /** When the ledger was last restored, milliseconds since the run began; null for never. */
+  restoredAt: number | null = null;
+  #entries: StreamMessage[] = [];
+  /** Epochs whose reports are on the stream no longer. */
+  readonly #removed = new Set<string>();
   #term = 0;
   #reportsSeq = 0;
+  /** REPORTS is another stream: once its place in it may be less. */
+  #reportsAnew = false;
   #watch = new LedgerWatch((text) => this.blame(text));
   #probe: Probe | null = null;
 
@@ -36,8 +44,34 @@ export class Recorder implements Witness {
     return this.#watch.events;
   }
 
-  stored(stream: string, { seq, data }: StreamMessage): void {
+  /** The ledger is an older copy from now on, which ends with `seq`. */
+  restored(seq: number, keepsReports: boolean, at: number): void {
+    this.#entries = this.#entries.filter((entry) => entry.seq <= seq);
+    this.#watch = new LedgerWatch((text) => this.blame(text));
+    this.#probe = null;
+    for (const entry of this.#entries) this.#watch.take(decodeBatch(entry.data, entry.seq).events);
+    const last = this.#entries.at(-1);
+    this.#term = this.#watch.state.term;
+    this.#reportsSeq = last === undefined ? 0 : decodeBatch(last.data, seq).reportsSeq;
+    this.#reportsAnew = !keepsReports;
+    this.restoredAt = at;
+  }
+
+  removed(stream: string, { data }: StreamMessage): void {
+    if (stream !== REPORTS_STREAM) return;
+    for (const { fact } of ReportBatch.decode(data).reports)
+      if (fact?.$case === 'epoch') this.#removed.add(`${keyText(fact.value.key!)} ${fact.value.epoch}`);
+  }
+
+  /** A restored ledger cannot have it: the report of one of these was gone before the ledger could take it once more. */
+  isGone(names: readonly string[], epoch: number): boolean {
+    return this.restoredAt !== null && names.some((name) => this.#removed.has(`${name} ${epoch}`));
+  }
+
+  stored(stream: string, message: StreamMessage): void {
     if (stream !== LEDGER_STREAM) return;
+    const { seq, data } = message;
+    this.#entries.push(message);
     const batch = decodeBatch(data, seq);
     const begins = batch.events.find((event) => event.type === 'term_started');
     if (begins !== undefined) {
@@ -46,7 +80,9 @@ export class Recorder implements Witness {
       this.terms += 1;
     }
     if (batch.term !== this.#term) this.blame(`entry ${seq} is of term ${batch.term} in term ${this.#term}`);
-    if (batch.reportsSeq < this.#reportsSeq) this.blame(`entry ${seq} takes the mark on REPORTS back`);
+    if (batch.reportsSeq < this.#reportsSeq && !this.#reportsAnew)
+      this.blame(`entry ${seq} takes the mark on REPORTS back`);
+    if (batch.reportsSeq !== this.#reportsSeq) this.#reportsAnew = false;
     this.#reportsSeq = batch.reportsSeq;
     this.#watch.take(batch.events, () => this.#look());
   }
@@ -57,14 +93,14 @@ export class Recorder implements Witness {
   }
 
   started(trainerId: string, key: AttemptKey): void {
-    const where = this.#watch.assigned.get(textOf(key));
+    const where = this.#watch.assigned.get(keyText(key));
     if (where !== trainerId)
-      this.blame(`${trainerId} starts ${textOf(key)}, which the ledger gives to ${String(where)}`);
+      this.blame(`${trainerId} starts ${keyText(key)}, which the ledger gives to ${String(where)}`);
   }
 
   stopping(trainerId: string, key: AttemptKey): void {
-    if (!this.#watch.stoppable.has(textOf(key)))
-      this.blame(`${trainerId} stops ${textOf(key)}, which the ledger wants to go on`);
+    if (!this.#watch.stoppable.has(keyText(key)))
+      this.blame(`${trainerId} stops ${keyText(key)}, which the ledger wants to go on`);
   }
 
   /**

@@ -2,7 +2,7 @@
 import { LEADER_BUCKET } from '../../proto/subjects.js';
 import type { Input } from '../../services/coordinator/core/index.js';
 import type { SimCoordinator } from './coordinator.js';
-import type { Fault } from './faults.js';
+import { RESTORE_MS, type Fault } from './faults.js';
 import type { SimLink, SimNats, Weather } from './nats.js';
 import type { ChangeKind } from './people.js';
 import type { Scheduler } from './scheduler.js';
@@ -16,6 +16,8 @@ export interface Stage {
   readonly sweepIds: readonly string[];
   /** A person's request, made once. */
   readonly ask: (control: Extract<Input, { type: 'control' }>['control'], sweepId: string) => void;
+  /** An older copy takes the place of the ledger. */
+  readonly restore: (number: number) => void;
   readonly change: (kind: ChangeKind, sweepId: string, number: number) => void;
   readonly drain: (trainerId: string, stopRunning: boolean) => void;
   /** These are asked until they are taken. */
@@ -105,6 +107,23 @@ export function strike(stage: Stage, fault: Fault): void {
     case 'nats_restart':
       nats.stop();
       lift(() => nats.start());
+      return;
+    case 'ledger_restored':
+      for (const each of coordinators) {
+        each.kill();
+        each.restores += 1;
+      }
+      stage.scheduler.after(RESTORE_MS, () => {
+        stage.restore(fault.at);
+        // The server starts with it, whatever else has stopped it.
+        nats.start();
+        lift(() => {
+          for (const each of coordinators) {
+            each.restores -= 1;
+            each.start();
+          }
+        });
+      });
       return;
     case 'lost_acknowledgements':
       weather(nats, 'loseAnswer', 0.5, target, lift);

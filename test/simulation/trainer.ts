@@ -31,11 +31,13 @@ export interface TrainerSetup extends BoxSetup {
 const REMEMBERED = 6;
 const MAX_REPORTS = 200;
 
-export const keyText = (key: AttemptKey): string => `${key.sweepId}/${key.trialId}#${key.attempt}`;
+/** As the trainer names it, within one ledger. */
+export const keyText = ({ sweepId, trialId, attempt, termId }: AttemptKey): string =>
+  `${sweepId}/${trialId}#${attempt}${termId === '' ? '' : `.${termId}`}`;
 
 export class SimTrainer {
   readonly box: SimBox;
-  readonly #terms = new Map<string, number>();
+  readonly #terms = new Map<string, { readonly term: number; readonly termId: string }>();
   /** Ended attempts of which the service tells no longer when asked. */
   #forgotten = new Set<string>();
   #service: Process | null = null;
@@ -191,8 +193,9 @@ export class SimTrainer {
     return {
       attempts: [...this.box.attempts.values()]
         .filter(({ id }) => !this.#forgotten.has(id))
-        .map(({ key, request, phase, epoch, ledgerId }) => ({
+        .map(({ key, request, phase, epoch, ledgerId, acknowledged, spool }) => ({
           key,
+          endAcknowledged: phase === AttemptPhase.ENDED && acknowledged === spool.length,
           slotId: request.slotId,
           furtherSlotIds: request.furtherSlotIds,
           phase,
@@ -204,10 +207,12 @@ export class SimTrainer {
 
   #admit(fence: Fence | undefined): string {
     if (fence === undefined) throw new WattsweepError('REQUEST_INVALID', 'no fence');
-    const known = this.#terms.get(fence.ledgerId) ?? 0;
-    if (fence.term < known) throw new StaleTermError(`term ${known} was seen`, known);
-    this.#terms.set(fence.ledgerId, fence.term);
-    return fence.ledgerId;
+    const { ledgerId, term, termId } = fence;
+    const known = this.#terms.get(ledgerId) ?? { term: 0, termId };
+    const isOther = term === known.term && termId !== known.termId;
+    if (term < known.term || isOther) throw new StaleTermError(`term ${known.term} was seen`, known.term);
+    this.#terms.set(ledgerId, { term, termId });
+    return ledgerId;
   }
 
   #forgetOld(): void {
@@ -271,6 +276,7 @@ export class SimTrainer {
       powerMethod: '',
       draining: this.#draining,
       instanceId: `${trainerId}-${this.#instance}`,
+      knowsTermIds: true,
       startedAtUnixMs: 1,
     });
     const value = Buffer.from(JSON.stringify(record));

@@ -9,12 +9,13 @@ import { LEADER_BUCKET, TRAINERS_BUCKET } from '../../proto/subjects.js';
 import { waitingReason, type Input, type State } from '../../services/coordinator/core/index.js';
 import type { BoxSetup } from './box.js';
 import { LEASE_TTL_MS, LOST_AFTER_MS, SimCoordinator, TRAINER_TTL_MS } from './coordinator.js';
-import { drawFaults, HARMLESS, type Fault } from './faults.js';
+import { drawFaults, endOf, HARMLESS, type Fault } from './faults.js';
 import { checkOvershoot, checkRest, isFoldOf } from './invariants.js';
 import { SimNats } from './nats.js';
 import { changeOf } from './people.js';
 import { randomOf, type Random } from './random.js';
 import { Recorder } from './recorder.js';
+import { restore } from './restore.js';
 import { Scheduler } from './scheduler.js';
 import { strike } from './strike.js';
 import { drawPlainSweeps, drawSweeps, mishapOf, objectiveOf, type PlannedSweep } from './sweeps.js';
@@ -94,6 +95,7 @@ class World {
     }));
     nats.onStored = (stream, message) => recorder.stored(stream, message);
     nats.onPurged = (stream, seq) => recorder.purged(stream, seq);
+    nats.onRemoved = (stream, message) => recorder.removed(stream, message);
     this.#trainers = Array.from({ length: random.whole(1, 4) }, (_, i) => {
       const setup = {
         trainerId: `box${i}`,
@@ -121,7 +123,7 @@ class World {
     // The first box is there always; what a sweep needs, it has.
     const { slots, device } = this.#trainers[0]!.setup;
     this.#sweeps = draw(random, device.kind === 'gpu' ? slots : 0);
-    this.#faultsEndMs = Math.max(0, ...faults.map(({ at, lastsMs }) => at + lastsMs));
+    this.#faultsEndMs = Math.max(0, ...faults.map(endOf));
   }
 
   async run(): Promise<Run> {
@@ -157,6 +159,7 @@ class World {
       sweepIds: this.#sweeps.map(({ sweepId }) => sweepId),
       ask: (control, sweepId) =>
         this.#offer({ type: 'control', sweepId, control, at: this.#leader?.now() ?? 0 }),
+      restore: (number) => this.#restore(number),
       change: (kind, sweepId, number) => {
         const sweep = this.#leader?.term?.state.sweeps.get(sweepId);
         const input = sweep === undefined ? null : changeOf(kind, sweep, number, this.#leader?.now() ?? 0);
@@ -196,6 +199,15 @@ class World {
       this.#recorder.probe(term.state, () => term.acknowledged());
     }
     this.#scheduler.after(LOOK_EVERY_MS, () => this.#look());
+  }
+
+  /** What people have asked for since the copy was made they ask for again. */
+  #restore(number: number): void {
+    const { seq, keepsReports } = restore(this.#nats, number);
+    this.#recorder.restored(seq, keepsReports, this.#scheduler.now);
+    this.#submitted.clear();
+    for (const { sweepId } of this.#sweeps) this.#toResume.add(sweepId);
+    for (const { setup } of this.#trainers) this.#toUndrain.add(setup.trainerId);
   }
 
   /** Somebody looks at boxes in quarantine now and then. */
@@ -246,7 +258,8 @@ class World {
     const sweeps = this.#leader?.term?.state.sweeps;
     for (const { box, isGone } of this.#trainers)
       for (const { id, key } of isGone ? [] : box.running) {
-        const attempt = sweeps?.get(key.sweepId)?.trials.get(key.trialId)?.attempts[key.attempt - 1];
+        const attempts = sweeps?.get(key.sweepId)?.trials.get(key.trialId)?.attempts;
+        const attempt = attempts?.find((one) => one.attempt === key.attempt && one.termId === key.termId);
         const { end = null } = attempt ?? {};
         if (end !== null) this.#recorder.blame(`${id} still runs, and its end (${end.class}) is recorded`);
       }

@@ -3,10 +3,12 @@ import {
   decide,
   initialState,
   type Action,
+  type AttemptRef,
   type Energy,
   type EpochRecord,
   type Input,
   type LedgerEvent,
+  type NamedAttempt,
   type State,
   type SweepSpec,
   type TrainerInfo,
@@ -96,6 +98,7 @@ export class World {
     this.feed({
       type: 'lead',
       ledgerId: 'ledger',
+      termId: 'term1',
       coordinatorId: 'c1',
       settings: { retries: { crashed: 2, lost: 5, preempted: 10 } },
       at: this.now,
@@ -138,25 +141,23 @@ export class World {
     ref: { sweepId: string; trialId: string; attempt: number },
     record: EpochRecord,
   ): readonly LedgerEvent[] {
-    const { sweepId, trialId, attempt } = ref;
+    const name = this.named(ref);
     return this.feed({
       type: 'reported',
       trainerId: this.trainerOf(ref),
-      report: { kind: 'epoch', sweepId, trialId, attempt, record },
+      report: { kind: 'epoch', ...name, record },
       at: this.now,
     });
   }
 
   started(ref: { sweepId: string; trialId: string; attempt: number }): void {
-    const { sweepId, trialId, attempt } = ref;
+    const name = this.named(ref);
     this.feed({
       type: 'reported',
       trainerId: this.trainerOf(ref),
       report: {
         kind: 'started',
-        sweepId,
-        trialId,
-        attempt,
+        ...name,
         deviceKind: 'cpu',
         deviceModel: 'cpu',
         engine: {},
@@ -173,15 +174,13 @@ export class World {
     endClass: Extract<LedgerEvent, { type: 'attempt_ended' }>['class'] = 'completed',
     energy: Energy = NO_READING,
   ): readonly LedgerEvent[] {
-    const { sweepId, trialId, attempt } = ref;
+    const name = this.named(ref);
     return this.feed({
       type: 'reported',
       trainerId: this.trainerOf(ref),
       report: {
         kind: 'ended',
-        sweepId,
-        trialId,
-        attempt,
+        ...name,
         class: endClass,
         code: '',
         message: endClass,
@@ -190,6 +189,13 @@ export class World {
       },
       at: this.now,
     });
+  }
+
+  /** As its trainer names it. */
+  named({ sweepId, trialId, attempt }: AttemptRef): NamedAttempt {
+    const { attempts = [] } = this.state.sweeps.get(sweepId)?.trials.get(trialId) ?? {};
+    const termId = attempts.find((known) => known.attempt === attempt)?.termId ?? '';
+    return { sweepId, trialId, attempt, ...(termId === '' ? {} : { termId }) };
   }
 
   /** The box that has the attempt: only its words count. */

@@ -48,6 +48,8 @@ export interface FakeTrainerOptions {
   readonly joules?: number | null;
   /** How an attempt ends after an epoch, on its own; null to go on. @default null */
   readonly mishap?: (request: StartAttemptRequest, epoch: number) => AttemptEndClass | null;
+  /** False for a trainer of version 0.1.0. @default true */
+  readonly knowsTermIds?: boolean;
 }
 
 interface RunningAttempt {
@@ -56,15 +58,17 @@ interface RunningAttempt {
   epoch: number;
   line: number;
   stop: boolean;
+  isAcknowledged: boolean;
 }
 
-const keyOf = (key: AttemptKey | undefined): string => `${key?.sweepId}/${key?.trialId}#${key?.attempt}`;
+const keyOf = (key: AttemptKey | undefined): string =>
+  `${key?.sweepId}/${key?.trialId}#${key?.attempt}${key?.termId === '' ? '' : `.${key?.termId}`}`;
 
 export class FakeTrainer {
   readonly attempts = new Map<string, RunningAttempt>();
   readonly started: StartAttemptRequest[] = [];
   readonly stopped: StopAttemptRequest[] = [];
-  fence: Fence = { ledgerId: '', term: 0 };
+  fence: Fence = { ledgerId: '', term: 0, termId: '' };
   readonly #options: Required<FakeTrainerOptions>;
   readonly #server = new Server();
   #nats!: NatsConnection;
@@ -87,6 +91,7 @@ export class FakeTrainer {
       through: (port) => Promise.resolve(port),
       joules: null,
       mishap: () => null,
+      knowsTermIds: true,
       ...options,
     };
   }
@@ -160,6 +165,7 @@ export class FakeTrainer {
       powerMethod,
       draining: false,
       instanceId: this.#instanceId,
+      knowsTermIds: this.#options.knowsTermIds,
       startedAtUnixMs: 1,
     };
     await this.#bucket.put(trainerId, JSON.stringify(TrainerRecord.toJSON(record)));
@@ -184,7 +190,14 @@ export class FakeTrainer {
         if (this.attempts.has(key)) return { created: false };
         this.#options.admit(request);
         this.started.push(request);
-        const attempt = { request, phase: AttemptPhase.RUNNING, epoch: 0, line: 0, stop: false };
+        const attempt = {
+          request,
+          phase: AttemptPhase.RUNNING,
+          epoch: 0,
+          line: 0,
+          stop: false,
+          isAcknowledged: false,
+        };
         this.attempts.set(key, attempt);
         void this.#train(attempt).catch(() => undefined);
         return { created: true };
@@ -202,13 +215,14 @@ export class FakeTrainer {
       listAttempts: unary(({ fence }: { readonly fence: Fence | undefined }) => {
         this.#checkFence(fence);
         return {
-          attempts: [...this.attempts.values()].map(({ request, phase, epoch }) => ({
+          attempts: [...this.attempts.values()].map(({ request, phase, epoch, isAcknowledged }) => ({
             key: request.key,
             slotId: request.slotId,
             furtherSlotIds: request.furtherSlotIds,
             phase,
             epoch,
             ledgerId: request.fence?.ledgerId ?? '',
+            endAcknowledged: isAcknowledged,
           })),
         };
       }),
@@ -218,7 +232,9 @@ export class FakeTrainer {
 
   #checkFence(fence: Fence | undefined): void {
     if (fence === undefined) throw new WattsweepError('STALE_TERM', 'no fence');
-    if (fence.ledgerId === this.fence.ledgerId && fence.term < this.fence.term) {
+    const known = this.fence;
+    const isOther = fence.term === known.term && fence.termId !== known.termId;
+    if (fence.ledgerId === known.ledgerId && (fence.term < known.term || isOther)) {
       throw new StaleTermError(`term ${fence.term} is over`, this.fence.term);
     }
     this.fence = fence;
@@ -286,5 +302,6 @@ export class FakeTrainer {
         atUnixMs,
       },
     });
+    attempt.isAcknowledged = !this.#dead;
   }
 }

@@ -95,6 +95,7 @@ function attempts(outline: TrialOutline, isOpen: boolean, maxEpochs: number): At
       stepsPerEpoch: null,
       maxEpochs,
       term: 1,
+      termId: '',
       mayLackReports: false,
       stopMode: null,
       end:
@@ -137,6 +138,7 @@ export function sweepState({
       repeat,
       seed: repeat,
       createdAt: BEGIN,
+      termId: '',
       state,
       attempts: attempts(outline, isOpen, spec.maxEpochs),
       epochs: records(outline, metric),

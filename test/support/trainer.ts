@@ -185,7 +185,7 @@ export type Answer<T> = { readonly ok: T } | { readonly code: string; readonly m
 export function trainerClient(address: string, token?: string) {
   const client = new TrainerServiceClient(address, credentials.createInsecure());
   const metadata = tokenMetadata(token ?? null);
-  const fence = { ledgerId: 'ledger-1', term: 1 };
+  const fence = { ledgerId: 'ledger-1', term: 1, termId: '' };
   const call = <T>(
     method: (done: (error: ServiceError | null, response: T) => void) => void,
   ): Promise<Answer<T>> =>
@@ -204,7 +204,7 @@ export function trainerClient(address: string, token?: string) {
     more: Partial<StartAttemptRequest> = {},
   ): StartAttemptRequest => ({
     fence,
-    key: { sweepId: 'sweep', trialId, attempt: 1 },
+    key: { sweepId: 'sweep', trialId, attempt: 1, termId: '' },
     slotId: 'cpu',
     recipe: 'resnet-cifar10',
     command: [],
@@ -215,6 +215,7 @@ export function trainerClient(address: string, token?: string) {
     objectiveMetric: 'val_accuracy',
     resumeFrom: '',
     furtherSlotIds: [],
+    trialTermId: '',
     ...more,
   });
   return {
@@ -241,7 +242,7 @@ export function trainerClient(address: string, token?: string) {
         client.stopAttempt(
           {
             fence: { ...fence, term: more.term ?? 1 },
-            key: { sweepId: 'sweep', trialId, attempt: more.attempt ?? 1 },
+            key: { sweepId: 'sweep', trialId, attempt: more.attempt ?? 1, termId: '' },
             mode,
             reason: 'test',
             ledgerId: more.ledgerId ?? '',

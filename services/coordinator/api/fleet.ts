@@ -46,8 +46,9 @@ export async function stopHeldAttempt(
   { trainerId, attempt: name, ledgerId: ledger }: StopHeldAttemptRequest,
   now: () => number,
 ): Promise<StopHeldAttemptResponse> {
-  const { sweepId, trialId, attempt, ledgerId } = heldIn(trainerIn(leader.state, trainerId), name, ledger);
-  const ref = { sweepId, trialId, attempt };
+  const found = heldIn(trainerIn(leader.state, trainerId), name, ledger);
+  const { sweepId, trialId, attempt, termId = '', ledgerId } = found;
+  const ref = { sweepId, trialId, attempt, termId };
   await leader.offer([{ type: 'stop_held', trainerId, ledgerId, ...ref, at: now() }]);
   return { trainer: trainerView(trainerIn(leader.state, trainerId)) };
 }

@@ -5,6 +5,7 @@ import type {
   ReadTrialOutputResponse,
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import type { OutputSource } from '../fleet/index.js';
+import { trialTermIdOf } from '../core/index.js';
 import { sweepIn, trialIn } from './find.js';
 import type { Leader } from './leader.js';
 
@@ -45,8 +46,12 @@ export async function readTrialOutput(
       'TRAINER_UNREACHABLE',
       `${trainerId}, where it ran, is not of this fleet any more`,
     );
-  const key = { sweepId: sweep.sweepId, trialId: trial.trialId, attempt: attempt.attempt };
-  const answer = await boxes.readOutput(address, { key, ledgerId: state.ledgerId, from: request.from });
+  const { ledgerId } = state;
+  const { sweepId } = sweep;
+  const { attempt: number, termId } = attempt;
+  const key = { sweepId, trialId: trial.trialId, attempt: number, termId };
+  const trialTermId = trialTermIdOf(trial, attempt);
+  const answer = await boxes.readOutput(address, { key, trialTermId, ledgerId, from: request.from });
   if (answer.kind === 'unreachable')
     throw new WattsweepError('TRAINER_UNREACHABLE', `${trainerId} at ${address} does not answer`);
   if (answer.kind === 'refused') throw new WattsweepError(answer.code, `${trainerId}: ${answer.message}`);

@@ -12,7 +12,7 @@ import {
 import {
   waitingReason,
   webhookHost,
-  type AttemptRef,
+  type NamedAttempt,
   type Decision,
   type Replay,
   type State,
@@ -139,9 +139,9 @@ export function trialView(sweep: SweepState, trial: TrialRecord): Trial {
   };
 }
 
-/** `SWEEP/TRIAL#ATTEMPT`. */
-export const heldName = ({ sweepId, trialId, attempt }: AttemptRef): string =>
-  `${sweepId}/${trialId}#${attempt}`;
+/** `SWEEP/TRIAL#ATTEMPT`, with the id of the term where it is told: this ledger may have given the number once more. */
+export const heldName = ({ sweepId, trialId, attempt, termId = '' }: NamedAttempt): string =>
+  `${sweepId}/${trialId}#${attempt}${termId === '' ? '' : `.${termId}`}`;
 
 export const trainerView = (trainer: TrainerState): Trainer => ({
   trainerId: trainer.info.trainerId,

@@ -7,6 +7,7 @@ import type { LedgerEvent } from './events.js';
 import {
   onAttemptsListed,
   onControlTrainer,
+  onEndUnheard,
   onStartRefused,
   onTrainerGone,
   onTrainerSeen,
@@ -46,8 +47,9 @@ export function decide(state: State, input: Input): Decided {
 function take(step: Step, input: Input): void {
   switch (input.type) {
     case 'lead': {
-      const { ledgerId, coordinatorId, settings, at } = input;
-      step.emit({ type: 'term_started', ledgerId, term: step.state.term + 1, coordinatorId, settings, at });
+      const { ledgerId, termId, coordinatorId, settings, at } = input;
+      const term = step.state.term + 1;
+      step.emit({ type: 'term_started', ledgerId, term, termId, coordinatorId, settings, at });
       for (const trainer of step.state.trainers.values())
         if (trainer.status !== 'lost') step.act({ type: 'list_attempts', trainerId: trainer.info.trainerId });
       return;
@@ -94,6 +96,9 @@ function take(step: Step, input: Input): void {
       return;
     case 'control_trainer':
       onControlTrainer(step, input);
+      return;
+    case 'end_unheard':
+      onEndUnheard(step, input);
       return;
     case 'stop_held':
       onStopHeld(step, input);

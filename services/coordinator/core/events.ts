@@ -17,6 +17,15 @@ export interface AttemptRef extends TrialRef {
   readonly attempt: number;
 }
 
+/**
+ * An attempt as its trainer names it. Numbers are unique in one history of the ledger; with the id of the term that
+ * assigned it an attempt is unique for ever, also where a restore has given the ledger a second history.
+ */
+export interface NamedAttempt extends AttemptRef {
+  /** Absent or empty where the trainer, or the coordinator that assigned it, does not know it. */
+  readonly termId?: string;
+}
+
 export type AttemptEndClass =
   'completed' | 'stopped' | 'diverged' | 'crashed' | 'out_of_memory' | 'refused' | 'preempted' | 'lost';
 
@@ -97,7 +106,7 @@ export interface SlotRecord {
 }
 
 /** An attempt that a trainer runs and this ledger never heard of. */
-export interface HeldRecord extends AttemptRef {
+export interface HeldRecord extends NamedAttempt {
   /** Ledger that started it. */
   readonly ledgerId: string;
   readonly slotIds: readonly string[];
@@ -113,6 +122,8 @@ export interface TrainerInfo {
   readonly labels: Readonly<Record<string, string>>;
   readonly powerMethod: string;
   readonly draining: boolean;
+  /** It names attempts with the id of their term. Absent: it does not. */
+  readonly knowsTermIds?: true;
 }
 
 /** How the coordinator's operator set it up; recorded at each term, since decisions depend on it. */
@@ -192,6 +203,8 @@ export type LedgerEvent =
       readonly type: 'term_started';
       readonly ledgerId: string;
       readonly term: number;
+      /** Drawn at random by who began it. Absent in ledgers of versions that had none. */
+      readonly termId?: string;
       readonly coordinatorId: string;
       readonly settings: Settings;
       /** In the middle of a term: a trainer remembers this one, so that the ledger must be an older copy. */

@@ -1,5 +1,5 @@
 /** Finding what an event or an input names in the state, and what a stopping rule sees of a trial. Changes nothing. */
-import type { AttemptRef, TrialRef } from './events.js';
+import type { AttemptRef, NamedAttempt, TrialRef } from './events.js';
 import { addJoules } from './joules.js';
 import type { SweepSpec } from './spec.js';
 import type { AttemptState, State, SweepState, TrainerState, TrialRecord } from './state.js';
@@ -37,6 +37,24 @@ export function trialOf(state: State, ref: TrialRef): TrialRecord {
 export function attemptIn({ attempts }: TrialRecord, number: number): AttemptState | undefined {
   const last = attempts[attempts.length - 1];
   return last?.attempt === number ? last : attempts.find(({ attempt }) => attempt === number);
+}
+
+/** The attempt that a trainer names: one of the same number may be of a part of the ledger that a restore took away. */
+export function namedIn(
+  trial: TrialRecord,
+  { attempt, termId = '' }: NamedAttempt,
+): AttemptState | undefined {
+  const found = attemptIn(trial, attempt);
+  return found?.termId === termId ? found : undefined;
+}
+
+/**
+ * Id of the term that made the trial, as the trainer of this attempt is told it: none once a trainer had the trial that
+ * knows no such ids, so that its checkpoints keep their name.
+ */
+export function trialTermIdOf({ attempts, termId }: TrialRecord, attempt: AttemptState): string {
+  const until = attempts.slice(0, attempts.indexOf(attempt) + 1);
+  return until.every((one) => one.termId !== '') ? termId : '';
 }
 
 /** @throws BrokenLogError */

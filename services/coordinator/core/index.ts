@@ -10,7 +10,7 @@
  */
 export { decide, type Decided } from './decide.js';
 export { beforeFold, fold } from './fold/index.js';
-export { BrokenLogError, hasEnded } from './find.js';
+export { BrokenLogError, hasEnded, trialTermIdOf } from './find.js';
 export {
   simulate,
   type CurveReport,

@@ -5,6 +5,7 @@
 import type {
   AttemptEndClass,
   AttemptRef,
+  NamedAttempt,
   Energy,
   EpochRecord,
   Settings,
@@ -16,7 +17,7 @@ import type { Limits, Parameters, SweepSpec } from './spec.js';
 
 /** A fact about an attempt, as the trainer reported it; not yet accepted. */
 export type ReportInput =
-  | (AttemptRef & {
+  | (NamedAttempt & {
       readonly kind: 'started';
       readonly deviceKind: string;
       readonly deviceModel: string;
@@ -25,8 +26,8 @@ export type ReportInput =
       readonly stepsPerEpoch: number | null;
       readonly resumedEpoch: number;
     })
-  | (AttemptRef & { readonly kind: 'epoch'; readonly record: EpochRecord })
-  | (AttemptRef & {
+  | (NamedAttempt & { readonly kind: 'epoch'; readonly record: EpochRecord })
+  | (NamedAttempt & {
       readonly kind: 'ended';
       readonly class: AttemptEndClass;
       readonly code: string;
@@ -36,7 +37,7 @@ export type ReportInput =
     });
 
 /** Where an attempt stands on its box, as `ListAttempts` says. */
-export interface ListedAttempt extends AttemptRef {
+export interface ListedAttempt extends NamedAttempt {
   readonly phase: 'starting' | 'running' | 'stopping' | 'ended';
   readonly ledgerId: string;
   /** Absent where it is not told. */
@@ -75,6 +76,8 @@ export type Input =
       /** First input of a leader. */
       readonly type: 'lead';
       readonly ledgerId: string;
+      /** Of the term that begins: a token, drawn at random, so that no other history of the ledger has one like it. */
+      readonly termId: string;
       readonly coordinatorId: string;
       readonly settings: Settings;
       readonly at: UnixMs;
@@ -129,7 +132,13 @@ export type Input =
       readonly stopRunning: boolean;
       readonly at: UnixMs;
     }
-  | (AttemptRef & {
+  | (NamedAttempt & {
+      /** A box has told the end of this attempt, and its word is no longer on REPORTS. */
+      readonly type: 'end_unheard';
+      readonly trainerId: string;
+      readonly at: UnixMs;
+    })
+  | (NamedAttempt & {
       /** An operator ends an attempt that this ledger never heard of. */
       readonly type: 'stop_held';
       readonly trainerId: string;
@@ -167,7 +176,7 @@ export type Input =
 
 /** A command to a trainer. Sent only after the events of the same decision are in the ledger. */
 export type Action =
-  | (AttemptRef & {
+  | (NamedAttempt & {
       readonly type: 'start_attempt';
       readonly trainerId: string;
       readonly slotId: string;
@@ -182,8 +191,10 @@ export type Action =
       readonly repeat: number;
       readonly objectiveMetric: string;
       readonly resumeFrom: string;
+      /** Id of the term that made the trial; empty where the trainer or the ledger does not know it. */
+      readonly trialTermId: string;
     })
-  | (AttemptRef & {
+  | (NamedAttempt & {
       readonly type: 'stop_attempt';
       readonly trainerId: string;
       readonly mode: StopMode;

@@ -43,6 +43,8 @@ export interface AttemptState {
   readonly maxEpochs: number;
   /** Term in which it was assigned. */
   readonly term: number;
+  /** Id of that term, with which its trainer names it; empty where trainer or ledger do not know it. */
+  readonly termId: string;
   /** Reports are gone among which its own may have been. */
   mayLackReports: boolean;
   /** Set once the attempt was told to end. */
@@ -73,6 +75,8 @@ export interface TrialRecord {
   readonly repeat: number;
   readonly seed: number;
   readonly createdAt: UnixMs;
+  /** Id of the term that made it; empty in ledgers of versions that had none. */
+  readonly termId: string;
   state: TrialState;
   /** Attempts, in order; the last one is the current one. */
   readonly attempts: AttemptState[];
@@ -164,8 +168,9 @@ export const heldKey = ({
   sweepId,
   trialId,
   attempt,
-}: Pick<HeldRecord, 'ledgerId' | 'sweepId' | 'trialId' | 'attempt'>): string =>
-  `${ledgerId}/${sweepId}/${trialId}#${attempt}`;
+  termId = '',
+}: Pick<HeldRecord, 'ledgerId' | 'sweepId' | 'trialId' | 'attempt' | 'termId'>): string =>
+  `${ledgerId}/${sweepId}/${trialId}#${attempt}${termId === '' ? '' : `.${termId}`}`;
 
 /** An attempt that failed on a box. */
 export interface Failure extends TrialRef {
@@ -221,6 +226,8 @@ export interface Notice {
 export interface State {
   ledgerId: string;
   term: number;
+  /** Drawn when the coordinator that leads began; empty in ledgers of versions that had none. */
+  termId: string;
   /** How often this ledger was found to be an older copy of what trainers remember. */
   copies: number;
   /** The newest, oldest first. */
@@ -239,12 +246,16 @@ export interface State {
   readonly outbox: Map<string, PendingNotification>;
 }
 
-/** Attempts of a restored ledger are numbered from here on: what was lost with its end never had so many. */
+/**
+ * Attempts of a restored ledger are numbered from here on for trainers that know no term ids: what was lost with its end
+ * never had so many.
+ */
 export const ATTEMPTS_A_COPY = 1_000;
 
 export const initialState = (): State => ({
   ledgerId: '',
   term: 0,
+  termId: '',
   copies: 0,
   notices: [],
   settings: { retries: { crashed: 2, lost: 5, preempted: 10 } },

@@ -4,12 +4,13 @@
  * goes back to the core as an input.
  */
 import type { Logger } from 'pino';
+import type { Fence } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import { StopMode, type StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { systemClock, type Clock } from '../clock.js';
-import type { Action, Input, State } from '../core/index.js';
+import type { Action, AttemptState, Input, ListedAttempt, NamedAttempt, State } from '../core/index.js';
 import type { Answer, TrainerCommands } from './clients.js';
-import { toListedAttempt } from './convert.js';
-import { keyOf, StartsUnderway } from './underway.js';
+import { toKey, toListedAttempt } from './convert.js';
+import { nameOf, StartsUnderway } from './underway.js';
 
 type CommandName = Action['type'];
 
@@ -19,8 +20,10 @@ export interface CommanderOptions {
   readonly state: () => State;
   readonly now: () => number;
   readonly offer: (input: Input) => void;
-  /** A trainer has seen a newer term: does this coordinator still lead? */
+  /** A trainer has seen a newer term, or another one of this number: does this coordinator still lead? */
   readonly onStaleTerm: (trainerId: string, knownTerm: number | null) => void;
+  /** Resolves when everything that stands on REPORTS now has been decided. @throws NATS_UNREACHABLE */
+  readonly reportsTaken: () => Promise<void>;
   /** The term that stands in the ledger; the state may be ahead of it. */
   readonly term: () => number;
   readonly onCommanded: (command: CommandName, result: 'ok' | 'refused' | 'failed') => void;
@@ -78,7 +81,7 @@ export class Commander {
         this.#list(action.trainerId);
         continue;
       }
-      const key = keyOf(action);
+      const key = nameOf(action);
       if (action.type === 'start_attempt') this.#underway.begin(action);
       const before = this.#tails.get(key) ?? Promise.resolve();
       const tail = before.then(() =>
@@ -108,12 +111,9 @@ export class Commander {
 
   async #start(action: ActionOf<'start_attempt'>): Promise<void> {
     const { sweepId, trialId, attempt } = action;
-    const wanted = (): boolean => {
-      const current = this.#options.state().sweeps.get(sweepId)?.trials.get(trialId)?.attempts.at(-1);
-      return current?.attempt === attempt && current.end === null && current.stopMode === null;
-    };
+    const wanted = (): boolean => this.#live(action)?.stopMode === null;
     const request: Omit<StartAttemptRequest, 'fence'> = {
-      key: { sweepId, trialId, attempt },
+      key: toKey(action),
       slotId: action.slotId,
       recipe: action.recipe,
       command: action.command,
@@ -124,6 +124,7 @@ export class Commander {
       objectiveMetric: action.objectiveMetric,
       resumeFrom: action.resumeFrom,
       furtherSlotIds: action.furtherSlotIds ?? [],
+      trialTermId: action.trialTermId,
     };
     const answer = await this.#command(
       'start_attempt',
@@ -151,7 +152,7 @@ export class Commander {
   }
 
   async #stop(action: ActionOf<'stop_attempt'>): Promise<void> {
-    const { sweepId, trialId, attempt, trainerId, mode, reason } = action;
+    const { trainerId, mode, reason } = action;
     const answer = await this.#command(
       'stop_attempt',
       trainerId,
@@ -159,7 +160,7 @@ export class Commander {
       (address) =>
         this.#options.commands.stopAttempt(address, {
           fence: this.#fence(),
-          key: { sweepId, trialId, attempt },
+          key: toKey(action),
           mode: STOP_MODES[mode],
           reason,
           ledgerId: action.ledgerId ?? '',
@@ -201,11 +202,50 @@ export class Commander {
     if (answer?.kind !== 'ok') return;
     const state = this.#options.state();
     const held = answer.response.attempts.flatMap((status) => toListedAttempt(status) ?? []);
-    const heldKeys = new Set(held.map(keyOf));
-    const coming = unknowable(state, trainerId).filter((attempt) => !heldKeys.has(keyOf(attempt)));
+    const names = new Set(held.map(nameOf));
+    const coming = unknowable(state, trainerId).filter((attempt) => !names.has(nameOf(attempt)));
     const attempts = [...held, ...coming];
     this.#options.offer({ type: 'attempts_listed', trainerId, attempts, at: this.#options.now() });
     this.#lookAgain(trainerId);
+    const told = answer.response.attempts.filter(({ endAcknowledged }) => endAcknowledged);
+    void this.#missEnds(
+      trainerId,
+      told.flatMap((status) => toListedAttempt(status) ?? []),
+    );
+  }
+
+  /** The live attempt of that name; undefined when it is none. */
+  #live({ sweepId, trialId, attempt, termId = '' }: NamedAttempt): AttemptState | undefined {
+    const current = this.#options.state().sweeps.get(sweepId)?.trials.get(trialId)?.attempts.at(-1);
+    const isIt = current?.attempt === attempt && current.termId === termId && current.end === null;
+    return isIt ? current : undefined;
+  }
+
+  /**
+   * NATS has taken the ends of these. One that lives on once REPORTS has been read up to now is waited for in vain: its end
+   * was lost with a part of the stream, or of the ledger.
+   */
+  async #missEnds(trainerId: string, told: readonly ListedAttempt[]): Promise<void> {
+    const { state, reportsTaken, offer, now, signal, log } = this.#options;
+    const lives = (one: ListedAttempt): boolean =>
+      one.ledgerId === state().ledgerId && this.#live(one) !== undefined;
+    for (let open = told.filter(lives); open.length > 0 && !signal.aborted; open = open.filter(lives)) {
+      try {
+        await reportsTaken();
+      } catch {
+        await this.#clock.sleep(LONGEST_WAIT_MS, { signal });
+        continue;
+      }
+      for (const one of open.filter(lives)) {
+        log.warn(
+          { trainerId, attempt: nameOf(one) },
+          'the end of an attempt is not on the stream of reports any more',
+        );
+        const { sweepId, trialId, attempt, termId = '' } = one;
+        offer({ type: 'end_unheard', sweepId, trialId, attempt, termId, trainerId, at: now() });
+      }
+      return;
+    }
   }
 
   /** What a trainer holds of other ledgers reports to nobody here: its end is seen by asking. */
@@ -224,8 +264,9 @@ export class Commander {
     });
   }
 
-  #fence(): { ledgerId: string; term: number } {
-    return { ledgerId: this.#options.state().ledgerId, term: this.#options.term() };
+  #fence(): Fence {
+    const { ledgerId, termId } = this.#options.state();
+    return { ledgerId, term: this.#options.term(), termId };
   }
 
   /**
@@ -244,6 +285,7 @@ export class Commander {
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
       const trainer = state().trainers.get(trainerId);
       if (signal.aborted || trainer === undefined || trainer.status === 'lost' || !wanted()) return null;
+      const term = this.#options.term();
       const answer = await call(trainer.info.address);
       if (answer.kind === 'ok') {
         onCommanded(name, 'ok');
@@ -251,8 +293,10 @@ export class Commander {
       }
       onCommanded(name, answer.kind === 'refused' ? 'refused' : 'failed');
       if (answer.kind === 'refused' && answer.code !== 'STALE_TERM') return answer;
-      if (answer.kind === 'refused') onStaleTerm(trainerId, answer.knownTerm ?? null);
-      else if (this.#clock.monotonicMs() - begin >= withinMs) return answer;
+      // One that this leader has outgrown meanwhile says nothing.
+      if (answer.kind === 'refused' && term === this.#options.term())
+        onStaleTerm(trainerId, answer.knownTerm ?? null);
+      if (answer.kind === 'unreachable' && this.#clock.monotonicMs() - begin >= withinMs) return answer;
       log.debug(
         { trainerId, command: name, said: answer.message },
         'a trainer did not take a command; trying again',

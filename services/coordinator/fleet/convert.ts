@@ -8,7 +8,7 @@ import { AttemptPhase, TrainerRecord, type AttemptStatus } from '../../../proto/
 import { isToken } from '../../../proto/subjects.js';
 import type {
   AttemptEndClass as EndClass,
-  AttemptRef,
+  NamedAttempt,
   Energy,
   EpochRecord,
   ListedAttempt,
@@ -67,11 +67,21 @@ function energyOf(energy: EnergyMessage | undefined, doubt: Doubt): Energy {
   };
 }
 
-function refOf(key: AttemptKey | undefined): AttemptRef | null {
+function refOf(key: AttemptKey | undefined): NamedAttempt | null {
   if (key === undefined || key.attempt < 1 || key.sweepId === '' || key.trialId === '') return null;
   if (key.sweepId.length > LONGEST.name || key.trialId.length > LONGEST.name) return null;
-  return { sweepId: key.sweepId, trialId: key.trialId, attempt: key.attempt };
+  const { sweepId, trialId, attempt, termId } = key;
+  if (termId.length > LONGEST.name) return null;
+  return { sweepId, trialId, attempt, ...(termId === '' ? {} : { termId: kept(termId) }) };
 }
+
+/** Names an attempt to its trainer. */
+export const toKey = ({ sweepId, trialId, attempt, termId = '' }: NamedAttempt): AttemptKey => ({
+  sweepId,
+  trialId,
+  attempt,
+  termId,
+});
 
 const END_CLASSES: Readonly<Record<AttemptEndClass, EndClass>> = {
   [AttemptEndClass.COMPLETED]: 'completed',
@@ -203,5 +213,6 @@ export function toTrainerInfo(key: string, value: Uint8Array, doubt: Doubt = nob
     labels: bounded(record.labels, 'labels', doubt),
     powerMethod: name(record.powerMethod, 'the power method'),
     draining: record.draining,
+    ...(record.knowsTermIds ? { knowsTermIds: true as const } : {}),
   };
 }

@@ -4,7 +4,8 @@
  */
 export { KEPT_REPORTS, type KeptReports } from './trimming.js';
 export { TrainerClients, type Answer, type OutputSource, type TrainerCommands } from './clients.js';
-export { Commander } from './commander.js';
+export { Commander, type CommanderOptions } from './commander.js';
+export { ReportsProgress } from './progress.js';
 export { TrainerRegistry } from './registry.js';
 export { forgetCheckpoints, type CheckpointShelf } from './stored-checkpoints.js';
 export { feedReports, type ReportsLink } from './reports.js';

@@ -8,19 +8,21 @@ import { REPORTS_STREAM } from '../../../proto/subjects.js';
 import { WattsweepError } from '../../../proto/errors.js';
 import { isAborted, systemClock, type Clock } from '../clock.js';
 import type { Input } from '../core/index.js';
-import type { NatsLink } from '../nats/index.js';
+import type { ReportsMark } from '../ledger/index.js';
+import type { NatsLink, StreamBounds } from '../nats/index.js';
 import { toReportInput } from './convert.js';
+import { ReportsProgress } from './progress.js';
 import { KEPT_REPORTS, Trimming, type KeptReports } from './trimming.js';
 
 /** What the feed needs of the ledger's writer. */
 export interface ReportsSink {
-  readonly savedReportsSeq: number;
+  readonly savedReports: ReportsMark;
   readonly backlogBytes: number;
-  offer(inputs: readonly Input[], reportsSeq: number): Promise<void>;
+  offer(inputs: readonly Input[], reports: ReportsMark): Promise<void>;
 }
 
 /** What the feed needs of the connection. */
-export type ReportsLink = Pick<NatsLink, 'bounds' | 'consume' | 'purgeBelow'>;
+export type ReportsLink = Pick<NatsLink, 'bounds' | 'consume' | 'messageAt' | 'purgeBelow'>;
 
 export interface ReportsOptions {
   readonly link: ReportsLink;
@@ -31,6 +33,8 @@ export interface ReportsOptions {
   readonly onConsumed: (count: number) => void;
   /** Of reports that the ledger has. @default a day, 256 MiB */
   readonly kept?: KeptReports;
+  /** Told how far it is. @default nobody is */
+  readonly progress?: ReportsProgress;
   /** @default 30000 */
   readonly trimEveryMs?: number;
   /** @default systemClock */
@@ -51,7 +55,7 @@ export async function feedReports(
   signal: AbortSignal,
   onCaughtUp: () => void,
 ): Promise<void> {
-  const { link, sink } = options;
+  const { link, sink, progress = new ReportsProgress() } = options;
   const doubted = new Set<string>();
   let caughtUp = false;
   const catchUp = (): void => {
@@ -60,8 +64,10 @@ export async function feedReports(
   };
   // Ends early only when the stream is no longer the one that it was.
   while (!isAborted(signal)) {
-    const { firstSeq, lastSeq } = await link.bounds(REPORTS_STREAM);
-    const from = firstToTake(options, firstSeq, lastSeq);
+    const bounds = await link.bounds(REPORTS_STREAM);
+    const { lastSeq } = bounds;
+    const from = firstToTake(options, bounds, await isAnotherStream(options, bounds));
+    progress.reach(from - 1);
     if (from > lastSeq) catchUp();
     const done = new AbortController();
     let taken = from - 1;
@@ -72,38 +78,60 @@ export async function feedReports(
         from,
         AbortSignal.any([signal, done.signal]),
       )) {
-        const written = offer(options, inputsOf(message.data, message.seq, options, doubted), message.seq);
-        taken = message.seq;
+        const { seq, storedAtMs } = message;
+        const written = offer(options, inputsOf(message.data, seq, options, doubted), { seq, storedAtMs });
+        taken = seq;
+        progress.reach(seq);
         if (sink.backlogBytes > MAX_BACKLOG_BYTES) await written;
         if (message.seq >= lastSeq) catchUp();
       }
     } finally {
       done.abort();
+      progress.beginAnew();
     }
   }
 }
 
+/** A server's clock is read in two ways, of which one rounds. */
+const SAME_MOMENT_MS = 1;
+
+/** The stream ends before the place up to which the ledger has it, or has another message there: it was replaced. */
+async function isAnotherStream(
+  { link, sink }: ReportsOptions,
+  { firstSeq, lastSeq }: StreamBounds,
+): Promise<boolean> {
+  const { seq, storedAtMs } = sink.savedReports;
+  if (seq > lastSeq) return true;
+  if (storedAtMs === null || seq < firstSeq) return false;
+  const message = await link.messageAt(REPORTS_STREAM, seq);
+  return message !== null && Math.abs(message.storedAtMs - storedAtMs) > SAME_MOMENT_MS;
+}
+
 /** Says so when reports are gone that the ledger has not taken. */
-function firstToTake(options: ReportsOptions, firstSeq: number, lastSeq: number): number {
+function firstToTake(
+  options: ReportsOptions,
+  { firstSeq, lastSeq }: StreamBounds,
+  wasMadeAnew: boolean,
+): number {
   const { sink, log, now } = options;
-  const saved = sink.savedReportsSeq;
-  const wasMadeAnew = saved > lastSeq;
+  const saved = sink.savedReports.seq;
   if (!wasMadeAnew && firstSeq <= saved + 1) return saved + 1;
   const [fromSeq, toSeq] = [saved + 1, wasMadeAnew ? null : firstSeq - 1];
   log.warn(
     { fromSeq, toSeq, lastSeq },
     wasMadeAnew
-      ? 'the stream of reports was made anew: reading it from its start'
+      ? 'the stream of reports was made anew, or restored from a copy of another age: reading it from its start'
       : 'reports were removed before the ledger had taken them: their epochs are missing, trials go on',
   );
-  void offer(options, [{ type: 'reports_missing', fromSeq, toSeq, at: now() }], firstSeq - 1);
+  const mark = { seq: firstSeq - 1, storedAtMs: null };
+  void offer(options, [{ type: 'reports_missing', fromSeq, toSeq, at: now() }], mark);
   return firstSeq;
 }
 
-function offer({ sink, log }: ReportsOptions, inputs: readonly Input[], seq: number): Promise<void> {
-  return sink.offer(inputs, seq).catch((error: unknown) => {
+function offer({ sink, log }: ReportsOptions, inputs: readonly Input[], mark: ReportsMark): Promise<void> {
+  return sink.offer(inputs, mark).catch((error: unknown) => {
     const stopped = error instanceof WattsweepError && error.code === 'DEPOSED';
-    if (!stopped) log.error({ err: error, seq }, 'a report was left out');
+    if (!stopped) log.error({ err: error, seq: mark.seq }, 'a report was left out');
   });
 }
 
@@ -162,8 +190,9 @@ async function trimRegularly(
         return;
       }
       // A mark beyond what was taken is of a stream that is gone.
-      if (sink.savedReportsSeq > taken()) continue;
-      const below = trimming.below(clock.monotonicMs(), sink.savedReportsSeq, bounds);
+      const { seq } = sink.savedReports;
+      if (seq > taken()) continue;
+      const below = trimming.below(clock.monotonicMs(), seq, bounds);
       if (bounds.firstSeq < below) await link.purgeBelow(REPORTS_STREAM, below);
     } catch (error) {
       log.debug({ err: error }, 'the stream of reports could not be trimmed');

@@ -21,13 +21,16 @@ const DONE: ReadonlySet<TrialState> = new Set(['succeeded', 'stopped', 'diverged
  * Whether nobody will go on from it: its trial is done, its sweep has ended or is deleted, or it is of a ledger that is not
  * this NATS' own. What this ledger has not heard of stays: it may be an older copy.
  */
-export function isForgotten(state: State, { ledgerId, sweepId, trialId }: StoredName): boolean {
+export function isForgotten(state: State, name: StoredName): boolean {
+  const { ledgerId, sweepId, trialId, trialTermId } = name;
   if (ledgerId !== state.ledgerId || state.deleted.has(sweepId)) return true;
   const sweep = state.sweeps.get(sweepId);
   if (sweep === undefined) return false;
   if (sweep.status === 'completed' || sweep.status === 'stopped') return true;
   const trial = sweep.trials.get(trialId);
-  return trial !== undefined && DONE.has(trial.state);
+  // Of the part that an older copy lacks there may have been another trial of the name.
+  if (trial === undefined || (trialTermId ?? trial.termId) !== trial.termId) return false;
+  return DONE.has(trial.state);
 }
 
 export interface ForgetOptions {

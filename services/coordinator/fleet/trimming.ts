@@ -33,6 +33,7 @@ export class Trimming {
     const messages = lastSeq - firstSeq + 1;
     const share = bytes > this.kept.bytes ? (bytes - this.kept.bytes) / bytes : 0;
     const large = firstSeq + Math.ceil(share * messages);
-    return Math.min(mark, Math.max(old, large - 1)) + 1;
+    // The message at the mark stays: by it one sees that the stream is this one still.
+    return Math.min(mark - 1, Math.max(old, large - 1)) + 1;
   }
 }

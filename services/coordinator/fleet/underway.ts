@@ -2,9 +2,13 @@
  * Attempts that are on their way to a trainer: assigned by this term, the answer to StartAttempt not yet here. A list
  * of attempts that was asked for before that answer says nothing about them, whatever it leaves out.
  */
-import type { AttemptRef, ListedAttempt, State } from '../core/index.js';
+import type { AttemptRef, AttemptState, ListedAttempt, NamedAttempt, State } from '../core/index.js';
 
-export const keyOf = (ref: AttemptRef): string => `${ref.sweepId}/${ref.trialId}#${ref.attempt}`;
+/** Names the attempt among those of this ledger's present history. */
+const keyOf = (ref: AttemptRef): string => `${ref.sweepId}/${ref.trialId}#${ref.attempt}`;
+
+/** Names it among those of all histories. */
+export const nameOf = (ref: NamedAttempt): string => `${keyOf(ref)}.${ref.termId ?? ''}`;
 
 export class StartsUnderway {
   /** Assigned in earlier terms: whether they were ever started, only the trainer knows. */
@@ -35,7 +39,12 @@ export class StartsUnderway {
       const holders = [...(state.trainers.get(trainerId)?.holders.values() ?? [])];
       return holders
         .filter((holder) => !this.#inherited.has(keyOf(holder)) && !this.#stillSettled(holder, settledBefore))
-        .map((holder) => ({ ...holder, phase: 'starting', ledgerId: state.ledgerId }));
+        .map((holder) => ({
+          ...holder,
+          termId: attemptOf(state, holder)?.termId ?? '',
+          phase: 'starting',
+          ledgerId: state.ledgerId,
+        }));
     };
   }
 
@@ -53,3 +62,9 @@ export class StartsUnderway {
     return serial !== undefined && serial === this.#settled.get(keyOf(ref));
   }
 }
+
+const attemptOf = (state: State, { sweepId, trialId, attempt }: AttemptRef): AttemptState | undefined =>
+  state.sweeps
+    .get(sweepId)
+    ?.trials.get(trialId)
+    ?.attempts.findLast((one) => one.attempt === attempt);

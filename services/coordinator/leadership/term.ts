@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { WattsweepError } from '../../../proto/errors.js';
+import { REPORTS_STREAM } from '../../../proto/subjects.js';
 import type { Leader, Subscriber } from '../api/index.js';
 import { systemClock, type Clock } from '../clock.js';
 import type { Action, Input, LedgerEvent, Settings, State } from '../core/index.js';
@@ -12,6 +13,7 @@ import {
   Commander,
   feedReports,
   forgetCheckpoints,
+  ReportsProgress,
   TrainerRegistry,
   type CheckpointShelf,
   type KeptReports,
@@ -77,6 +79,7 @@ export class Term implements Leader {
   readonly #clock: Clock;
   readonly #committer: Committer;
   readonly #over: AbortController;
+  readonly #reports = new ReportsProgress();
   readonly #subscribers = new Set<Subscriber>();
   /** Resolves with the reason when the term is over. */
   readonly ended: Promise<WattsweepError>;
@@ -190,6 +193,7 @@ export class Term implements Leader {
       now,
       offer: (input) => this.#feed(input),
       term: () => this.#committer.term,
+      reportsTaken: () => this.#reportsTaken(),
       onStaleTerm: (trainerId, knownTerm) => void this.#outgrown(trainerId, knownTerm).catch(() => undefined),
       onCommanded: (command, result) => observer.commanded(command, result),
       log,
@@ -211,9 +215,14 @@ export class Term implements Leader {
     });
   }
 
+  async #reportsTaken(): Promise<void> {
+    const { lastSeq } = await this.#options.link.bounds(REPORTS_STREAM);
+    await this.#reports.until(lastSeq);
+  }
+
   /**
-   * A trainer remembers a newer term: another coordinator's, which the ledger then has; or one of a ledger of which this
-   * one is an older copy. Only who writes the ledger can tell, and only they may go above that term.
+   * A trainer remembers a newer term, or another one of this number: another coordinator's, which the ledger then has; or
+   * one of a ledger of which this one is an older copy. Only who writes the ledger can tell, and only they may go above that term.
    */
   async #outgrown(trainerId: string, knownTerm: number | null): Promise<void> {
     const { coordinatorId, log, now } = this.#options;
@@ -245,6 +254,7 @@ export class Term implements Leader {
       log,
       ...(keptReports === undefined ? {} : { kept: keptReports }),
       clock: this.#clock,
+      progress: this.#reports,
       onConsumed: (count: number) => observer.consumed(count),
     };
     const feeding = feedReports(feed, signal, caughtUp);

@@ -15,6 +15,11 @@ export interface BatchHeader {
   readonly at: UnixMs;
   /** Sequence on REPORTS up to which every report is taken into this ledger. */
   readonly reportsSeq: number;
+  /**
+   * When the server stored the message there, milliseconds since 1970: tells whether it is this stream still. Absent where
+   * it is not known, and in ledgers of versions that did not ask.
+   */
+  readonly reportsStoredAtMs?: number;
 }
 
 export interface LedgerBatch extends BatchHeader {
@@ -81,8 +86,8 @@ export const encodeEvents = (events: readonly LedgerEvent[]): string => events.m
 
 /** `chunks` are texts that `encodeEvents` made, none empty. */
 export function encodeBatch(header: BatchHeader, chunks: readonly string[]): Uint8Array {
-  const { appendId, term, at, reportsSeq } = header;
-  const head = JSON.stringify({ v: VERSION, appendId, term, at, reportsSeq });
+  const { appendId, term, at, reportsSeq, reportsStoredAtMs } = header;
+  const head = JSON.stringify({ v: VERSION, appendId, term, at, reportsSeq, reportsStoredAtMs });
   const bytes = Buffer.from(`${head.slice(0, -1)},"events":[${chunks.join(',')}]}`);
   return bytes.length > COMPRESS_ABOVE_BYTES ? gzipSync(bytes, { level: 1 }) : bytes;
 }
@@ -137,12 +142,13 @@ function upcast(entry: unknown, seq: number): LedgerBatch {
 }
 
 function isBatch(value: object): value is LedgerBatch {
-  const { appendId, term, at, reportsSeq, events } = value as Record<string, unknown>;
+  const { appendId, term, at, reportsSeq, reportsStoredAtMs, events } = value as Record<string, unknown>;
   return (
     typeof appendId === 'string' &&
     Number.isSafeInteger(term) &&
     typeof at === 'number' &&
     Number.isSafeInteger(reportsSeq) &&
+    (reportsStoredAtMs === undefined || typeof reportsStoredAtMs === 'number') &&
     Array.isArray(events) &&
     events.every(
       (e: unknown) => typeof e === 'object' && e !== null && 'type' in e && typeof e.type === 'string',

@@ -10,8 +10,10 @@ import { systemClock, type Clock } from '../clock.js';
 import { decodeBatch, encodeBatch, encodeEvents, type BatchHeader } from './codec.js';
 import { appendFenced, type FencedOutcome } from './fence.js';
 import { loadLedger, type LoadedLedger } from './load.js';
+import { toMarked, type ReportsMark } from './mark.js';
 import type { CommitterOptions } from './options.js';
 import { SnapshotKeeper } from './snapshot/index.js';
+import { assertSameLedger, assertSameTerm, deposed, stoppedLeading, termAfter, termIdOf } from './terms.js';
 
 /** Entries of the ledger stay below this, events of one decision together. */
 const MAX_ENTRY_BYTES = 512 * 1024;
@@ -19,7 +21,7 @@ const MAX_ENTRY_BYTES = 512 * 1024;
 /** What one input gave rise to. */
 interface Unit {
   readonly input: Input | null;
-  readonly reportsSeq: number | null;
+  readonly reports: ReportsMark | null;
   readonly settle: (error: Error | null) => void;
   events: readonly LedgerEvent[];
   actions: readonly Action[];
@@ -38,8 +40,8 @@ export class Committer {
   #events: number;
   readonly #keeper: SnapshotKeeper | null;
   /** Mark that goes into the next entry, and the one that stands in the ledger. */
-  #reportsSeq: number;
-  #savedReportsSeq: number;
+  #reports: ReportsMark;
+  #savedReports: ReportsMark;
   #pending: Unit[] = [];
   #flying: Unit[] = [];
   #pendingBytes = 0;
@@ -61,8 +63,8 @@ export class Committer {
       snapshots === undefined
         ? null
         : new SnapshotKeeper(snapshots, loaded.events, loaded.eventsInSnapshot, this.#clock);
-    this.#reportsSeq = loaded.reportsSeq;
-    this.#savedReportsSeq = loaded.reportsSeq;
+    this.#reports = loaded.reports;
+    this.#savedReports = loaded.reports;
     options.signal.addEventListener('abort', () => this.#end(stoppedLeading()), { once: true });
   }
 
@@ -75,12 +77,20 @@ export class Committer {
     for (;;) {
       if (signal.aborted) throw stoppedLeading();
       const loaded = await loadLedger(log, snapshots);
-      const { state, reportsSeq } = loaded;
+      const { state, reports } = loaded;
       if (options.ledgerId !== undefined) assertSameLedger(options.ledgerId, state.ledgerId);
       const at = now();
       const ledgerId = state.ledgerId === '' ? newId() : state.ledgerId;
-      const { events, actions } = decide(state, { type: 'lead', ledgerId, coordinatorId, settings, at });
-      const header = { appendId: newId(), term: state.term, at, reportsSeq };
+      const termId = termIdOf(newId());
+      const { events, actions } = decide(state, {
+        type: 'lead',
+        ledgerId,
+        termId,
+        coordinatorId,
+        settings,
+        at,
+      });
+      const header = { appendId: newId(), term: state.term, at, ...toMarked(reports) };
       const data = encodeBatch(header, [encodeEvents(events)]);
       const outcome = await appendFenced(log, header, data, loaded, signal, onRetry, clock);
       if (outcome.outcome !== 'accepted') continue;
@@ -115,9 +125,9 @@ export class Committer {
     return this.#events;
   }
 
-  /** Sequence on REPORTS up to which the ledger has every report. */
-  get savedReportsSeq(): number {
-    return this.#savedReportsSeq;
+  /** Up to which the ledger has every report. */
+  get savedReports(): ReportsMark {
+    return this.#savedReports;
   }
 
   /** Bytes that wait for the ledger: whoever feeds from a queue should wait when it is large. */
@@ -127,10 +137,10 @@ export class Committer {
 
   /**
    * Decides inputs in order. Resolves when all that they gave rise to is in the ledger.
-   * @param reportsSeq mark on REPORTS that the last of them brings the ledger to
+   * @param reports mark on REPORTS that the last of them brings the ledger to
    * @throws DEPOSED when it is not known whether it got there; what the core threw, for an input that it cannot take
    */
-  offer(inputs: readonly Input[], reportsSeq: number | null = null): Promise<void> {
+  offer(inputs: readonly Input[], reports: ReportsMark | null = null): Promise<void> {
     if (this.#ended !== null) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       let open = Math.max(1, inputs.length);
@@ -144,8 +154,8 @@ export class Committer {
       };
       const units: (Input | null)[] = inputs.length === 0 ? [null] : [...inputs];
       for (const [i, input] of units.entries()) {
-        const mark = i === units.length - 1 ? reportsSeq : null;
-        this.#take({ input, reportsSeq: mark, settle, events: [], actions: [], chunk: '' });
+        const mark = i === units.length - 1 ? reports : null;
+        this.#take({ input, reports: mark, settle, events: [], actions: [], chunk: '' });
       }
       this.#wake();
     });
@@ -234,10 +244,11 @@ export class Committer {
   async #flush(units: Unit[]): Promise<void> {
     const { log, now, newId } = this.#options;
     this.#flying = units;
-    const reportsSeq = units.findLast((u) => u.reportsSeq !== null)?.reportsSeq ?? this.#reportsSeq;
+    const reports = units.findLast((u) => u.reports !== null)?.reports ?? this.#reports;
+    const term = units.reduce(termAfter, this.#term);
     const chunks = units.map((u) => u.chunk).filter((chunk) => chunk !== '');
     if (chunks.length > 0) {
-      const header: BatchHeader = { appendId: newId(), term: this.#state.term, at: now(), reportsSeq };
+      const header: BatchHeader = { appendId: newId(), term, at: now(), ...toMarked(reports) };
       const data = encodeBatch(header, chunks);
       if (data.length > log.maxEntryBytes) {
         this.#refuseLargest(units);
@@ -252,16 +263,17 @@ export class Committer {
       this.#lastSeq = outcome.seq;
       this.#lastAppendId = header.appendId;
       this.#events += units.reduce((sum, unit) => sum + unit.events.length, 0);
-      this.#savedReportsSeq = reportsSeq;
+      this.#savedReports = reports;
     }
-    this.#reportsSeq = reportsSeq;
+    this.#reports = reports;
     this.#flying = [];
-    const place = { seq: this.#lastSeq, appendId: this.#lastAppendId, reportsSeq: this.#savedReportsSeq };
+    const { seq: reportsSeq } = this.#savedReports;
+    const place = { seq: this.#lastSeq, appendId: this.#lastAppendId, reportsSeq };
     this.#keeper?.written(units.length, place);
     if (this.#ended !== null) return;
     const events = units.flatMap((u) => u.events);
     const actions = units.flatMap((u) => u.actions);
-    for (const event of events) if (event.type === 'term_started') this.#term = event.term;
+    this.#term = term;
     if (events.length > 0 || actions.length > 0) this.#options.onCommitted(events, actions);
     for (const unit of units) unit.settle(null);
   }
@@ -304,14 +316,13 @@ export class Committer {
   async #rebase(): Promise<void> {
     this.#keeper?.abandon();
     const loaded = await loadLedger(this.#options.log, this.#options.snapshots);
-    assertSameLedger(this.#state.ledgerId, loaded.state.ledgerId);
-    if (loaded.state.term !== this.#term) throw deposed('another coordinator', loaded.state.term);
-    if (loaded.madeAt !== this.#madeAt || loaded.lastSeq < this.#lastSeq) throw restored();
+    const place = { state: this.#state, term: this.#term, lastSeq: this.#lastSeq, madeAt: this.#madeAt };
+    assertSameTerm(place, { ...loaded, term: loaded.state.term });
     this.#state = loaded.state;
     this.#lastSeq = loaded.lastSeq;
     this.#lastAppendId = loaded.appendId;
     this.#events = loaded.events;
-    this.#savedReportsSeq = loaded.reportsSeq;
+    this.#savedReports = loaded.reports;
     this.#rebasing = false;
     this.#pendingBytes = 0;
     for (const unit of [...this.#pending]) {
@@ -336,27 +347,6 @@ export class Committer {
     this.#options.onEnd(error);
   }
 }
-
-/** A stream that was removed, or changed for another one, must not be taken for an empty beginning. */
-function assertSameLedger(expected: string, found: string): void {
-  if (found === expected) return;
-  const what = found === '' ? 'is empty now' : `holds the ledger ${found} now`;
-  throw new WattsweepError(
-    'LEDGER_UNREADABLE',
-    `the stream LEDGER ${what}, and this coordinator has led the ledger ${expected}`,
-    { advice: 'Restore the NATS store; or start the coordinator again to go on with what is there.' },
-  );
-}
-
-const stoppedLeading = (): WattsweepError =>
-  new WattsweepError('DEPOSED', 'this coordinator no longer leads');
-
-const deposed = (coordinatorId: string, term: number): WattsweepError =>
-  new WattsweepError('DEPOSED', `${coordinatorId} began term ${term}`);
-
-/** What was acknowledged may be missing: only a new term finds out what trainers have of it. */
-const restored = (): WattsweepError =>
-  new WattsweepError('DEPOSED', 'the stream LEDGER holds a copy of this ledger now');
 
 const asError = (error: unknown): WattsweepError =>
   error instanceof WattsweepError ? error : new WattsweepError('INTERNAL', String(error), { cause: error });

@@ -4,5 +4,6 @@ export type { CommitterObserver, CommitterOptions } from './options.js';
 export { JetStreamLog, type LedgerLink } from './jetstream.js';
 export { loadLedger, readEvents, type LoadedLedger } from './load.js';
 export type { LedgerLog } from './log.js';
+export type { ReportsMark } from './mark.js';
 export { refuseNewerLedger } from './newer.js';
 export { ObjectStoreSnapshots, schemaOf, type SnapshotOptions, type SnapshotWord } from './snapshot/index.js';

@@ -2,6 +2,7 @@
 import { WattsweepError } from '../../../proto/errors.js';
 import { fold, initialState, type LedgerEvent, type State } from '../core/index.js';
 import { decodeBatch } from './codec.js';
+import { marked, NOTHING_TAKEN, type ReportsMark } from './mark.js';
 import type { LedgerLog } from './log.js';
 import { wholeSnapshots, type SnapshotOptions } from './snapshot/index.js';
 
@@ -13,8 +14,8 @@ export interface LoadedLedger {
   readonly madeAt: string;
   /** Id of the append that wrote it; empty for an empty ledger. */
   readonly appendId: string;
-  /** Sequence on REPORTS up to which the ledger has every report. */
-  readonly reportsSeq: number;
+  /** Up to which the ledger has every report. */
+  readonly reports: ReportsMark;
   /** Events in all, and how many of them a snapshot spared. */
   readonly events: number;
   readonly eventsInSnapshot: number;
@@ -38,6 +39,7 @@ export async function loadLedger(log: LedgerLog, snapshots?: SnapshotOptions): P
         state,
         madeAt,
         lastSeq: facts.seq,
+        reports: { seq: facts.reportsSeq, storedAtMs: null },
         eventsInSnapshot: facts.events,
       }).catch((error: unknown) => {
         if (error instanceof WattsweepError && error.code === 'NATS_UNREACHABLE') throw error;
@@ -53,7 +55,7 @@ export async function loadLedger(log: LedgerLog, snapshots?: SnapshotOptions): P
     madeAt,
     lastSeq: 0,
     appendId: '',
-    reportsSeq: 0,
+    reports: NOTHING_TAKEN,
     events: 0,
     eventsInSnapshot: 0,
   });
@@ -61,7 +63,7 @@ export async function loadLedger(log: LedgerLog, snapshots?: SnapshotOptions): P
 
 async function foldFrom(log: LedgerLog, begin: LoadedLedger): Promise<LoadedLedger> {
   const { state } = begin;
-  let { lastSeq, appendId, reportsSeq, events } = begin;
+  let { lastSeq, appendId, reports, events } = begin;
   let isKnown = begin.lastSeq === 0;
   // The entry that a snapshot ends with is read once more: it tells whether this is its ledger.
   for await (const { seq, data } of log.read(Math.max(1, begin.lastSeq))) {
@@ -69,6 +71,7 @@ async function foldFrom(log: LedgerLog, begin: LoadedLedger): Promise<LoadedLedg
     if (!isKnown) {
       if (batch.appendId !== begin.appendId) break;
       isKnown = true;
+      reports = marked(batch);
       continue;
     }
     try {
@@ -80,11 +83,12 @@ async function foldFrom(log: LedgerLog, begin: LoadedLedger): Promise<LoadedLedg
         { cause },
       );
     }
-    ({ appendId, reportsSeq } = batch);
+    ({ appendId } = batch);
+    reports = marked(batch);
     lastSeq = seq;
     events += batch.events.length;
   }
   if (!isKnown) throw new WattsweepError('LEDGER_UNREADABLE', 'its last entry is not in this ledger');
   const { madeAt, eventsInSnapshot } = begin;
-  return { state, madeAt, lastSeq, appendId, reportsSeq, events, eventsInSnapshot };
+  return { state, madeAt, lastSeq, appendId, reports, events, eventsInSnapshot };
 }

@@ -38,6 +38,8 @@ export interface PublishOptions {
 
 export interface StreamMessage {
   readonly seq: number;
+  /** By the server's clock, milliseconds since 1970. */
+  readonly storedAtMs: number;
   readonly subject: string;
   readonly data: Uint8Array;
 }
@@ -187,12 +189,20 @@ export class NatsLink {
     try {
       const { state } = await this.answered(this.manager.streams.info(stream));
       if (state.messages === 0) return null;
-      const { seq, subject, data } = await this.answered(
-        this.manager.streams.getMessage(stream, { seq: state.last_seq }),
-      );
-      return { seq, subject, data };
+      return await this.messageAt(stream, state.last_seq);
     } catch (error) {
       if (natsErrorCode(error) === 'not_found') return null;
+      throw unreachable(`the stream ${stream} does not answer`, error);
+    }
+  }
+
+  /** Null when it is not there any more, or not yet. @throws NATS_UNREACHABLE */
+  async messageAt(stream: string, seq: number): Promise<StreamMessage | null> {
+    try {
+      const { subject, data, time } = await this.answered(this.manager.streams.getMessage(stream, { seq }));
+      return { seq, subject, data, storedAtMs: time.getTime() };
+    } catch (error) {
+      if (['not_found', 'no_message'].includes(natsErrorCode(error))) return null;
       throw unreachable(`the stream ${stream} does not answer`, error);
     }
   }
@@ -212,9 +222,13 @@ export class NatsLink {
     let next = fromSeq;
     while (!signal.aborted && !this.connection.isClosed()) {
       try {
-        for await (const { seq, subject, data } of consumption(this, { stream, fromSeq: next }, signal)) {
+        for await (const { seq, subject, data, info } of consumption(
+          this,
+          { stream, fromSeq: next },
+          signal,
+        )) {
           next = seq + 1;
-          yield { seq, subject, data };
+          yield { seq, subject, data, storedAtMs: Math.floor(info.timestampNanos / 1e6) };
         }
       } catch {
         await sleep(RETRY_WAIT_MS);

@@ -44,6 +44,7 @@ const inputTypes = namesOf<Input['type']>({
   reported: 1,
   start_refused: 1,
   control_trainer: 1,
+  end_unheard: 1,
   stop_held: 1,
   term_outgrown: 1,
   reports_missing: 1,

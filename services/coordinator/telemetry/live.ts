@@ -2,6 +2,7 @@
  * The latest word of each running attempt and each device, from the live telemetry. Bounded, and forgotten when it is
  * no longer renewed: a value that nobody confirms is worse than none.
  */
+import type { AttemptKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { DeviceSample, StepProgress, TelemetryBatch } from '../../../proto/gen/wattsweep/v1/facts.js';
 
 /** A step's metrics are shown this long after they arrived; slow programs report a step now and then. */
@@ -22,8 +23,8 @@ interface TrainerTelemetry {
   readonly devices: Map<string, Seen<DeviceSample>>;
 }
 
-const attemptName = (sweepId: string, trialId: string, attempt: number): string =>
-  `${sweepId}/${trialId}#${attempt}`;
+const nameOf = ({ sweepId, trialId, attempt, termId }: AttemptKey): string =>
+  `${sweepId}/${trialId}#${attempt}.${termId}`;
 
 export class LiveTelemetry {
   readonly #steps = new Map<string, Seen<StepProgress>>();
@@ -32,8 +33,7 @@ export class LiveTelemetry {
   take(batch: TelemetryBatch, nowMs: number): void {
     for (const step of batch.steps) {
       if (step.key === undefined) continue;
-      const name = attemptName(step.key.sweepId, step.key.trialId, step.key.attempt);
-      putLast(this.#steps, name, { value: step, atMs: nowMs }, MAX_STEPS);
+      putLast(this.#steps, nameOf(step.key), { value: step, atMs: nowMs }, MAX_STEPS);
     }
     const trainer = this.#trainers.get(batch.trainerId) ?? { receivedAtMs: nowMs, devices: new Map() };
     trainer.receivedAtMs = nowMs;
@@ -44,8 +44,8 @@ export class LiveTelemetry {
   }
 
   /** The latest step of exactly this attempt: late words of a superseded one are not found. */
-  step(sweepId: string, trialId: string, attempt: number, nowMs: number): StepProgress | undefined {
-    const seen = this.#steps.get(attemptName(sweepId, trialId, attempt));
+  step(key: AttemptKey, nowMs: number): StepProgress | undefined {
+    const seen = this.#steps.get(nameOf(key));
     return seen !== undefined && nowMs - seen.atMs < STEP_TTL_MS ? seen.value : undefined;
   }
 

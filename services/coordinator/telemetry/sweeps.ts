@@ -148,7 +148,9 @@ function addTrial(
   if (sweep.active.has(trial.trialId)) {
     snapshot.add(metrics.trialInfo, { ...id, trainer: attempt.trainerId, slot: attempt.slotId }, 1);
   }
-  const step = live.step(sweep.sweepId, trial.trialId, attempt.attempt, nowMs);
+  const { sweepId } = sweep;
+  const { trialId } = trial;
+  const step = live.step({ sweepId, trialId, attempt: attempt.attempt, termId: attempt.termId }, nowMs);
   snapshot.add(metrics.trialStep, id, step?.step ?? epoch?.step);
   snapshot.add(metrics.trialLoss, id, firstOf(LOSS, step?.metrics, epoch?.metrics));
   snapshot.add(metrics.trialLearningRate, id, firstOf(LEARNING_RATE, step?.metrics, epoch?.metrics));

@@ -1,9 +1,10 @@
 /** One attempt as the service knows it: what was accepted, where it stands, and how far its facts have been published. */
 import { existsSync } from 'node:fs';
+import type { AttemptKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import { AttemptPhase } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { readJsonSync, writeJsonSync } from '../host/files.js';
 import { attemptFiles } from '../layout.js';
-import type { AttemptKey, StopMode } from '../protocol/runner.js';
+import type { StopMode } from '../protocol/runner.js';
 import { attemptId, attemptName, type AcceptedAttempt, type RunRecord } from './record.js';
 
 /** published.json */
@@ -37,8 +38,9 @@ export class Attempt {
     readonly dir: string,
     public accepted: AcceptedAttempt,
   ) {
-    this.key = accepted.spec.key;
-    this.id = attemptId(accepted.ledgerId, this.key);
+    const { sweepId, trialId, attempt, termId = '' } = accepted.spec.key;
+    this.key = { sweepId, trialId, attempt, termId };
+    this.id = attemptId(accepted.ledgerId, accepted.spec.key);
     this.files = attemptFiles(dir);
     const published = readJsonSync(this.files.published) as Partial<PublishedRecord> | undefined;
     this.acknowledgedLine = published?.acknowledgedLine ?? 0;

@@ -189,7 +189,7 @@ export class Attempts {
    * the box forbids: PARAMETER_REFUSED, RECIPE_NOT_OFFERED, SLOT_NOT_FOUND, SLOT_BUSY, DRAINING, BOX_UNFIT.
    */
   start(request: StartAttemptRequest, ledgerId: string, draining: boolean): boolean {
-    const key = checkedKey(request.key);
+    const key = checkedKey(request.key, request.trialTermId);
     const id = attemptId(ledgerId, key);
     if (this.#attempts.has(id) || this.#store.load(this.options.layout.attemptDir(ledgerId, key)) !== null)
       return false;
@@ -202,10 +202,8 @@ export class Attempts {
 
   /** An attempt that was given up while this box was cut off may still run here: two would share a checkpoint folder. */
   #refuseSecond(ledgerId: string, key: AttemptKey): void {
-    const other = this.running.find(
-      ({ accepted, key: { sweepId, trialId } }) =>
-        accepted.ledgerId === ledgerId && sweepId === key.sweepId && trialId === key.trialId,
-    );
+    const folder = this.options.layout.checkpointDir(ledgerId, key);
+    const other = this.running.find(({ accepted }) => accepted.spec.checkpointDir === folder);
     if (other !== undefined)
       throw new WattsweepError(
         'SLOT_BUSY',

@@ -4,10 +4,10 @@
  * only where the recipe declares a method of its own, from the runner.
  */
 import type { PowerMethod } from '../../../proto/energy.js';
-import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
+import { AttemptEndClass, type AttemptKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { Energy, EpochReport, Report, StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
 import type { MeteredDevice, PowerMeter } from '../power/meter.js';
-import { decodeNumber, type AttemptKey, type RunnerLine, type TimeWindow } from '../protocol/runner.js';
+import { decodeNumber, type RunnerLine, type TimeWindow } from '../protocol/runner.js';
 import type { StatedEnergy } from '../power/stated.js';
 import type { SpoolRecord } from './record.js';
 

@@ -123,5 +123,8 @@ export const spoolLine = (atUnixMs: number, monotonicMs: number, lineJson: strin
 export const attemptName = (key: AttemptKey): string =>
   `${key.sweepId}/${key.trialId}#${String(key.attempt)}`;
 
-/** Names the attempt among those of all ledgers. */
-export const attemptId = (ledgerId: string, key: AttemptKey): string => `${ledgerId}/${attemptName(key)}`;
+/** Names the attempt among those of all ledgers, and of all histories that restores have given them. */
+export function attemptId(ledgerId: string, key: AttemptKey): string {
+  const { termId = '' } = key;
+  return `${ledgerId}/${attemptName(key)}${termId === '' ? '' : `.${termId}`}`;
+}

@@ -30,14 +30,24 @@ export interface AcceptOptions {
 /** Part of the grace that a program of the command recipe gets, so that its runner can still say how it ended. */
 const PROGRAM_GRACE = 0.8;
 
+const isTermId = (text: string): boolean => text === '' || isToken(text);
+
 /** Throws REQUEST_INVALID for a key that cannot name an attempt. */
-export function checkedKey(key: WireKey | undefined): AttemptKey {
-  if (key === undefined || !isToken(key.sweepId) || !isToken(key.trialId) || key.attempt < 1)
+export function checkedKey(key: WireKey | undefined, trialTermId = ''): AttemptKey {
+  const isName = key !== undefined && isToken(key.sweepId) && isToken(key.trialId) && key.attempt >= 1;
+  if (!isName || !isTermId(key.termId) || !isTermId(trialTermId))
     throw new WattsweepError(
       'REQUEST_INVALID',
       'The command names no attempt: sweep, trial and a number from 1.',
     );
-  return { sweepId: key.sweepId, trialId: key.trialId, attempt: key.attempt };
+  const { sweepId, trialId, attempt, termId } = key;
+  return {
+    sweepId,
+    trialId,
+    attempt,
+    ...(termId === '' ? {} : { termId }),
+    ...(trialTermId === '' ? {} : { trialTermId }),
+  };
 }
 
 /** Throws RECIPE_NOT_OFFERED when this box does not run that, or PARAMETER_REFUSED for parameters that are no object. */
@@ -49,7 +59,7 @@ export function acceptAttempt(
   options: AcceptOptions,
 ): AcceptedAttempt {
   const { layout } = options;
-  const key = checkedKey(request.key);
+  const key = checkedKey(request.key, request.trialTermId);
   const parameters = parseParameters(request.parametersJson);
   checkRecipe(request, options);
   const dir = layout.attemptDir(ledgerId, key);

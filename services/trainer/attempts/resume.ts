@@ -95,7 +95,7 @@ function checkpointsOf(
   const trialDir = dirname(layout.attemptDir(ledgerId, key));
   const remembered = join(trialDir, REMEMBERED_CHECKPOINTS);
   const attempts = existsSync(trialDir) ? readdirSync(trialDir) : [];
-  const earlier = attempts.filter((name) => Number(name) < key.attempt);
+  const earlier = attempts.filter((name) => Number.parseInt(name, 10) < key.attempt);
   const spools = earlier.map((attempt) => attemptFiles(join(trialDir, attempt)).spool);
   for (const spool of [remembered, ...spools])
     for (const { line } of reportedIn(spool)) written.set(line.path, line.epoch);

@@ -56,11 +56,10 @@ const RETRY_MS = 5_000;
 const CHANGED_RETRY_MS = 1_000;
 const MIB = 1024 * 1024;
 
-export const trialOf = ({ accepted, key }: Attempt): TrialName => ({
-  ledgerId: accepted.ledgerId,
-  sweepId: key.sweepId,
-  trialId: key.trialId,
-});
+export const trialOf = ({ accepted: { ledgerId, spec } }: Attempt): TrialName => {
+  const { sweepId, trialId, trialTermId } = spec.key;
+  return { ledgerId, sweepId, trialId, ...(trialTermId === undefined ? {} : { trialTermId }) };
+};
 
 export class CheckpointStore {
   readonly #waiting = new Map<string, Waiting>();

@@ -15,6 +15,9 @@ export interface AttemptKey {
   readonly trialId: string;
   /** 1 for a trial's first attempt; each rerun or resume has the next number. */
   readonly attempt: number;
+  /** Id of the term that assigned it, and of the one that made the trial; absent from a coordinator that told none. */
+  readonly termId?: string;
+  readonly trialTermId?: string;
 }
 
 /** A parameter's value, as it stands in the sweep file. */

@@ -74,6 +74,7 @@ export function trainerService(context: CommandContext): TrainerServiceServer {
           phase: attempt.phase,
           epoch: attempt.epoch,
           ledgerId: attempt.accepted.ledgerId,
+          endAcknowledged: attempt.published,
         })),
       };
     }),

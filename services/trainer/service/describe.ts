@@ -24,6 +24,7 @@ export function describeBox(
   const metered = box.slots[0]?.metered[0]?.id;
   return {
     trainerId: options.trainerId,
+    knowsTermIds: true,
     slots: box.slots.map(({ slotId, device, memoryBytes }) => ({
       slotId,
       deviceKind: device.kind,

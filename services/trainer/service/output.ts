@@ -12,7 +12,7 @@ const MAX_PIECE_BYTES = 256 * 1024;
 
 /** @throws REQUEST_INVALID, OUTPUT_GONE */
 export function answerReadOutput(layout: TrainerLayout, request: ReadOutputRequest): ReadOutputResponse {
-  const key = checkedKey(request.key);
+  const key = checkedKey(request.key, request.trialTermId);
   if (!isToken(request.ledgerId))
     throw new WattsweepError('REQUEST_INVALID', 'The request does not say of which ledger the attempt is.');
   const files = attemptFiles(layout.attemptDir(request.ledgerId, key));

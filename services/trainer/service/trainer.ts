@@ -123,7 +123,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
         fetchCheckpoint(
           { layout, objects: () => objects, log },
           trialOf(attempt),
-          attempt.key,
+          attempt.accepted.spec.key,
           wanted,
           signal,
         ),

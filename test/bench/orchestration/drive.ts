@@ -4,7 +4,7 @@
  * attempt's next report in turn.
  */
 import { pino } from 'pino';
-import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
+import { AttemptEndClass, type AttemptKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import { ReportBatch, type Energy, type Report } from '../../../proto/gen/wattsweep/v1/facts.js';
 import type { Action, SweepSpec } from '../../../services/coordinator/core/index.js';
 import { feedReports } from '../../../services/coordinator/fleet/reports.js';
@@ -73,7 +73,7 @@ export interface DriveOptions {
 }
 
 interface Running {
-  readonly key: { readonly sweepId: string; readonly trialId: string; readonly attempt: number };
+  readonly key: AttemptKey;
   epoch: number;
   isStopped: boolean;
 }
@@ -101,9 +101,9 @@ export async function drive({
   let trialsEnded = 0;
   const act = (action: Action): void => {
     if (action.type === 'list_attempts') return;
-    const { sweepId, trialId, attempt } = action;
+    const { sweepId, trialId, attempt, termId = '' } = action;
     if (action.type === 'start_attempt')
-      running.set(trialId, { key: { sweepId, trialId, attempt }, epoch: 0, isStopped: false });
+      running.set(trialId, { key: { sweepId, trialId, attempt, termId }, epoch: 0, isStopped: false });
     else {
       const stopped = running.get(trialId);
       if (stopped !== undefined) stopped.isStopped = true;
@@ -127,7 +127,9 @@ export async function drive({
     },
     onRetry: () => undefined,
   });
-  await committer.offer([{ type: 'trainer_seen', trainer: trainer('box', slots), at: Date.now() }]);
+  await committer.offer([
+    { type: 'trainer_seen', trainer: trainer('box', slots, { knowsTermIds: true }), at: Date.now() },
+  ]);
   await committer.offer([
     { type: 'submit', sweepId: 'bench', spec, source: '', requestId: '', at: Date.now() },
   ]);
@@ -168,7 +170,8 @@ export async function drive({
     for (let seq = 1; running.size > 0; seq++) {
       // One report of each slot: a stop is known before the next.
       const batch = [...next()];
-      yield { seq, subject: '', data: ReportBatch.encode({ trainerId: 'box', reports: batch }).finish() };
+      const data = ReportBatch.encode({ trainerId: 'box', reports: batch }).finish();
+      yield { seq, subject: '', storedAtMs: seq, data };
       await committer.acknowledged();
       const progress = { reports, trialsEnded };
       onProgress?.(progress);
@@ -180,6 +183,7 @@ export async function drive({
   const link = {
     bounds: () => Promise.resolve({ firstSeq: 1, lastSeq: 0, bytes: 0 }),
     purgeBelow: () => Promise.resolve(),
+    messageAt: () => Promise.resolve(null),
     consume,
   };
   const feed = {

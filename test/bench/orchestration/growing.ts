@@ -49,7 +49,14 @@ export function firstPoint(): FirstPoint {
   const state = initialState();
   const at = Date.now();
   const settings = { retries: { crashed: 2, lost: 5, preempted: 10 } };
-  decide(state, { type: 'lead', ledgerId: 'bench', coordinatorId: 'bench', settings, at });
+  decide(state, {
+    type: 'lead',
+    ledgerId: 'bench',
+    termId: 'bench-term',
+    coordinatorId: 'bench',
+    settings,
+    at,
+  });
   decide(state, { type: 'trainer_seen', trainer: trainer('box'), at });
   const begin = performance.now();
   const { spec } = parseSweepFile(MILLION);

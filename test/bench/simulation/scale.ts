@@ -67,7 +67,7 @@ export async function runScale(trainers: number, trials: number): Promise<Scale>
     scheduler.after(random.between(30_000, 90_000), train);
   };
   const settings = { retries: { crashed: 2, lost: 5, preempted: 10 } };
-  feed({ type: 'lead', ledgerId: 'scale', coordinatorId: 'one', settings, at: 0 });
+  feed({ type: 'lead', ledgerId: 'scale', termId: 'scale-term', coordinatorId: 'one', settings, at: 0 });
   for (let i = 0; i < trainers; i += 1) feed({ type: 'trainer_seen', trainer: trainer(`box${i}`), at: 0 });
   const domain = {
     kind: 'range' as const,

@@ -228,7 +228,7 @@ test('a leader whose term is over is told so by its next append, which changes n
   const log = new JetStreamLog(link);
   const before = await loadLedger(log);
   const data = encodeBatch(
-    { appendId: 'other', term: term + 1, at: Date.now(), reportsSeq: before.reportsSeq },
+    { appendId: 'other', term: term + 1, at: Date.now(), reportsSeq: before.reports.seq },
     [
       encodeEvents([
         {

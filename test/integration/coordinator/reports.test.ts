@@ -6,6 +6,7 @@ import { REPORTS_STREAM, reportsSubject } from '../../../proto/subjects.js';
 import type { Input } from '../../../services/coordinator/core/index.js';
 import { feedReports } from '../../../services/coordinator/fleet/index.js';
 import { Trimming } from '../../../services/coordinator/fleet/trimming.js';
+import type { ReportsMark } from '../../../services/coordinator/ledger/index.js';
 import { ensureStreams, NatsLink } from '../../../services/coordinator/nats/index.js';
 import { startNats, type TestNats } from '../../support/nats.js';
 import { until } from './world.js';
@@ -35,7 +36,7 @@ const epoch = (number: number): Uint8Array =>
         fact: {
           $case: 'epoch',
           value: {
-            key: { sweepId: 's', trialId: 't0001', attempt: 1 },
+            key: { sweepId: 's', trialId: 't0001', attempt: 1, termId: '' },
             epoch: number,
             step: 0,
             metrics: { val_accuracy: NaN },
@@ -58,23 +59,24 @@ interface Taken {
   readonly inputs: Input[];
 }
 
-/** Feeds into a ledger that stands at `savedReportsSeq` and moves on with each message. */
+/** Feeds into a ledger that stands at `seq` and moves on with each message. */
 function feed(
-  savedReportsSeq: number,
+  seq: number,
   saves = true,
+  storedAtMs: number | null = null,
 ): { taken: Taken; fed: Promise<void>; caughtUp: () => boolean } {
   const taken: Taken = { epochs: [], marks: [], inputs: [] };
   const sink = {
-    savedReportsSeq,
+    savedReports: { seq, storedAtMs },
     backlogBytes: 0,
-    offer: (inputs: readonly Input[], mark: number): Promise<void> => {
+    offer: (inputs: readonly Input[], mark: ReportsMark): Promise<void> => {
       for (const input of inputs) {
         taken.inputs.push(input);
         if (input.type === 'reported' && input.report.kind === 'epoch')
           taken.epochs.push(input.report.record.epoch);
       }
-      taken.marks.push(mark);
-      if (saves) sink.savedReportsSeq = mark;
+      taken.marks.push(mark.seq);
+      if (saves) sink.savedReports = mark;
       return Promise.resolve();
     },
   };
@@ -99,7 +101,8 @@ test('reports are taken from where the ledger stands, and what is behind is trim
   await publish(epoch(5));
   await until(() => taken.epochs.length === 3);
   expect(taken).toMatchObject({ epochs: [3, 4, 5], marks: [3, 4, 5] });
-  await until(async () => (await link.bounds(REPORTS_STREAM)).firstSeq === 6);
+  // The message at the mark stays.
+  await until(async () => (await link.bounds(REPORTS_STREAM)).firstSeq === 5);
   expect((await link.bounds(REPORTS_STREAM)).lastSeq).toBe(5);
 });
 
@@ -109,6 +112,18 @@ test('a stream that was made anew is read from its start', async () => {
   await until(caughtUp);
   expect(taken).toMatchObject({ epochs: [1], marks: [0, 1] });
   expect(taken.inputs[0]).toMatchObject({ type: 'reports_missing', fromSeq: 1_001, toSeq: null });
+});
+
+test.each([
+  ['the same message stands at the mark', 0, [3]],
+  ['another message stands at the mark: the stream was restored and went on', 5_000, [1, 2, 3]],
+])('%s', async (_, offMs, epochs) => {
+  for (const number of [1, 2, 3]) await publish(epoch(number));
+  const marked = await link.messageAt(REPORTS_STREAM, 2);
+  const { taken, caughtUp } = feed(2, true, marked!.storedAtMs + offMs);
+  await until(caughtUp);
+  expect(taken.epochs).toEqual(epochs);
+  expect(await link.messageAt(REPORTS_STREAM, 9)).toBeNull();
 });
 
 test('a stream that is made anew while it is read is read on from its start', async () => {
@@ -139,7 +154,7 @@ test('reports behind the mark are kept for a while, within their room', () => {
   expect(trimming.below(900, 20, bounds(1, 20, 200))).toBe(1);
   expect(trimming.below(1_000, 30, bounds(1, 30, 300))).toBe(11);
   expect(trimming.below(1_900, 30, bounds(11, 30, 200))).toBe(21);
-  expect(trimming.below(2_000, 40, bounds(21, 80, 1_000))).toBe(41);
+  expect(trimming.below(2_000, 40, bounds(21, 80, 1_000))).toBe(40);
   expect(new Trimming({ ms: 1e9, bytes: 500 }).below(0, 100, bounds(1, 100, 1_000))).toBe(51);
 });
 

@@ -167,7 +167,7 @@ describe('a trial whose box is gone', () => {
   it('an attempt that is stopped while it waits for its checkpoint ends at once', async () => {
     await startBox('first', {});
     const box = trainerClient(boxes.get('first')!.service.grpcAddress);
-    const key = { sweepId: 'sweep', trialId: 't9', attempt: 2 };
+    const key = { sweepId: 'sweep', trialId: 't9', attempt: 2, termId: '' };
     nats.process.kill('SIGSTOP');
     expect(await box.start('t9', { epochs: 3 }, { key, slotId: 'gpu0', resumeFrom: '1/4' })).toHaveProperty(
       'ok',

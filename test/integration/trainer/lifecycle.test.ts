@@ -194,11 +194,13 @@ describe('a trainer', () => {
     expect(await client.list(5)).toHaveProperty('ok');
     const stale = { code: 'STALE_TERM' };
     expect(await client.list(4)).toMatchObject(stale);
-    expect(await client.start('t4', {}, { fence: { ledgerId: 'ledger-1', term: 4 } })).toMatchObject(stale);
+    expect(
+      await client.start('t4', {}, { fence: { ledgerId: 'ledger-1', term: 4, termId: '' } }),
+    ).toMatchObject(stale);
     expect(await client.stop('t4', StopMode.STOP, { term: 4 })).toMatchObject(stale);
     // Another ledger has terms of its own.
     expect(
-      await client.start('t4', { epochs: 1 }, { fence: { ledgerId: 'ledger-2', term: 1 } }),
+      await client.start('t4', { epochs: 1 }, { fence: { ledgerId: 'ledger-2', term: 1, termId: '' } }),
     ).toHaveProperty('ok');
     await endOf('t4');
     client.close();
@@ -220,7 +222,7 @@ describe('a trainer', () => {
     });
     expect(await client.start('../t5', {})).toMatchObject({ code: 'REQUEST_INVALID' });
     expect(await client.start('t5', {}, { fence: undefined })).toMatchObject({ code: 'REQUEST_INVALID' });
-    expect(await client.start('t5', {}, { fence: { ledgerId: '../x', term: 1 } })).toMatchObject({
+    expect(await client.start('t5', {}, { fence: { ledgerId: '../x', term: 1, termId: '' } })).toMatchObject({
       code: 'REQUEST_INVALID',
     });
     expect(existsSync(attemptDir('t5'))).toBe(false);
@@ -275,7 +277,7 @@ describe('a trainer', () => {
     await client.start(
       't10',
       { epochs: last + 2 },
-      { key: { sweepId: 'sweep', trialId: 't10', attempt: 2 }, resumeFrom: `1/${String(last)}` },
+      { key: { sweepId: 'sweep', trialId: 't10', attempt: 2, termId: '' }, resumeFrom: `1/${String(last)}` },
     );
     await expect
       .poll(async () => (await reportsOf('t10')).filter(({ fact }) => fact?.$case === 'ended').length, {
@@ -295,7 +297,7 @@ describe('a trainer', () => {
     await expect.poll(async () => (await epochsOf('t11')).length, { timeout: 5_000 }).toBeGreaterThan(2);
     await client.stop('t11', StopMode.PAUSE);
     await endOf('t11');
-    const key = { sweepId: 'sweep', trialId: 't11', attempt: 2 };
+    const key = { sweepId: 'sweep', trialId: 't11', attempt: 2, termId: '' };
     await client.start('t11', { epochs: 1 }, { key, resumeFrom: '1/1' });
     await expect
       .poll(

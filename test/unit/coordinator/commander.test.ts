@@ -18,6 +18,7 @@ test.each(['127.0.0.1:1', 'no:such:scheme://'])(
         now: () => 1,
         offer: resolve,
         onStaleTerm: () => undefined,
+        reportsTaken: () => Promise.resolve(),
         term: () => 1,
         onCommanded: () => undefined,
         log: pino({ level: 'silent' }),

@@ -4,7 +4,7 @@ import type { EpochReport, Report } from '../../../proto/gen/wattsweep/v1/facts.
 import { TrainerRecord } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { toReportInput, toTrainerInfo } from '../../../services/coordinator/fleet/convert.js';
 
-const key = { sweepId: 's', trialId: 't0001', attempt: 1 };
+const key = { sweepId: 's', trialId: 't0001', attempt: 1, termId: '' };
 const epoch = (over: Partial<EpochReport>): Report => ({
   spoolLine: 1,
   fact: {

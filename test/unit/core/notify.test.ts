@@ -25,7 +25,14 @@ const idsOf = (world: World): string[] => dueIn(world.log).map(({ deliveryId }) 
 function fleet(slots: number): World {
   const world = new World();
   const settings = { retries: { crashed: 0, lost: 5, preempted: 10 }, quarantineAfter: 0 };
-  world.feed({ type: 'lead', ledgerId: 'ledger', coordinatorId: 'c2', settings, at: world.now });
+  world.feed({
+    type: 'lead',
+    ledgerId: 'ledger',
+    termId: 'ledger-term',
+    coordinatorId: 'c2',
+    settings,
+    at: world.now,
+  });
   world.join(trainer('box', slots));
   return world;
 }

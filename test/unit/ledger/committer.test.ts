@@ -110,16 +110,16 @@ describe('the writer of a term', () => {
     scene.log.slow = true;
     const first = scene.committer.offer([seen]);
     await turn();
-    const rest = ['a', 'b', 'c'].map((id) => scene.committer.offer([submit(id)], 7));
+    const rest = ['a', 'b', 'c'].map((id) => scene.committer.offer([submit(id)], { seq: 7, storedAtMs: 70 }));
     await turn();
     expect(scene.log.waiting).toHaveLength(1);
     scene.log.waiting.shift()?.();
     await first;
-    expect(scene.committer.savedReportsSeq).toBe(0);
+    expect(scene.committer.savedReports).toEqual({ seq: 0, storedAtMs: null });
     await turn();
     scene.log.waiting.shift()?.();
     await Promise.all(rest);
-    expect(scene.committer.savedReportsSeq).toBe(7);
+    expect(scene.committer.savedReports).toEqual({ seq: 7, storedAtMs: 70 });
     const batches = await entries(scene.log);
     expect(batches).toHaveLength(3);
     expect(batches[2]?.filter(({ type }) => type === 'sweep_submitted')).toHaveLength(3);
@@ -141,10 +141,10 @@ describe('the writer of a term', () => {
 
   test('gives the same state when its ledger is folded again', async () => {
     const scene = await lead(new SlowLog(new MemoryLog()));
-    await scene.committer.offer([seen, submit('s')], 3);
+    await scene.committer.offer([seen, submit('s')], { seq: 3, storedAtMs: 30 });
     const loaded = await loadLedger(scene.log);
     expect(loaded.state).toEqual(scene.committer.state);
-    expect(loaded).toMatchObject({ lastSeq: 2, reportsSeq: 3 });
+    expect(loaded).toMatchObject({ lastSeq: 2, reports: { seq: 3, storedAtMs: 30 } });
   });
 
   test('is deposed by a newer term: nothing is written, no action released, callers are told', async () => {
@@ -346,5 +346,43 @@ describe('the writer of a term', () => {
       code: 'LEDGER_UNREADABLE',
     });
     expect(await entries(empty)).toEqual([]);
+  });
+
+  test('ends when an older copy took the place of its ledger, rather than to give its names once more', async () => {
+    const scene = await lead(new SlowLog(new MemoryLog()), 'one', { clock: impatient });
+    const copy = new MemoryLog();
+    for await (const { seq, data } of scene.log.read(1)) await copy.append(`copy-${seq}`, data, seq - 1);
+    await scene.committer.offer([seen, submit('s')]);
+    const { termId } = scene.committer.state;
+    scene.log.look = () => copy.look();
+    scene.log.read = (fromSeq) => copy.read(fromSeq);
+    scene.log.append = (...args) => copy.append(...args);
+    await expect(scene.committer.offer([submit('t')])).rejects.toMatchObject({
+      code: 'DEPOSED',
+      message: /copy of this ledger/,
+    });
+    expect(await entries(copy)).toHaveLength(1);
+    const next = await lead(new SlowLog(copy), 'two');
+    expect(next.committer.state.term).toBe(2);
+    expect(next.committer.state.termId).not.toBe(termId);
+  });
+
+  test('stamps an entry with the term in which it is written, not with one that is on its way', async () => {
+    const scene = await lead(new SlowLog(new MemoryLog()));
+    scene.log.slow = true;
+    const offers = [scene.committer.offer([seen])];
+    await turn();
+    // So large that the raise does not share its entry.
+    const large = { ...submit('s'), source: 'x'.repeat(512 * 1024) } as Input;
+    offers.push(scene.committer.offer([large]), scene.committer.offer([outgrown(7)]));
+    for (const _entry of offers) {
+      await turn();
+      await turn();
+      scene.log.waiting.shift()?.();
+    }
+    await Promise.all(offers);
+    const terms: number[] = [];
+    for await (const { seq, data } of scene.log.read(1)) terms.push(decodeBatch(data, seq).term);
+    expect(terms).toEqual([1, 1, 1, 8]);
   });
 });

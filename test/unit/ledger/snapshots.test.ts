@@ -143,7 +143,7 @@ describe('snapshots of the ledger', () => {
     });
     const offers: Promise<void>[] = [];
     for (const [i, name] of names('a', 60).entries()) {
-      offers.push(busy.offer([submit(name)], i));
+      offers.push(busy.offer([submit(name)], { seq: i, storedAtMs: null }));
       if (i % 7 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     await Promise.all(offers);

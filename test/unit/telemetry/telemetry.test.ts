@@ -18,7 +18,7 @@ type Attempt = ReturnType<World['running']>[number];
 
 const GPU = 'GPU-fake-0';
 const device = { device: GPU, model: 'NVIDIA Fake 1000', method: '', key: undefined };
-const key = ({ sweepId, trialId, attempt }: Attempt) => ({ sweepId, trialId, attempt });
+const key = ({ sweepId, trialId, attempt }: Attempt) => ({ sweepId, trialId, attempt, termId: '' });
 
 /** A core with two slots and a sweep of three trials, and its telemetry without NATS. */
 async function start(world = new World(), leads = true) {

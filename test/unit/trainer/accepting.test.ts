@@ -16,7 +16,7 @@ import { planSlots } from '../../../services/trainer/slots/inventory.js';
 import type { Slot } from '../../../services/trainer/slots/slot.js';
 
 const LEDGER = 'ledger-1';
-const key = { sweepId: 'sweep', trialId: 't1', attempt: 1 };
+const key = { sweepId: 'sweep', trialId: 't1', attempt: 1, termId: '' };
 
 let dataDir: string;
 let attempts: Attempts;
@@ -26,7 +26,7 @@ let published: Outgoing[];
 let slot: Slot;
 
 const request = (more: Partial<StartAttemptRequest> = {}): StartAttemptRequest => ({
-  fence: { ledgerId: LEDGER, term: 1 },
+  fence: { ledgerId: LEDGER, term: 1, termId: '' },
   key,
   slotId: 'cpu',
   recipe: 'resnet-cifar10',
@@ -38,6 +38,7 @@ const request = (more: Partial<StartAttemptRequest> = {}): StartAttemptRequest =
   objectiveMetric: 'val_accuracy',
   resumeFrom: '',
   furtherSlotIds: [],
+  trialTermId: '',
   ...more,
 });
 const files = () => attemptFiles(trainerLayout(dataDir, 'box').attemptDir(LEDGER, key));
@@ -115,6 +116,29 @@ describe('a start', () => {
       }),
     );
     expect(attempts.start(second, 'ledger-2', false)).toBe(true);
+  });
+
+  it('is another one when another term gave the number, and has other checkpoints when another made the trial', async () => {
+    const other = Object.create(slot, {
+      info: { value: { ...slot.info, slotId: 'other' } },
+      holder: { value: null, writable: true },
+    }) as Slot;
+    await attempts.recover([slot, other], new Map());
+    const of = (termId: string, trialTermId: string, slotId: string) =>
+      request({ key: { ...key, termId }, trialTermId, slotId });
+    expect(attempts.start(of('lost', 'lost', 'cpu'), LEDGER, false)).toBe(true);
+    expect(attempts.start(of('lost', 'lost', 'other'), LEDGER, false)).toBe(false);
+    expect(() => attempts.start(of('now', 'lost', 'other'), LEDGER, false)).toThrow('still runs');
+    expect(attempts.start(of('now', 'now', 'other'), LEDGER, false)).toBe(true);
+    const [first, second] = attempts.list();
+    expect(first!.dir).not.toBe(second!.dir);
+    expect(first!.accepted.spec.checkpointDir).not.toBe(second!.accepted.spec.checkpointDir);
+    expect([first!.key.termId, second!.key.termId]).toEqual(['lost', 'now']);
+    expect(await attempts.stop({ ...key, termId: 'now' }, LEDGER, 'cancel', 'test')).toBe(true);
+    expect(await attempts.stop({ ...key, termId: 'other' }, LEDGER, 'cancel', 'test')).toBe(false);
+    expect(() => attempts.start(of('../x', '', 'cpu'), LEDGER, false)).toThrow(
+      expect.objectContaining({ code: 'REQUEST_INVALID' }),
+    );
   });
 
   it('is stopped at once', async () => {

@@ -213,23 +213,50 @@ describe('the fence', () => {
   it('keeps the highest term of each ledger, also over a restart', async () => {
     const path = join(dir, 'fence.json');
     const fence = new FenceStore(path);
-    await expect(fence.admit({ ledgerId: 'a', term: 3 })).resolves.toBe('a');
-    await expect(fence.admit({ ledgerId: 'a', term: 2 })).rejects.toMatchObject({ code: 'STALE_TERM' });
-    await Promise.all([fence.admit({ ledgerId: 'a', term: 4 }), fence.admit({ ledgerId: 'b', term: 1 })]);
+    await expect(fence.admit({ ledgerId: 'a', term: 3, termId: '' })).resolves.toBe('a');
+    await expect(fence.admit({ ledgerId: 'a', term: 2, termId: '' })).rejects.toMatchObject({
+      code: 'STALE_TERM',
+    });
+    await Promise.all([
+      fence.admit({ ledgerId: 'a', term: 4, termId: '' }),
+      fence.admit({ ledgerId: 'b', term: 1, termId: '' }),
+    ]);
     const again = new FenceStore(path);
-    await expect(again.admit({ ledgerId: 'a', term: 3 })).rejects.toMatchObject({ code: 'STALE_TERM' });
-    await expect(again.admit({ ledgerId: 'a', term: 4 })).resolves.toBe('a');
+    await expect(again.admit({ ledgerId: 'a', term: 3, termId: '' })).rejects.toMatchObject({
+      code: 'STALE_TERM',
+    });
+    await expect(again.admit({ ledgerId: 'a', term: 4, termId: '' })).resolves.toBe('a');
     await expect(again.admit(undefined)).rejects.toMatchObject({ code: 'REQUEST_INVALID' });
+  });
+
+  it('obeys one of two terms of the same number, also over a restart', async () => {
+    const path = join(dir, 'fence.json');
+    await writeFile(path, JSON.stringify({ ledgers: { a: 3 } }));
+    const stale = { code: 'STALE_TERM', knownTerm: 3 };
+    // A trainer of before kept no ids: the first is taken.
+    await expect(new FenceStore(path).admit({ ledgerId: 'a', term: 3, termId: 'x' })).resolves.toBe('a');
+    const fence = new FenceStore(path);
+    await expect(fence.admit({ ledgerId: 'a', term: 3, termId: 'y' })).rejects.toMatchObject(stale);
+    await expect(fence.admit({ ledgerId: 'a', term: 3, termId: '' })).resolves.toBe('a');
+    await expect(fence.admit({ ledgerId: 'a', term: 3, termId: 'x' })).resolves.toBe('a');
+    await expect(fence.admit({ ledgerId: 'a', term: 4, termId: 'y' })).resolves.toBe('a');
+    await expect(fence.admit({ ledgerId: 'a', term: 4, termId: 'x' })).rejects.toMatchObject({
+      knownTerm: 4,
+    });
   });
 
   it('lets a term pass as soon as the disk takes it again', async () => {
     const folder = join(dir, 'away');
     const fence = new FenceStore(join(folder, 'fence.json'));
-    await expect(fence.admit({ ledgerId: 'a', term: 2 })).rejects.toMatchObject({ code: 'BOX_UNFIT' });
+    await expect(fence.admit({ ledgerId: 'a', term: 2, termId: '' })).rejects.toMatchObject({
+      code: 'BOX_UNFIT',
+    });
     await mkdir(folder);
-    await expect(fence.admit({ ledgerId: 'a', term: 2 })).resolves.toBe('a');
+    await expect(fence.admit({ ledgerId: 'a', term: 2, termId: '' })).resolves.toBe('a');
     const again = new FenceStore(join(folder, 'fence.json'));
-    await expect(again.admit({ ledgerId: 'a', term: 1 })).rejects.toMatchObject({ code: 'STALE_TERM' });
+    await expect(again.admit({ ledgerId: 'a', term: 1, termId: '' })).rejects.toMatchObject({
+      code: 'STALE_TERM',
+    });
   });
 });
 

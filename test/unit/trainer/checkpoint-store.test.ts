@@ -65,7 +65,7 @@ const attempt = (number = 1, acknowledgedLine = 100) =>
     id: `t#${String(number)}`,
     name: 't',
     key: { sweepId: 's', trialId: 't', attempt: number },
-    accepted: { ledgerId: 'l' },
+    accepted: { ledgerId: 'l', spec: { key: { sweepId: 's', trialId: 't' } } },
     acknowledgedLine,
     epoch: 0,
     over: false,

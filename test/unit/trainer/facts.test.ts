@@ -7,7 +7,7 @@ const meter = new PowerMeter({ sources: [], noSourceReason: 'nothing reads', est
 afterAll(() => meter.close());
 
 const context: FactContext = {
-  key: { sweepId: 's', trialId: 't', attempt: 1 },
+  key: { sweepId: 's', trialId: 't', attempt: 1, termId: '' },
   metered: [{ id: 'cpu', share: 1 }],
   meter,
   sameBoot: true,
@@ -101,7 +101,7 @@ describe('joules that a runner states', () => {
 });
 
 describe('devices whose power is stated', () => {
-  const key = { sweepId: 's', trialId: 't', attempt: 1 };
+  const key = { sweepId: 's', trialId: 't', attempt: 1, termId: '' };
   const device = { key, method: 'replay', model: 'V100', watts: 150 } as const;
 
   it('show watts while their attempt runs, and joules that only rise', () => {

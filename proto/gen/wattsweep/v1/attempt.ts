@@ -97,6 +97,11 @@ export interface AttemptKey {
   readonly trialId: string;
   /** 1 for the trial's first attempt; each rerun or resume takes the next number. */
   readonly attempt: number;
+  /**
+   * Fence.term_id of the term that assigned it: tells it from an attempt of the same number in a part of the ledger that a
+   * restore took away. Empty from a coordinator, and for a trainer, that does not know it.
+   */
+  readonly termId: string;
 }
 
 /**
@@ -108,10 +113,15 @@ export interface Fence {
   readonly ledgerId: string;
   /** Term of the coordinator that sends the command; rises with each new leader. */
   readonly term: number;
+  /**
+   * Drawn at random when the term began: two histories of one ledger may have a term of the same number, and only the first
+   * of them that a trainer hears of is obeyed. A token of [a-z0-9-]; empty from a coordinator that does not know it.
+   */
+  readonly termId: string;
 }
 
 function createBaseAttemptKey(): AttemptKey {
-  return { sweepId: "", trialId: "", attempt: 0 };
+  return { sweepId: "", trialId: "", attempt: 0, termId: "" };
 }
 
 export const AttemptKey: MessageFns<AttemptKey> = {
@@ -124,6 +134,9 @@ export const AttemptKey: MessageFns<AttemptKey> = {
     }
     if (message.attempt !== 0) {
       writer.uint32(24).uint32(message.attempt);
+    }
+    if (message.termId !== "") {
+      writer.uint32(34).string(message.termId);
     }
     return writer;
   },
@@ -165,6 +178,14 @@ export const AttemptKey: MessageFns<AttemptKey> = {
             message.attempt = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.termId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -190,6 +211,11 @@ export const AttemptKey: MessageFns<AttemptKey> = {
         ? globalThis.String(object.trial_id)
         : "",
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      termId: isSet(object.termId)
+        ? globalThis.String(object.termId)
+        : isSet(object.term_id)
+        ? globalThis.String(object.term_id)
+        : "",
     };
   },
 
@@ -204,6 +230,9 @@ export const AttemptKey: MessageFns<AttemptKey> = {
     if (message.attempt !== 0) {
       obj.attempt = Math.round(message.attempt);
     }
+    if (message.termId !== "") {
+      obj.termId = message.termId;
+    }
     return obj;
   },
 
@@ -215,12 +244,13 @@ export const AttemptKey: MessageFns<AttemptKey> = {
     message.sweepId = object.sweepId ?? "";
     message.trialId = object.trialId ?? "";
     message.attempt = object.attempt ?? 0;
+    message.termId = object.termId ?? "";
     return message;
   },
 };
 
 function createBaseFence(): Fence {
-  return { ledgerId: "", term: 0 };
+  return { ledgerId: "", term: 0, termId: "" };
 }
 
 export const Fence: MessageFns<Fence> = {
@@ -230,6 +260,9 @@ export const Fence: MessageFns<Fence> = {
     }
     if (message.term !== 0) {
       writer.uint32(16).uint32(message.term);
+    }
+    if (message.termId !== "") {
+      writer.uint32(26).string(message.termId);
     }
     return writer;
   },
@@ -263,6 +296,14 @@ export const Fence: MessageFns<Fence> = {
             message.term = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.termId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -283,6 +324,11 @@ export const Fence: MessageFns<Fence> = {
         ? globalThis.String(object.ledger_id)
         : "",
       term: isSet(object.term) ? globalThis.Number(object.term) : 0,
+      termId: isSet(object.termId)
+        ? globalThis.String(object.termId)
+        : isSet(object.term_id)
+        ? globalThis.String(object.term_id)
+        : "",
     };
   },
 
@@ -294,6 +340,9 @@ export const Fence: MessageFns<Fence> = {
     if (message.term !== 0) {
       obj.term = Math.round(message.term);
     }
+    if (message.termId !== "") {
+      obj.termId = message.termId;
+    }
     return obj;
   },
 
@@ -304,6 +353,7 @@ export const Fence: MessageFns<Fence> = {
     const message = createBaseFence() as any;
     message.ledgerId = object.ledgerId ?? "";
     message.term = object.term ?? 0;
+    message.termId = object.termId ?? "";
     return message;
   },
 };

@@ -169,6 +169,8 @@ export interface TrainerRecord {
   readonly instanceId: string;
   /** Wall clock at the start of the service, milliseconds since 1970. */
   readonly startedAtUnixMs: number;
+  /** It knows AttemptKey.term_id: names attempts by it, and keeps those of different terms apart. */
+  readonly knowsTermIds: boolean;
 }
 
 export interface TrainerRecord_LabelsEntry {
@@ -221,6 +223,11 @@ export interface StartAttemptRequest {
   readonly repeat: number;
   /** Slots that the attempt holds beside `slot_id`: it gets the devices of all of them. */
   readonly furtherSlotIds: readonly string[];
+  /**
+   * Fence.term_id of the term that made the trial: tells its checkpoints from those of another trial of the name, in a part
+   * of the ledger that a restore took away. Empty where it is not known.
+   */
+  readonly trialTermId: string;
 }
 
 /** The attempt stands on the box's disk and is starting or running. */
@@ -305,6 +312,8 @@ export interface AttemptStatus {
   readonly ledgerId: string;
   /** Slots that it holds beside `slot_id`. */
   readonly furtherSlotIds: readonly string[];
+  /** NATS has acknowledged the report of its end. */
+  readonly endAcknowledged: boolean;
 }
 
 /** All attempts that the box holds or remembers. */
@@ -339,6 +348,8 @@ export interface ReadOutputRequest {
   readonly ledgerId: string;
   /** Where to begin, in bytes that the program has printed. */
   readonly from: number;
+  /** As in StartAttemptRequest. */
+  readonly trialTermId: string;
 }
 
 /** A piece, as long as one answer may be. */
@@ -562,6 +573,7 @@ function createBaseTrainerRecord(): TrainerRecord {
     draining: false,
     instanceId: "",
     startedAtUnixMs: 0,
+    knowsTermIds: false,
   };
 }
 
@@ -596,6 +608,9 @@ export const TrainerRecord: MessageFns<TrainerRecord> = {
     }
     if (message.startedAtUnixMs !== 0) {
       writer.uint32(80).int64(message.startedAtUnixMs);
+    }
+    if (message.knowsTermIds !== false) {
+      writer.uint32(88).bool(message.knowsTermIds);
     }
     return writer;
   },
@@ -699,6 +714,14 @@ export const TrainerRecord: MessageFns<TrainerRecord> = {
             message.startedAtUnixMs = longToNumber(reader.int64());
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.knowsTermIds = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -765,6 +788,11 @@ export const TrainerRecord: MessageFns<TrainerRecord> = {
         : isSet(object.started_at_unix_ms)
         ? globalThis.Number(object.started_at_unix_ms)
         : 0,
+      knowsTermIds: isSet(object.knowsTermIds)
+        ? globalThis.Boolean(object.knowsTermIds)
+        : isSet(object.knows_term_ids)
+        ? globalThis.Boolean(object.knows_term_ids)
+        : false,
     };
   },
 
@@ -812,6 +840,9 @@ export const TrainerRecord: MessageFns<TrainerRecord> = {
     if (message.startedAtUnixMs !== 0) {
       obj.startedAtUnixMs = Math.round(message.startedAtUnixMs);
     }
+    if (message.knowsTermIds !== false) {
+      obj.knowsTermIds = message.knowsTermIds;
+    }
     return obj;
   },
 
@@ -846,6 +877,7 @@ export const TrainerRecord: MessageFns<TrainerRecord> = {
     message.draining = object.draining ?? false;
     message.instanceId = object.instanceId ?? "";
     message.startedAtUnixMs = object.startedAtUnixMs ?? 0;
+    message.knowsTermIds = object.knowsTermIds ?? false;
     return message;
   },
 };
@@ -1155,6 +1187,7 @@ function createBaseStartAttemptRequest(): StartAttemptRequest {
     resumeFrom: "",
     repeat: 0,
     furtherSlotIds: [],
+    trialTermId: "",
   };
 }
 
@@ -1195,6 +1228,9 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     }
     for (const v of message.furtherSlotIds) {
       writer.uint32(98).string(v!);
+    }
+    if (message.trialTermId !== "") {
+      writer.uint32(106).string(message.trialTermId);
     }
     return writer;
   },
@@ -1308,6 +1344,14 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
             message.furtherSlotIds.push(reader.string());
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.trialTermId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1358,6 +1402,11 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
         : globalThis.Array.isArray(object?.further_slot_ids)
         ? object.further_slot_ids.map((e: any) => globalThis.String(e))
         : [],
+      trialTermId: isSet(object.trialTermId)
+        ? globalThis.String(object.trialTermId)
+        : isSet(object.trial_term_id)
+        ? globalThis.String(object.trial_term_id)
+        : "",
     };
   },
 
@@ -1399,6 +1448,9 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     if (message.furtherSlotIds?.length) {
       obj.furtherSlotIds = message.furtherSlotIds;
     }
+    if (message.trialTermId !== "") {
+      obj.trialTermId = message.trialTermId;
+    }
     return obj;
   },
 
@@ -1419,6 +1471,7 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     message.resumeFrom = object.resumeFrom ?? "";
     message.repeat = object.repeat ?? 0;
     message.furtherSlotIds = object.furtherSlotIds?.map((e) => e) || [];
+    message.trialTermId = object.trialTermId ?? "";
     return message;
   },
 };
@@ -2102,7 +2155,7 @@ export const ListAttemptsRequest: MessageFns<ListAttemptsRequest> = {
 };
 
 function createBaseAttemptStatus(): AttemptStatus {
-  return { key: undefined, slotId: "", phase: 0, epoch: 0, ledgerId: "", furtherSlotIds: [] };
+  return { key: undefined, slotId: "", phase: 0, epoch: 0, ledgerId: "", furtherSlotIds: [], endAcknowledged: false };
 }
 
 export const AttemptStatus: MessageFns<AttemptStatus> = {
@@ -2124,6 +2177,9 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
     }
     for (const v of message.furtherSlotIds) {
       writer.uint32(50).string(v!);
+    }
+    if (message.endAcknowledged !== false) {
+      writer.uint32(56).bool(message.endAcknowledged);
     }
     return writer;
   },
@@ -2189,6 +2245,14 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
             message.furtherSlotIds.push(reader.string());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.endAcknowledged = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2221,6 +2285,11 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
         : globalThis.Array.isArray(object?.further_slot_ids)
         ? object.further_slot_ids.map((e: any) => globalThis.String(e))
         : [],
+      endAcknowledged: isSet(object.endAcknowledged)
+        ? globalThis.Boolean(object.endAcknowledged)
+        : isSet(object.end_acknowledged)
+        ? globalThis.Boolean(object.end_acknowledged)
+        : false,
     };
   },
 
@@ -2244,6 +2313,9 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
     if (message.furtherSlotIds?.length) {
       obj.furtherSlotIds = message.furtherSlotIds;
     }
+    if (message.endAcknowledged !== false) {
+      obj.endAcknowledged = message.endAcknowledged;
+    }
     return obj;
   },
 
@@ -2258,6 +2330,7 @@ export const AttemptStatus: MessageFns<AttemptStatus> = {
     message.epoch = object.epoch ?? 0;
     message.ledgerId = object.ledgerId ?? "";
     message.furtherSlotIds = object.furtherSlotIds?.map((e) => e) || [];
+    message.endAcknowledged = object.endAcknowledged ?? false;
     return message;
   },
 };
@@ -2490,7 +2563,7 @@ export const DrainResponse: MessageFns<DrainResponse> = {
 };
 
 function createBaseReadOutputRequest(): ReadOutputRequest {
-  return { key: undefined, ledgerId: "", from: 0 };
+  return { key: undefined, ledgerId: "", from: 0, trialTermId: "" };
 }
 
 export const ReadOutputRequest: MessageFns<ReadOutputRequest> = {
@@ -2503,6 +2576,9 @@ export const ReadOutputRequest: MessageFns<ReadOutputRequest> = {
     }
     if (message.from !== 0) {
       writer.uint32(24).uint64(message.from);
+    }
+    if (message.trialTermId !== "") {
+      writer.uint32(34).string(message.trialTermId);
     }
     return writer;
   },
@@ -2544,6 +2620,14 @@ export const ReadOutputRequest: MessageFns<ReadOutputRequest> = {
             message.from = longToNumber(reader.uint64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.trialTermId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2565,6 +2649,11 @@ export const ReadOutputRequest: MessageFns<ReadOutputRequest> = {
         ? globalThis.String(object.ledger_id)
         : "",
       from: isSet(object.from) ? globalThis.Number(object.from) : 0,
+      trialTermId: isSet(object.trialTermId)
+        ? globalThis.String(object.trialTermId)
+        : isSet(object.trial_term_id)
+        ? globalThis.String(object.trial_term_id)
+        : "",
     };
   },
 
@@ -2579,6 +2668,9 @@ export const ReadOutputRequest: MessageFns<ReadOutputRequest> = {
     if (message.from !== 0) {
       obj.from = Math.round(message.from);
     }
+    if (message.trialTermId !== "") {
+      obj.trialTermId = message.trialTermId;
+    }
     return obj;
   },
 
@@ -2590,6 +2682,7 @@ export const ReadOutputRequest: MessageFns<ReadOutputRequest> = {
     message.key = (object.key !== undefined && object.key !== null) ? AttemptKey.fromPartial(object.key) : undefined;
     message.ledgerId = object.ledgerId ?? "";
     message.from = object.from ?? 0;
+    message.trialTermId = object.trialTermId ?? "";
     return message;
   },
 };

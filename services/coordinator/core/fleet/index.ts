@@ -1,11 +1,10 @@
 /** Trainers come, fall silent, go, and say what they hold: what that means for attempts and slots. */
-import { ATTEMPTS_A_COPY } from '../state.js';
-import { attemptIn, hasEnded } from '../find.js';
+import type { AttemptRef, NamedAttempt } from '../events.js';
+import { attemptIn, hasEnded, namedIn } from '../find.js';
 import type { Input, ListedAttempt } from '../inputs.js';
 import { backoffMs, faultOf } from './faults.js';
 import { noteHeld } from './held.js';
-import { requestStop } from '../sweeps/lifecycle.js';
-import { startAction } from '../placement/index.js';
+import { named, requestStop } from '../sweeps/lifecycle.js';
 import { closeAttempt, slotPauseMs } from '../sweeps/reports.js';
 import type { AttemptState, SweepState, TrialRecord } from '../state.js';
 import type { Step } from '../step.js';
@@ -18,14 +17,22 @@ interface Found {
   readonly attempt: AttemptState;
 }
 
-function find(step: Step, ref: { sweepId: string; trialId: string; attempt: number }): Found | null {
+/** @param known finds the attempt in its trial: by its number, or as a trainer names it */
+function find(
+  step: Step,
+  ref: AttemptRef,
+  known: (trial: TrialRecord) => AttemptState | undefined = (trial) => attemptIn(trial, ref.attempt),
+): Found | null {
   const sweep = step.state.sweeps.get(ref.sweepId);
   const trial = sweep?.trials.get(ref.trialId);
-  const attempt = trial === undefined ? undefined : attemptIn(trial, ref.attempt);
+  const attempt = trial === undefined ? undefined : known(trial);
   return sweep === undefined || trial === undefined || attempt === undefined
     ? null
     : { sweep, trial, attempt };
 }
+
+const findNamed = (step: Step, ref: NamedAttempt): Found | null =>
+  find(step, ref, (trial) => namedIn(trial, ref));
 
 export function onTrainerSeen(step: Step, { trainer }: InputOf<'trainer_seen'>): void {
   const known = step.state.trainers.get(trainer.trainerId);
@@ -47,20 +54,16 @@ export function onTrainerGone(step: Step, { trainerId }: InputOf<'trainer_gone'>
   for (const ref of new Set(trainer.holders.values())) {
     const found = find(step, ref);
     if (found?.attempt.end !== null) continue;
-    const message = `trainer ${trainerId} was lost`;
-    closeAttempt(step, found.sweep, found.trial, found.attempt, {
-      class: 'lost',
-      code: 'ATTEMPT_LOST',
-      message,
-      slotRetryAt: null,
-    });
+    giveUp(step, found, 'lost', `trainer ${trainerId} was lost`);
   }
 }
 
 /**
- * Reconciles what a trainer holds with what the ledger says: what only the ledger knows is started again, what the
- * ledger says is over is stopped. What this ledger never heard of is left alone: a restored ledger must not kill a
- * week of training.
+ * Reconciles what a trainer holds with what the ledger says: what only the ledger knows is given up, what the ledger says
+ * is over is stopped. What this ledger never heard of is left alone: a restored ledger must not kill a week of training.
+ *
+ * An attempt that never began here, as far as is known, is not started once more but followed by another one: of a
+ * restored ledger the box may have run it long ago, and a name stands for one run only.
  */
 export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>): void {
   const trainer = step.state.trainers.get(input.trainerId);
@@ -71,7 +74,7 @@ export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>):
     const isOurs = entry.ledgerId === step.state.ledgerId;
     if (isOurs) listed.set(keyOf(entry), entry);
     if (entry.phase === 'ended') continue;
-    const found = isOurs ? find(step, entry) : null;
+    const found = isOurs ? findNamed(step, entry) : null;
     if (found !== null) stopWhenOver(step, input.trainerId, found);
     else if (isOurs && step.state.deleted.has(entry.sweepId)) stopDeleted(step, input.trainerId, entry);
     else strangers.push(entry);
@@ -80,53 +83,56 @@ export function onAttemptsListed(step: Step, input: InputOf<'attempts_listed'>):
   for (const ref of new Set(trainer.holders.values())) {
     const found = find(step, ref);
     if (found === null || found.attempt.end !== null) continue;
-    const entry = listed.get(keyOf(ref));
+    const entry = listed.get(keyOf(named(found)));
     // It has ended, and its word of that may be among the reports that are gone: it will not come.
     const isSilent = entry?.phase === 'ended' && found.attempt.mayLackReports;
     if (entry !== undefined && !isSilent) continue;
-    if (entry === undefined && mayStart(step, found)) {
-      step.act(startAction(found.sweep, found.trial));
-      continue;
-    }
-    const message = isSilent
-      ? 'its end was among the reports that are gone'
-      : `trainer ${input.trainerId} no longer knows the attempt`;
-    closeAttempt(step, found.sweep, found.trial, found.attempt, {
-      class: 'lost',
-      code: 'ATTEMPT_LOST',
-      message,
-      slotRetryAt: null,
-    });
+    if (isSilent) giveUp(step, found, 'lost', END_IS_GONE);
+    else if (found.attempt.startedAt === null)
+      giveUp(step, found, 'preempted', `never began on ${input.trainerId}`);
+    else giveUp(step, found, 'lost', `trainer ${input.trainerId} no longer knows the attempt`);
   }
 }
 
-/** Of a restored ledger, a box may have run and forgotten what the ledger only assigned. */
-const mayStart = (step: Step, { trial, attempt }: Found): boolean =>
-  attempt.startedAt === null &&
-  attempt.stopMode === null &&
-  !hasEnded(trial) &&
-  attempt.attempt > step.state.copies * ATTEMPTS_A_COPY;
+const END_IS_GONE = 'its end was among the reports that are gone';
 
-const keyOf = (ref: { sweepId: string; trialId: string; attempt: number }): string =>
-  `${ref.sweepId}/${ref.trialId}#${ref.attempt}`;
+function giveUp(
+  step: Step,
+  { sweep, trial, attempt }: Found,
+  how: 'lost' | 'preempted',
+  message: string,
+): void {
+  const end = { class: how, code: 'ATTEMPT_LOST', message, slotRetryAt: null };
+  closeAttempt(step, sweep, trial, attempt, end);
+}
 
-function stopWhenOver(step: Step, trainerId: string, { sweep, trial, attempt }: Found): void {
+/** What the box has told and NATS has taken is not told again: after a restore it may be gone, and is not waited for. */
+export function onEndUnheard(step: Step, input: InputOf<'end_unheard'>): void {
+  const found = findNamed(step, input);
+  if (found?.attempt.end === null && found.attempt.trainerId === input.trainerId)
+    giveUp(step, found, 'lost', END_IS_GONE);
+}
+
+const keyOf = ({ sweepId, trialId, attempt, termId = '' }: NamedAttempt): string =>
+  `${sweepId}/${trialId}#${attempt}.${termId}`;
+
+function stopWhenOver(step: Step, trainerId: string, found: Found): void {
+  const { trial, attempt } = found;
   const superseded = attempt.end !== null;
   if (!superseded && attempt.stopMode === null) return;
   step.act({
     type: 'stop_attempt',
-    sweepId: sweep.sweepId,
-    trialId: trial.trialId,
-    attempt: attempt.attempt,
+    ...named(found),
     trainerId,
     mode: superseded ? 'cancel' : (attempt.stopMode ?? 'cancel'),
     reason: superseded ? 'another attempt has taken over' : trial.reason,
   });
 }
 
-function stopDeleted(step: Step, trainerId: string, { sweepId, trialId, attempt }: ListedAttempt): void {
+function stopDeleted(step: Step, trainerId: string, listed: ListedAttempt): void {
+  const { sweepId, trialId, attempt, termId = '' } = listed;
   const reason = 'its sweep was deleted';
-  step.act({ type: 'stop_attempt', sweepId, trialId, attempt, trainerId, mode: 'cancel', reason });
+  step.act({ type: 'stop_attempt', sweepId, trialId, attempt, termId, trainerId, mode: 'cancel', reason });
 }
 
 /** An operator takes a box out of service, or back. What changes nothing is not recorded. */

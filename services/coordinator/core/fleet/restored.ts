@@ -1,7 +1,10 @@
 /**
- * A ledger that was restored from an older copy: trainers remember more than it does, and so may attempts that it will
- * number anew. It goes on above the term that they remember, and with attempt numbers that the lost part never had,
- * so that what it commands is never taken for what it has forgotten. What it has forgotten is held (`held.ts`).
+ * A ledger that was restored from an older copy: trainers remember more than it does. What it commands is never taken for
+ * what it has forgotten, because attempts are named with the id of their term, and no other history has a term of that
+ * id. It goes on above the term that trainers remember; what it has forgotten is held (`held.ts`).
+ *
+ * Trainers that know no term ids tell attempts by their numbers alone: for them it goes on with numbers that the lost part
+ * never had, once it is known for a copy.
  */
 import type { Input } from '../inputs.js';
 import { closeAttempt } from '../sweeps/reports.js';
@@ -15,16 +18,23 @@ export function onTermOutgrown(step: Step, input: Extract<Input, { type: 'term_o
   const { above, coordinatorId, at } = input;
   // Another trainer's word may have brought the ledger there already.
   if (above < state.term || above > HIGHEST_TERM) return;
-  const { ledgerId, settings } = state;
+  const { ledgerId, termId, settings } = state;
   const present = state.term;
-  step.emit({ type: 'term_started', ledgerId, term: above + 1, coordinatorId, settings, above, at });
+  const term = above + 1;
+  step.emit({ type: 'term_started', ledgerId, term, termId, coordinatorId, settings, above, at });
   for (const sweep of state.sweeps.values()) {
     for (const trialId of [...sweep.active]) {
       const trial = sweep.trials.get(trialId);
       const attempt = trial?.attempts.at(-1);
       if (trial === undefined || attempt === undefined) continue;
       // Assigned before the lost part was missed: a box may know another attempt by the same number.
-      if (attempt.term !== present || attempt.startedAt !== null || attempt.end !== null) continue;
+      if (
+        attempt.termId !== '' ||
+        attempt.term !== present ||
+        attempt.startedAt !== null ||
+        attempt.end !== null
+      )
+        continue;
       closeAttempt(step, sweep, trial, attempt, {
         class: 'preempted',
         code: 'ATTEMPT_LOST',
@@ -40,5 +50,8 @@ export function onTermOutgrown(step: Step, input: Extract<Input, { type: 'term_o
 export function onReportsMissing(step: Step, input: Extract<Input, { type: 'reports_missing' }>): void {
   const { fromSeq, toSeq, at } = input;
   // An empty ledger has lost nothing.
-  if (step.state.sweeps.size > 0) step.emit({ type: 'reports_lost', fromSeq, toSeq, at });
+  if (step.state.sweeps.size === 0) return;
+  step.emit({ type: 'reports_lost', fromSeq, toSeq, at });
+  for (const { info, status } of step.state.trainers.values())
+    if (status !== 'lost') step.act({ type: 'list_attempts', trainerId: info.trainerId });
 }

@@ -33,6 +33,7 @@ export function assignAttempt(state: State, event: EventOf<'attempt_assigned'>):
     stepsPerEpoch: null,
     maxEpochs: sweep.spec.maxEpochs,
     term: state.term,
+    termId: trainer?.info.knowsTermIds === true ? state.termId : '',
     mayLackReports: false,
     stopMode: null,
     end: null,

@@ -2,6 +2,7 @@
 import type { LedgerEvent } from '../events.js';
 import { trainerOf } from '../find.js';
 import { heldKey, type State } from '../state.js';
+import { noticeForgotten } from './restored.js';
 
 type SteeringEvent = Extract<
   LedgerEvent,
@@ -37,6 +38,11 @@ export function steerTrainer(state: State, event: SteeringEvent): void {
       return;
     case 'attempts_held': {
       const before = new Map(trainer.held);
+      noticeForgotten(
+        state,
+        event,
+        event.held.filter((one) => !before.has(heldKey(one))),
+      );
       trainer.held.clear();
       for (const one of event.held) {
         const known = before.get(heldKey(one));

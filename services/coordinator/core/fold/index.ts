@@ -45,6 +45,7 @@ export function fold(state: State, event: LedgerEvent): void {
     case 'term_started':
       state.ledgerId = event.ledgerId;
       state.term = event.term;
+      state.termId = event.termId ?? '';
       state.settings = event.settings;
       if (event.above !== undefined) restoreLedger(state, event);
       return;
@@ -115,7 +116,7 @@ export function fold(state: State, event: LedgerEvent): void {
       return;
     }
     case 'trial_created':
-      createTrial(sweepOf(state, event.sweepId), event);
+      createTrial(state, event);
       return;
     case 'search_exhausted':
       sweepOf(state, event.sweepId).exhaustedAt = event.position;
@@ -243,7 +244,8 @@ function requeuePaused(sweep: SweepState): void {
   }
 }
 
-function createTrial(sweep: SweepState, event: EventOf<'trial_created'>): void {
+function createTrial(state: State, event: EventOf<'trial_created'>): void {
+  const sweep = sweepOf(state, event.sweepId);
   const trial: TrialRecord = {
     trialId: event.trialId,
     index: event.index,
@@ -252,6 +254,7 @@ function createTrial(sweep: SweepState, event: EventOf<'trial_created'>): void {
     repeat: event.repeat,
     seed: event.seed,
     createdAt: event.at,
+    termId: state.termId,
     state: 'queued',
     attempts: [],
     epochs: [],

@@ -1,5 +1,5 @@
 /** What the fold does when a ledger turns out to be an older copy, or reports to be gone before they were taken. */
-import type { EventOf } from '../events.js';
+import type { EventOf, HeldRecord } from '../events.js';
 import type { State, SweepState } from '../state.js';
 
 const MOST_NOTICES = 20;
@@ -14,6 +14,22 @@ export function restoreLedger(state: State, { above, term, at }: EventOf<'term_s
   notice(state, text, at);
   // What was lost with the ledger's end may have been lost on REPORTS, too.
   for (const sweep of state.sweeps.values()) markSilent(sweep);
+}
+
+/** No attempt of this ledger begins before it stands there. */
+export function noticeForgotten(
+  state: State,
+  { trainerId, at }: EventOf<'attempts_held'>,
+  news: readonly HeldRecord[],
+): void {
+  const ours = news.filter(({ ledgerId }) => ledgerId === state.ledgerId);
+  if (ours.length === 0) return;
+  const names = ours.map(({ sweepId, trialId, attempt }) => `${sweepId}/${trialId}#${attempt}`).join(', ');
+  notice(
+    state,
+    `the ledger is an older copy: ${trainerId} runs ${names} of a part that it does not have`,
+    at,
+  );
 }
 
 export function loseReports(state: State, { fromSeq, toSeq, at }: EventOf<'reports_lost'>): void {

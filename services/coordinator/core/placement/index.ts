@@ -6,11 +6,11 @@
  */
 import { allows, blockSize, isBlocked, mayBegin, pointInBlock, sitesOf, type Sites } from './blocks.js';
 import type { LedgerEventType, UnixMs } from '../events.js';
-import { ruleOf } from '../find.js';
+import { ruleOf, trialTermIdOf } from '../find.js';
 import { FreeSlots, isOver, type Place } from './free-slots.js';
 import type { Action } from '../inputs.js';
 import { firstWaiting, someWaiting } from '../lookups/lanes.js';
-import { endSweepWhenDone, nextPosition, pauseSweep } from '../sweeps/lifecycle.js';
+import { endSweepWhenDone, named, nextPosition, pauseSweep } from '../sweeps/lifecycle.js';
 import { ModuleFault } from '../own-modules.js';
 import { endHopeless, nextPromotion, promote } from './promotion.js';
 import { openSweeps } from '../lookups/openings.js';
@@ -146,12 +146,14 @@ class Round {
     this.free.take(place);
     const [first, ...further] = place.slots;
     const { step } = this;
+    const { trainerId, knowsTermIds } = place.trainer.info;
+    const before = knowsTermIds === true ? 0 : step.state.copies * ATTEMPTS_A_COPY;
     step.emit({
       type: 'attempt_assigned',
       sweepId: sweep.sweepId,
       trialId: trial.trialId,
-      attempt: Math.max(trial.attempts.at(-1)?.attempt ?? 0, step.state.copies * ATTEMPTS_A_COPY) + 1,
-      trainerId: place.trainer.info.trainerId,
+      attempt: Math.max(trial.attempts.at(-1)?.attempt ?? 0, before) + 1,
+      trainerId,
       slotId: first.slotId,
       ...(further.length === 0 ? {} : { furtherSlotIds: further.map(({ slotId }) => slotId) }),
       resumeFrom: checkpointOf(trial),
@@ -222,16 +224,14 @@ function checkpointOf(trial: TrialRecord): string {
   return newest === null ? '' : `${newest.attempt}/${newest.lastEpoch}`;
 }
 
-/** The command that starts the trial's current attempt; the same whenever it is made. */
-export function startAction(sweep: SweepState, trial: TrialRecord): Action {
+/** The command that starts the trial's current attempt. */
+function startAction(sweep: SweepState, trial: TrialRecord): Action {
   const attempt = trial.attempts.at(-1);
   if (attempt === undefined) throw new Error(`trial ${trial.trialId} has no attempt`);
   const previous = { ...trial, attempts: trial.attempts.slice(0, -1) };
   return {
     type: 'start_attempt',
-    sweepId: sweep.sweepId,
-    trialId: trial.trialId,
-    attempt: attempt.attempt,
+    ...named({ sweep, trial, attempt }),
     trainerId: attempt.trainerId,
     slotId: attempt.slotId,
     ...(attempt.furtherSlotIds.length === 0 ? {} : { furtherSlotIds: attempt.furtherSlotIds }),
@@ -241,6 +241,7 @@ export function startAction(sweep: SweepState, trial: TrialRecord): Action {
     repeat: trial.repeat,
     objectiveMetric: sweep.spec.objective.metric,
     resumeFrom: checkpointOf(previous),
+    trialTermId: trialTermIdOf(trial, attempt),
   };
 }
 

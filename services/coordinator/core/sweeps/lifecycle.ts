@@ -3,7 +3,7 @@
  * (`reports.ts`), a verdict (`judge.ts`), an attempt's end (`retries.ts`) and a person's wish (`changes.ts`) lead to.
  * Where a trial runs is `../placement/`.
  */
-import type { AttemptRef, StopMode, TrialEndState } from '../events.js';
+import type { AttemptRef, NamedAttempt, StopMode, TrialEndState } from '../events.js';
 import { hasEnded } from '../find.js';
 import { tellEnd, tellRest } from '../notify/index.js';
 import type { AttemptState, SweepState, TrialRecord } from '../state.js';
@@ -14,6 +14,17 @@ export const refOf = (sweep: SweepState, trial: TrialRecord, attempt: AttemptSta
   trialId: trial.trialId,
   attempt: attempt.attempt,
 });
+
+/** As its trainer names it. */
+export const named = ({
+  sweep,
+  trial,
+  attempt,
+}: {
+  readonly sweep: SweepState;
+  readonly trial: TrialRecord;
+  readonly attempt: AttemptState;
+}): NamedAttempt => ({ ...refOf(sweep, trial, attempt), termId: attempt.termId });
 
 /** The attempt that holds a slot for the trial now, if there is one. */
 export function liveAttempt(trial: TrialRecord): AttemptState | null {
@@ -33,7 +44,8 @@ export function requestStop(
   if (attempt === null || attempt.stopMode === mode) return;
   const ref = refOf(sweep, trial, attempt);
   step.emit({ type: 'stop_requested', ...ref, mode, reason, at: step.at });
-  step.act({ type: 'stop_attempt', ...ref, trainerId: attempt.trainerId, mode, reason });
+  const name = named({ sweep, trial, attempt });
+  step.act({ type: 'stop_attempt', ...name, trainerId: attempt.trainerId, mode, reason });
 }
 
 /** Ends the trial for good. Its attempt, if it still runs, is asked to end and keeps its slot until it has. */

@@ -4,7 +4,7 @@
  */
 import { JOULES_PER_WH, spentHours } from './budget.js';
 import type { Energy, EpochRecord, UnixMs } from '../events.js';
-import { hasEnded } from '../find.js';
+import { hasEnded, namedIn } from '../find.js';
 import type { Input, ReportInput } from '../inputs.js';
 import { judgeNewest } from './judge.js';
 import { backoffMs, faultOf, type Ending } from '../fleet/faults.js';
@@ -13,6 +13,7 @@ import { judgeBox } from '../fleet/quarantine.js';
 import { afterAttemptEnd } from './retries.js';
 import type { AttemptState, SweepState, TrialRecord } from '../state.js';
 import type { Step } from '../step.js';
+import { onHeldReport } from '../fleet/held.js';
 
 const joulesOf = (record: EpochRecord): number | null =>
   record.train.joules === null && record.evaluation.joules === null
@@ -22,9 +23,12 @@ const joulesOf = (record: EpochRecord): number | null =>
 export function onReport(step: Step, { trainerId, report }: Extract<Input, { type: 'reported' }>): void {
   const sweep = step.state.sweeps.get(report.sweepId);
   const trial = sweep?.trials.get(report.trialId);
-  const attempt = trial?.attempts.at(-1);
-  if (sweep === undefined || trial === undefined || attempt === undefined) return;
-  if (attempt.attempt !== report.attempt || attempt.end !== null || attempt.trainerId !== trainerId) return;
+  const attempt = trial === undefined ? undefined : namedIn(trial, report);
+  if (sweep === undefined || trial === undefined || attempt === undefined) {
+    onHeldReport(step, trainerId, report);
+    return;
+  }
+  if (attempt !== trial.attempts.at(-1) || attempt.end !== null || attempt.trainerId !== trainerId) return;
   switch (report.kind) {
     case 'started':
       onStarted(step, attempt, report);
@@ -44,7 +48,7 @@ function onStarted(
   report: Extract<ReportInput, { kind: 'started' }>,
 ): void {
   if (attempt.startedAt !== null) return;
-  const { kind, ...facts } = report;
+  const { kind, termId, ...facts } = report;
   step.emit({ type: 'attempt_started', ...facts, at: step.at });
 }
 
@@ -103,7 +107,7 @@ function onEnded(
   attempt: AttemptState,
   report: Extract<ReportInput, { kind: 'ended' }>,
 ): void {
-  const { kind, ...facts } = report;
+  const { kind, termId, ...facts } = report;
   const fault = faultOf(report);
   const slotRetryAt = fault === 'box' ? step.at + slotPauseMs(step, attempt) : null;
   step.emit({
