@@ -136,11 +136,11 @@ test('what a trainer says of others counts for nothing, and numbers that cannot 
       },
     },
   };
-  const nobody = { sweepId, trialId: 't9999', attempt: 1 };
+  const nobody = { sweepId, trialId: 't9999', attempt: 1, termId: '' };
   const impossible = { joules: -5, meanWatts: NaN, method: 'm'.repeat(5_000), absentReason: '' };
   await liar.publish([
     ...[epoch(other, {}), end, epoch(nobody, {}), epoch({ ...nobody, sweepId: 'nobody' }, {})],
-    ...[epoch({ sweepId, trialId: '', attempt: 0 }, {}), { spoolLine: 3, fact: undefined }],
+    ...[epoch({ sweepId, trialId: '', attempt: 0, termId: '' }, {}), { spoolLine: 3, fact: undefined }],
     epoch(own, {
       ...{ epoch: 18, metrics: { val_accuracy: 0.2 }, trainSeconds: 1e300, evaluationSeconds: NaN },
       ...{ trainEnergy: impossible, samplesPerSecond: Infinity },
@@ -173,13 +173,14 @@ test('attempts of another ledger keep their slots, are shown, and end when a per
   api.close();
   const keeper = await FakeTrainer.start({ natsUrl: nats.url, trainerId: 'keeper' });
   boxes.push(keeper);
-  const key = { sweepId: 'theirs', trialId: 't0001', attempt: 3 };
+  const key = { sweepId: 'theirs', trialId: 't0001', attempt: 3, termId: '' };
   const request = {
-    ...{ key, slotId: 'cpu0', furtherSlotIds: [], fence: { ledgerId: 'another', term: 9 } },
+    ...{ key, slotId: 'cpu0', furtherSlotIds: [], fence: { ledgerId: 'another', term: 9, termId: '' } },
     ...{ recipe: 'resnet-cifar10', command: [], parametersJson: '{}', maxEpochs: 100, seed: 1, repeat: 1 },
-    ...{ objectiveMetric: 'val_accuracy', resumeFrom: '' },
+    ...{ objectiveMetric: 'val_accuracy', resumeFrom: '', trialTermId: '' },
   };
-  const theirs = { request, phase: AttemptPhase.RUNNING, epoch: 4, line: 4, stop: false };
+  const standing = { epoch: 4, line: 4, stop: false, isAcknowledged: false };
+  const theirs = { request, phase: AttemptPhase.RUNNING, ...standing };
   keeper.attempts.set('theirs/t0001#3', theirs);
   await lead('two');
   const held = async () => (await api.trainers()).trainers.find((one) => one.trainerId === 'keeper')?.held;

@@ -51,7 +51,7 @@ describe('how the energy of a trial was read', () => {
           fact: {
             $case: 'ended',
             value: {
-              key: { sweepId: 's', trialId: 't', attempt: 1 },
+              key: { sweepId: 's', trialId: 't', attempt: 1, termId: '' },
               class: AttemptEndClass.COMPLETED,
               code: '',
               message: '',

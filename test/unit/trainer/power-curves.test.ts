@@ -102,7 +102,7 @@ const window = ({ from, to }: { readonly from: number; readonly to: number }) =>
 /** What the facts of an attempt say: one whole minute, and six epochs in it. */
 function factsOf(at: PowerMeter, devices: readonly string[], share = 1, idleWatts: number | null = null) {
   const context: FactContext = {
-    key: { sweepId: 's', trialId: 't', attempt: 1 },
+    key: { sweepId: 's', trialId: 't', attempt: 1, termId: '' },
     metered: devices.map((id) => ({ id, share })),
     meter: at,
     sameBoot: true,
