@@ -375,7 +375,7 @@ describe('the writer of a term', () => {
     // So large that the raise does not share its entry.
     const large = { ...submit('s'), source: 'x'.repeat(512 * 1024) } as Input;
     offers.push(scene.committer.offer([large]), scene.committer.offer([outgrown(7)]));
-    for (const _entry of offers) {
+    for (let left = offers.length; left > 0; left -= 1) {
       await turn();
       await turn();
       scene.log.waiting.shift()?.();
