@@ -36,7 +36,12 @@ describe('telemetry over NATS', () => {
       key: undefined,
     };
     const { sweepId, trialId, attempt } = world.running()[0] ?? { sweepId: '', trialId: '', attempt: 0 };
-    const step = { key: { sweepId, trialId, attempt, termId: '' }, epoch: 2, step: 15, metrics: { loss: NaN } };
+    const step = {
+      key: { sweepId, trialId, attempt, termId: '' },
+      epoch: 2,
+      step: 15,
+      metrics: { loss: NaN },
+    };
     const batch = { trainerId: 'box', atUnixMs: 0, steps: [step], devices: [gpu] };
     messages += 1;
     await link.publish(telemetrySubject('box'), TelemetryBatch.encode(batch).finish(), {
