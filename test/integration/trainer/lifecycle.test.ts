@@ -140,7 +140,7 @@ describe('a trainer', () => {
   });
 
   it('takes several starts in one call, each with its own answer', async () => {
-    const stale = { ledgerId: 'ledger-1', term: 0 };
+    const stale = { ledgerId: 'ledger-1', term: 0, termId: '' };
     const answer = await client.startAll([
       ['t-together', {}],
       ['t-together', {}],

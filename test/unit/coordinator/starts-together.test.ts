@@ -8,8 +8,8 @@ import type { Answer } from '../../../services/coordinator/fleet/index.js';
 import { StartsTogether } from '../../../services/coordinator/fleet/starts-together.js';
 
 const request = (trialId: string, parametersJson = '{}'): StartAttemptRequest => ({
-  fence: { ledgerId: 'l', term: 1 },
-  key: { sweepId: 's', trialId, attempt: 1 },
+  fence: { ledgerId: 'l', term: 1, termId: '' },
+  key: { sweepId: 's', trialId, attempt: 1, termId: '' },
   slotId: 'cpu',
   recipe: 'replay',
   command: [],
@@ -20,6 +20,7 @@ const request = (trialId: string, parametersJson = '{}'): StartAttemptRequest =>
   objectiveMetric: 'loss',
   resumeFrom: '',
   furtherSlotIds: [],
+  trialTermId: '',
 });
 const idOf = ({ key }: StartAttemptRequest): string => key?.trialId ?? '';
 
