@@ -3,12 +3,13 @@
  * training step of ResNet v2 (DEPTH/BATCH) by our engine, by Keras' `fit` and by tfjs-layers, on the same TensorFlow
  * library. Every round times all contenders in turn, so that what else the machine does meets all of them; a ratio is the
  * median over the rounds, its spread the lowest and highest round. `--only` keeps the contenders whose name has one of
- * the words; `WATTSWEEP_BENCH_JIT=0` leaves out Keras with XLA, whose compiling takes minutes. Keras for Python is installed into the cache folder when it is first wanted.
+ * the words; `WATTSWEEP_BENCH_JIT=0` leaves out Keras with XLA, whose compiling takes minutes. Keras for Python is installed
+ * into the cache folder when it is first wanted. `WATTSWEEP_BENCH_JIT=0 npm run bench -- training --only keras,graph --rounds
+ * 3 --cells 11/32,11/64,11/128,56/32,56/64,56/128` takes about ten minutes on two quiet cores.
  */
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { openEngine, setThreads } from '../../services/trainer/runner/engine.js';
 import type { Cell, Contender, Prepared, StepTime } from './training/contender.js';
 import { ours, peers } from './training/contenders.js';
@@ -78,17 +79,19 @@ const wall = (times: readonly StepTime[]): number => median(times.map(({ wallMs 
 const processor = (times: readonly StepTime[]): number => median(times.map(({ processorMs }) => processorMs));
 const shown = (value: number): string => value.toFixed(value < 100 ? 1 : 0);
 const compared = peers.filter((peer) => contenders.includes(peer));
-const table = new Table({
-  style: { head: [], border: [], compact: true },
-  head: [
+/** Rows of a Markdown table, to paste into docs/benchmarks.md. */
+const rows: string[][] = [
+  [
     'network',
     'batch',
     'contender',
     'ms a step',
     'processor ms',
-    ...compared.map(({ name }) => `times ${name}`),
+    ...compared.flatMap(({ name }) => [`times ${name}, wall`, 'processor']),
   ],
-});
+];
+/** Ratios of each of ours to each peer, over the cells. */
+const overall = new Map<string, { wall: number[]; processor: number[] }>();
 for (const cell of cells) {
   const measured = await measure(cell);
   const network = `ResNet${cell.depth}v2`;
@@ -98,17 +101,28 @@ for (const cell of cells) {
     return {
       peer: wall(other),
       ratio: median(ratios),
+      processorRatio: processor(other) / processor(times),
       low: Math.min(...ratios),
       high: Math.max(...ratios),
     };
   };
   for (const one of measured) {
     const { name } = one.contender;
-    const columns = compared.map((peer) => {
-      const { ratio, low, high } = ratiosTo(one, peer);
-      return peer === one.contender ? '1' : `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+    const columns = compared.flatMap((peer) => {
+      if (peer === one.contender) return ['1', '1'];
+      const { ratio, low, high, processorRatio } = ratiosTo(one, peer);
+      if (ours.includes(one.contender)) {
+        const key = `${name} against ${peer.name}`;
+        const before = overall.get(key) ?? { wall: [], processor: [] };
+        overall.set(key, {
+          wall: [...before.wall, ratio],
+          processor: [...before.processor, processorRatio],
+        });
+      }
+      return [`${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`, processorRatio.toFixed(2)];
     });
-    table.push([network, cell.batch, name, shown(wall(one.times)), shown(processor(one.times)), ...columns]);
+    const [ms, processorMs] = [shown(wall(one.times)), shown(processor(one.times))];
+    rows.push([network, String(cell.batch), name, ms, processorMs, ...columns]);
     if (!options.json || !ours.includes(one.contender)) continue;
     for (const peer of compared) {
       const row = { ours: wall(one.times), unit: 'ms', ...ratiosTo(one, peer) };
@@ -118,8 +132,18 @@ for (const cell of cells) {
     }
   }
 }
+const geometricMean = (values: readonly number[]): number =>
+  Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+
 if (!options.json) {
-  console.log(table.toString());
+  const [head = [], ...body] = rows.map((row) => `| ${row.join(' | ')} |`);
+  console.log([head, `|${'---|'.repeat(rows[0]?.length ?? 0)}`, ...body].join('\n'));
+  for (const [pair, { wall: walls, processor: processors }] of overall) {
+    const [mean, least] = [geometricMean(walls), Math.min(...walls)];
+    console.log(
+      `${pair}, ${walls.length} cells: wall, geometric mean ${mean.toFixed(2)}, least ${least.toFixed(2)}; processor ${geometricMean(processors).toFixed(2)}, ${Math.min(...processors).toFixed(2)}`,
+    );
+  }
   console.log(
     `TensorFlow ${engine.version} on ${engine.device.kind}: ${engine.device.name} (${instructions()}), ${options.threads} threads, ${rounds} rounds, load average ${loadavg()[0]?.toFixed(1)}`,
   );
