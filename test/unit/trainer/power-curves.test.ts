@@ -148,7 +148,7 @@ function expectCurve(facts: ReturnType<typeof factsOf>, { joules }: Curve, metho
   }
 }
 
-describe('eight GPUs through NVML', () => {
+describe('eight GPUs through NVML', { timeout: 60_000 }, () => {
   it('each has its own curve; counters that go back, lost GPUs and fields that are not there are told', async () => {
     const curves = [
       constant(70),
@@ -292,7 +292,7 @@ describe('the text of nvidia-smi', () => {
   });
 });
 
-describe('trees of the kernel', () => {
+describe('trees of the kernel', { timeout: 60_000 }, () => {
   const zone = async (name: string, label: string, range: number): Promise<string> => {
     await mkdir(join(root, name), { recursive: true });
     await writeFile(join(root, name, 'name'), `${label}\n`);
