@@ -1,6 +1,6 @@
 /** `wattsweep export`: finds a trial's checkpoint on this box and writes its network for others. */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { WattsweepError } from '../proto/errors.js';
 import {
   BEST,
@@ -52,7 +52,12 @@ export function exportTrial(trial: string, flags: ExportFlags): void {
   print(`${files.tfjs}: tf.loadGraphModel(...).predict({ images })`);
 }
 
-function checkpointOf(trial: string, flags: ExportFlags): string {
+/**
+ * The checkpoint that `wattsweep export` takes: the folder given, or that of the trial's best epoch, or its last one.
+ *
+ * @throws WattsweepError CHECKPOINT_INVALID: none, or of several ledgers.
+ */
+export function checkpointOf(trial: string, flags: Omit<ExportFlags, 'to'>): string {
   if (isCheckpoint(trial)) return trial;
   const candidates = existsSync(trial) ? [trial] : trialFolders(trial, dataDir(flags));
   const [folder, ...others] = candidates;
@@ -68,13 +73,13 @@ function checkpointOf(trial: string, flags: ExportFlags): string {
   return newestCheckpoint(folder) ?? missing(`${folder} holds no checkpoint`);
 }
 
-/** `trainers/TRAINER/checkpoints/LEDGER/SWEEP/TRIAL` below the data folder. */
+/** `trainers/TRAINER/checkpoints/LEDGER/SWEEP/TRIAL`, or `TRIAL.TERM`, below the data folder. */
 function trialFolders(trial: string, data: string): string[] {
-  const trainers = join(data, 'trainers');
+  const [sweepId = '', trialId = ''] = trial.split('/');
   const within = (folder: string): string[] =>
     existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
-  return within(trainers)
+  return within(join(data, 'trainers'))
     .flatMap((trainer) => within(join(trainer, 'checkpoints')))
-    .map((ledger) => join(ledger, trial))
-    .filter((folder) => existsSync(folder));
+    .flatMap((ledger) => within(join(ledger, sweepId)))
+    .filter((folder) => basename(folder) === trialId || basename(folder).startsWith(`${trialId}.`));
 }
