@@ -40,6 +40,7 @@ async function run({ attempt, environment }) {
   if (p.die_at_once && served > 0) process.exit(4);
   ended = false;
   stop = null;
+  mkdirSync(attempt.workDir, { recursive: true });
   process.chdir(attempt.workDir);
   writeFileSync('spec.json', JSON.stringify({ attempt, environment: { ...process.env, ...environment } }));
   if (p.fork) {

@@ -203,12 +203,13 @@ export class Attempts {
   /** An attempt that was given up while this box was cut off may still run here: two would share a checkpoint folder. */
   #refuseSecond(ledgerId: string, key: AttemptKey): void {
     const folder = this.options.layout.checkpointDir(ledgerId, key);
-    const other = this.running.find(({ accepted }) => accepted.spec.checkpointDir === folder);
-    if (other !== undefined)
+    for (const other of this.#attempts.values()) {
+      if (other.over || other.accepted.spec.checkpointDir !== folder) continue;
       throw new WattsweepError(
         'SLOT_BUSY',
         `Slot ${other.accepted.slotId} still runs ${other.name}, an earlier attempt of the trial.`,
       );
+    }
   }
 
   #freeSlot(slotId: string): Slot {

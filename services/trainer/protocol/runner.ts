@@ -53,7 +53,7 @@ export interface AttemptSpec {
   /** Name of the metric that the sweep optimises. */
   readonly objective: string;
   readonly device: SlotDevice;
-  /** Existing empty folder of this attempt: working directory of the program. */
+  /** Folder of this attempt, the working directory of a program; the recipe makes it when it needs it. */
   readonly workDir: string;
   /** Folder whose content follows the trial to its next attempt; the recipe makes it when it needs it. */
   readonly checkpointDir: string;

@@ -5,7 +5,7 @@
  * Start: `node main.js SLOT_DIR`, with slot.json written by the service. It imports nothing but Node's own modules: it
  * must start in some ten milliseconds, and must not fail.
  */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { AcceptedAttempt } from '../attempts/record.js';
@@ -164,7 +164,6 @@ class Supervisor {
     if (running === attemptDir || existsSync(files.exit)) return;
     let run: AttemptRun;
     try {
-      mkdirSync(accepted.spec.workDir, { recursive: true });
       run = new AttemptRun(attemptDir, accepted, this.#keeper, () => this.#tellSpooled(attemptDir));
     } catch (error) {
       this.#say({ type: 'refused', attemptDir, reason: String(error) });

@@ -12,8 +12,16 @@ interface Waiting {
 }
 
 /** What two attempts must have in common to share a runner. */
-const fitOf = ({ runnerCommand, environment, spec }: AcceptedAttempt): string =>
-  JSON.stringify([spec.recipe, runnerCommand, environment, spec.device]);
+function fitOf(accepted: AcceptedAttempt): string {
+  const { runnerCommand, environment, spec } = accepted;
+  const known = fits.get(accepted);
+  if (known !== undefined) return known;
+  const fit = JSON.stringify([spec.recipe, runnerCommand, environment, spec.device]);
+  fits.set(accepted, fit);
+  return fit;
+}
+
+const fits = new WeakMap<AcceptedAttempt, string>();
 
 export class RunnerKeeper {
   #waiting: Waiting | null = null;

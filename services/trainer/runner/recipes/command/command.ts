@@ -26,7 +26,7 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   if (program === undefined) {
     return { class: 'refused', code: 'PARAMETER_REFUSED', message: 'command: it names no program' };
   }
-  mkdirSync(attempt.checkpointDir, { recursive: true });
+  for (const folder of [attempt.workDir, attempt.checkpointDir]) mkdirSync(folder, { recursive: true });
   const child = spawn(program, args, {
     cwd: attempt.workDir,
     env: { ...process.env, ...environment(attempt), ...context.environment },
