@@ -23,7 +23,15 @@ export const ashaSpec = (method: 'grid' | 'random', trials: number): SweepSpec =
     sweep: [
       {
         name: 'x',
-        domain: { kind: 'range', min: 0, max: 1, scale: 'linear', integer: false, count: trials },
+        domain: {
+          kind: 'range',
+          min: 0,
+          max: 1,
+          scale: 'linear',
+          integer: false,
+          // To draw each of n values once takes some ln(n) draws a value: that is no cost of trials.
+          count: method === 'grid' ? trials : null,
+        },
       },
     ],
     search: method === 'grid' ? { method } : { method, trials, caseWeights: [1] },
