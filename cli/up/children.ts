@@ -51,6 +51,9 @@ export class Service {
   #ready: Ready | null = null;
   #ending = false;
   #gone: Promise<void> = Promise.resolve();
+  /** A restart under way: it is waited for, since it may bring a process that nobody would end. */
+  #reviving: Promise<void> = Promise.resolve();
+  readonly #wake = new AbortController();
 
   constructor(spec: ServiceSpec, restart: RestartPolicy, events: ServiceEvents) {
     this.#spec = spec;
@@ -105,17 +108,16 @@ export class Service {
       return;
     }
     this.#events.say(`${this.name} ended (${how}); starting it again`);
-    void this.#revive(ranMs >= SETTLED_AFTER_MS ? 0 : FIRST_PAUSE_MS);
+    this.#reviving = this.#revive(ranMs >= SETTLED_AFTER_MS ? 0 : FIRST_PAUSE_MS);
   }
 
   async #revive(firstPauseMs: number): Promise<void> {
     for (let pauseMs = firstPauseMs; !this.#ending; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs + 100)) {
-      await sleep(pauseMs);
+      await sleep(pauseMs, undefined, { signal: this.#wake.signal }).catch(() => undefined);
       if (this.#isEnding()) return;
       try {
         await this.#launch();
-        if (this.#isEnding()) await this.end();
-        else this.#events.say(`${this.name} is back`);
+        if (!this.#isEnding()) this.#events.say(`${this.name} is back`);
         return;
       } catch (error) {
         this.#events.say(
@@ -133,6 +135,8 @@ export class Service {
   /** Asks it to end and waits; kills it when it takes too long. */
   async end(): Promise<void> {
     this.#ending = true;
+    this.#wake.abort();
+    await this.#reviving;
     const [child, identity] = [this.#child, this.#identity];
     if (child === null || identity === null) return;
     this.#spec.ask(child, identity);

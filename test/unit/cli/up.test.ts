@@ -8,7 +8,7 @@ import { Service, type ServiceEvents, type ServiceSpec } from '../../../cli/up/c
 import { endLeftovers } from '../../../cli/up/leftovers.js';
 import { defaultName } from '../../../cli/up/names.js';
 import { threadsPerTrainer, trainerNames } from '../../../cli/up/partition.js';
-import { identify, isAlive } from '../../../cli/up/process-identity.js';
+import { identify, isAlive, type ProcessIdentity } from '../../../cli/up/process-identity.js';
 import { type UpRecord, lockDataDir, readUpRecord, writeUpRecord } from '../../../cli/up/record.js';
 import { isLoopback, keptToken, requireToken } from '../../../cli/up/token.js';
 import { isToken } from '../../../proto/subjects.js';
@@ -198,6 +198,36 @@ describe('a supervised service', () => {
     await until(() => service.identity === null);
     expect(said.join()).toMatch(/it is not restarted/);
     await service.end();
+  });
+
+  it('leaves no process behind when it is asked to end while it is being started again', async () => {
+    const slow = spec();
+    let starts = 0;
+    const begun: ProcessIdentity[] = [];
+    let letStart: () => void = () => undefined;
+    const started = new Promise<void>((resolve) => (letStart = resolve));
+    const service = new Service(
+      {
+        ...slow,
+        start: async (previous) => {
+          starts += 1;
+          if (starts > 1) await started;
+          const process = await slow.start(previous);
+          begun.push(identify(process.child.pid ?? 0));
+          return process;
+        },
+      },
+      'always',
+      events,
+    );
+    await service.start();
+    process.kill(service.identity!.pid, 'SIGKILL');
+    await until(() => starts === 2);
+    const ended = service.end();
+    letStart();
+    await ended;
+    expect(service.identity).toBeNull();
+    expect(begun.map(isAlive)).toEqual([false, false]);
   });
 
   it('is not started again when it was asked to end', async () => {
