@@ -2,7 +2,7 @@
  * What an epoch of a sweep will cost on this fleet, by what the ledger's past trials took: those of the same program on the
  * same device model, and of them the ones that share the most parameters with a point. Pure: the same state, the same answer.
  */
-import { suits, type State, type SweepSpec, type TrialRecord } from '../core/index.js';
+import { JOULES_PER_WH, suits, type State, type SweepSpec, type TrialRecord } from '../core/index.js';
 import { canonicalJson, samplePoints, firstPoints } from '../core/search/index.js';
 import type { Parameters } from '../core/spec.js';
 import type { EpochCost } from '../spec/index.js';
@@ -10,8 +10,6 @@ import type { EpochCost } from '../spec/index.js';
 /** Points of the sweep that are looked at, and past trials of a device model: the latest. */
 const LOOKED_AT = 100;
 const MAX_TRIALS = 1000;
-
-const JOULES_PER_WH = 3_600;
 
 interface PastTrial {
   readonly texts: ReadonlyMap<string, string>;

@@ -38,7 +38,7 @@ export {
   type NotifySpec,
   type PendingNotification,
 } from './notify/notification.js';
-export { JOULES_PER_WH } from './sweeps/budget.js';
+export { JOULES_PER_WH } from './joules.js';
 export { ashaRungs } from './stopping/index.js';
 export { offersAll, programText, recipesOf } from './variants.js';
 export {

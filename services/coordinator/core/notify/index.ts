@@ -3,7 +3,8 @@
  * is. That it is due is recorded with the whole message, so it is due once, whatever is replayed; sending it is the
  * shell's.
  */
-import { JOULES_PER_WH, spentHours } from '../sweeps/budget.js';
+import { JOULES_PER_WH } from '../joules.js';
+import { spentHours } from '../sweeps/budget.js';
 import type { LedgerEvent, UnixMs } from '../events.js';
 import type { Input } from '../inputs.js';
 import { levelName, type BudgetLevel, type Notification, type NotificationKind } from './notification.js';

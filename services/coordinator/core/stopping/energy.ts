@@ -18,6 +18,7 @@
  * A missing reading is no energy: a trial of which an epoch's joules are not known is never stopped and never the one to
  * beat. Repeats beyond the first are neither.
  */
+import { JOULES_PER_WH } from '../joules.js';
 import type { Decision } from '../events.js';
 import type { EnergyToTargetSpec, ObjectiveSpec } from '../spec.js';
 import { show, signOf, type Observation, type Point, type RuleState, type StoppingRule } from './rule.js';
@@ -48,7 +49,6 @@ interface EnergyState {
 }
 
 const ID = 'energy_to_target@1';
-const JOULES_PER_WH = 3_600;
 const stateOf = (state: RuleState): EnergyState => state as unknown as EnergyState;
 const wattHours = (joules: number): string => `${Number((joules / JOULES_PER_WH).toPrecision(4))} Wh`;
 

@@ -3,6 +3,7 @@
  * exceeded by at most one epoch. A reading that is null is no spending and never ends a trial; the limit says once a
  * trial that it cannot see.
  */
+import { JOULES_PER_WH } from '../joules.js';
 import type { Decision } from '../events.js';
 import type { TrialLimitsSpec } from '../spec.js';
 
@@ -11,8 +12,6 @@ export interface Spending {
   readonly seconds: number | null;
   readonly joules: number | null;
 }
-
-const JOULES_PER_WH = 3_600;
 
 interface Limit {
   readonly rule: string;

@@ -2,7 +2,6 @@
 import type { UnixMs } from '../events.js';
 import type { SweepState } from '../state.js';
 
-export const JOULES_PER_WH = 3_600;
 const MS_PER_HOUR = 3.6e6;
 
 /** Hours since the first attempt, those between an end and a reopening left out; null before the first. */

@@ -2,8 +2,9 @@
  * Reports of trainers: which are accepted, and what follows. A report counts only when it comes from the trial's
  * current attempt and rises above what was accepted; everything else changes nothing, however often it arrives.
  */
-import { JOULES_PER_WH, spentHours } from './budget.js';
-import type { Energy, EpochRecord, UnixMs } from '../events.js';
+import { addJoules, JOULES_PER_WH } from '../joules.js';
+import { spentHours } from './budget.js';
+import type { Energy, UnixMs } from '../events.js';
 import { hasEnded, namedIn } from '../find.js';
 import type { Input, ReportInput } from '../inputs.js';
 import { judgeNewest } from './judge.js';
@@ -14,11 +15,6 @@ import { afterAttemptEnd } from './retries.js';
 import type { AttemptState, SweepState, TrialRecord } from '../state.js';
 import type { Step } from '../step.js';
 import { onHeldReport } from '../fleet/held.js';
-
-const joulesOf = (record: EpochRecord): number | null =>
-  record.train.joules === null && record.evaluation.joules === null
-    ? null
-    : (record.train.joules ?? 0) + (record.evaluation.joules ?? 0);
 
 export function onReport(step: Step, { trainerId, report }: Extract<Input, { type: 'reported' }>): void {
   const sweep = step.state.sweeps.get(report.sweepId);
@@ -71,7 +67,7 @@ function onEpoch(
   }
   const accepted = trial.epochs.at(-1)?.epoch ?? 0;
   if (record.epoch <= accepted) {
-    const joules = joulesOf(record);
+    const joules = addJoules(record.train.joules, record.evaluation.joules);
     step.emit({
       type: 'epoch_repeated',
       sweepId,
