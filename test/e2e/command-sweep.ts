@@ -1,5 +1,5 @@
 /** Sweeps of `curve.mjs`: a Node start an attempt instead of a TensorFlow start. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Ledger } from './ledger.js';
@@ -16,6 +16,12 @@ export interface CurveSweep {
 }
 
 const logOf = (box: Sandbox): string => join(box.dir, 'trained.jsonl');
+
+/** Programs train no further than epoch 2 until the function that is returned is called. */
+export function holdTraining(box: Sandbox): () => void {
+  writeFileSync(`${logOf(box)}.hold`, '');
+  return () => rmSync(`${logOf(box)}.hold`);
+}
 
 /** @returns the sweep file. */
 export function writeCurveSweep(

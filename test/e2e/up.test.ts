@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ExitCode, errorRegistry } from '../../proto/errors.js';
 import { processStart } from '../../cli/up/process-identity.js';
-import { allowCurve, expectWhole, trainedEpochs, writeCurveSweep } from './command-sweep.js';
+import { allowCurve, expectWhole, holdTraining, trainedEpochs, writeCurveSweep } from './command-sweep.js';
 import { readLedger } from './ledger.js';
 import { Sandbox, kill, until } from './support.js';
 
@@ -53,7 +53,9 @@ describe('a second `up` on the same folder', () => {
   });
 
   it('takes over what a killed one left: training goes on in the same attempts, and ends whole', async () => {
-    const sweep = writeCurveSweep(box, { trials: 2, epochs: 16, epochSeconds: 0.25 });
+    const sweep = writeCurveSweep(box, { trials: 2, epochs: 8, epochSeconds: 0.1 });
+    // However long the second one takes to come up, it finds the attempt of the first.
+    const goOn = holdTraining(box);
     const first = box.up([sweep, ...allowCurve]);
     await until('it trains', () => trainedEpochs(box).length >= 2, { words: () => first.words });
     const services = box.record()?.services ?? [];
@@ -62,12 +64,16 @@ describe('a second `up` on the same folder', () => {
     for (const { pid } of services) expect(isGone(pid)).toBe(false);
 
     const second = box.up([sweep, ...allowCurve]);
+    await until('it goes on', () => second.stderr.includes('going on with curve-'), {
+      words: () => second.words,
+    });
+    goOn();
     const { exitCode, stderr } = await second.exit;
     expect(exitCode, stderr).toBe(0);
     expect(stderr).toContain('ended what an earlier `up` had left: trainer');
     for (const { pid } of services) expect(isGone(pid)).toBe(true);
     const ledger = await readLedger(jetstream());
-    expectWhole(ledger, 2, 16);
+    expectWhole(ledger, 2, 8);
     expect(ledger.of('attempt_ended').map((event) => [event.class, event.attempt])).toEqual([
       ['completed', 1],
       ['completed', 1],
