@@ -27,7 +27,7 @@ const valueOf = ({ parametersJson }: Pick<StartAttemptRequest, 'parametersJson'>
 };
 
 /** Longer than the server is away while it is copied; the copy has the lease, too, and it runs out. */
-const LEASE_TTL_MS = 3_000;
+const TIMES = { leaseTtlMs: 3_000, lostAfterMs: 30_000 };
 
 interface Restore {
   readonly title: string;
@@ -56,7 +56,7 @@ test.each<Restore>([
   const [store, copy, broken] = [join(folder, 'store'), join(folder, 'copy'), join(folder, 'broken')];
   let nats = await startNats({ dataDir: store });
   later(() => nats.stop());
-  let leader = await startLeader(nats.url, { leaseTtlMs: LEASE_TTL_MS });
+  let leader = await startLeader(nats.url, TIMES);
   later(() => leader.close());
   const trainer = await FakeTrainer.start({
     natsUrl: nats.url,
@@ -81,7 +81,7 @@ test.each<Restore>([
   // Trials that the copy will not know.
   const begun = trainer.started.length;
   for (let lost = 0; lost < lostTerms; lost += 1) {
-    leader = await startLeader(nats.url, { coordinatorId: `lost${lost}`, leaseTtlMs: LEASE_TTL_MS });
+    leader = await startLeader(nats.url, { coordinatorId: `lost${lost}`, ...TIMES });
     const before = trainer.started.length;
     await until(() => trainer.started.length > before);
     if (lost < lostTerms - 1) await leader.close();
@@ -104,7 +104,7 @@ test.each<Restore>([
       await cp(join(broken, streams, stream), join(store, streams, stream), { recursive: true });
   }
   nats = await startNats({ dataDir: store, port: nats.port });
-  leader = await startLeader(nats.url, { coordinatorId: 'after', leaseTtlMs: LEASE_TTL_MS });
+  leader = await startLeader(nats.url, { coordinatorId: 'after', ...TIMES });
   const after = new Client(leader.grpcAddress);
   later(() => close(after));
   await until(async () => (await after.sweep(sweepId)).sweep?.state === SweepState.COMPLETED, 60_000);
@@ -112,10 +112,16 @@ test.each<Restore>([
   expect(trials).toHaveLength(6);
   for (const trial of trials) expect(trial).toMatchObject({ state: TrialState.SUCCEEDED, epoch: 3 });
 
-  expect(trainer.stopped).toEqual([]);
   const link = await NatsLink.connect({ url: nats.url, token: null, name: 'test' });
   const { state } = await loadLedger(new JetStreamLog(link));
   await link.close();
+  // Of the lost part nothing is stopped.
+  for (const { key } of trainer.stopped) {
+    const attempts = state.sweeps.get(sweepId)?.trials.get(key?.trialId ?? '')?.attempts;
+    expect(attempts?.map(({ attempt, termId }) => `${attempt}.${termId}`)).toContain(
+      `${key?.attempt}.${key?.termId}`,
+    );
+  }
   // By its term it is known for a copy as soon as one began in the lost part.
   expect(state.copies).toBe(term > copiedTerm && ledger === 'copy' ? 1 : 0);
   expect(state.term).toBeGreaterThan(copiedTerm);
