@@ -99,7 +99,9 @@ export class Recorder implements Witness {
   }
 
   stopping(trainerId: string, key: AttemptKey): void {
-    if (!this.#watch.stoppable.has(keyText(key)))
+    // What runs of a deleted sweep is stopped, also what a restored ledger never heard of.
+    const isDeleted = this.#watch.state.deleted.has(key.sweepId);
+    if (!isDeleted && !this.#watch.stoppable.has(keyText(key)))
       this.blame(`${trainerId} stops ${keyText(key)}, which the ledger wants to go on`);
   }
 
