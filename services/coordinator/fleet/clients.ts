@@ -1,6 +1,6 @@
 /** gRPC clients to trainers: one channel an address, the join token and a deadline on every call. */
 import { credentials, type Metadata, status, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
-import { errorRegistry, type ErrorCode } from '../../../proto/errors.js';
+import { errorRegistry } from '../../../proto/errors.js';
 import {
   type ListAttemptsRequest,
   type ListAttemptsResponse,
@@ -13,24 +13,8 @@ import {
   TrainerServiceClient,
 } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { attached, tokenMetadata } from '../../../proto/grpc.js';
+import type { Answer } from './answer.js';
 import { StartsTogether } from './starts-together.js';
-
-/** What became of a call. */
-export type Answer<T> =
-  | { readonly kind: 'ok'; readonly response: T }
-  /** The trainer said no. */
-  | {
-      readonly kind: 'refused';
-      readonly code: ErrorCode;
-      readonly retryable: boolean;
-      readonly message: string;
-      /** Of STALE_TERM: the term that the trainer remembers. */
-      readonly knownTerm?: number;
-      /** The trainer is of a version that does not know the call. */
-      readonly isUnknownCall?: true;
-    }
-  /** It is not known whether the call arrived. */
-  | { readonly kind: 'unreachable'; readonly message: string };
 
 /** The commands to trainers, by address. Each calls once and never throws. */
 export interface TrainerCommands {

@@ -8,7 +8,8 @@ import type { Fence } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import { StopMode, type StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { systemClock, type Clock } from '../clock.js';
 import type { Action, AttemptState, Input, ListedAttempt, NamedAttempt, State } from '../core/index.js';
-import type { Answer, TrainerCommands } from './clients.js';
+import type { Answer } from './answer.js';
+import type { TrainerCommands } from './clients.js';
 import { toKey, toListedAttempt } from './convert.js';
 import { nameOf, StartsUnderway } from './underway.js';
 

@@ -9,7 +9,7 @@ import type {
   StartAttemptsResponse,
   StartOutcome,
 } from '../../../proto/gen/wattsweep/v1/trainer.js';
-import type { Answer } from './clients.js';
+import type { Answer } from './answer.js';
 
 export interface StartCalls {
   one(address: string, request: StartAttemptRequest): Promise<Answer<StartAttemptResponse>>;
