@@ -31,8 +31,10 @@ export class Recorder implements Witness {
   readonly #removed = new Set<string>();
   #term = 0;
   #reportsSeq = 0;
-  /** REPORTS is another stream: once its place in it may be less. */
-  #reportsAnew = false;
+  /** Rises with each restore that put another stream REPORTS in place. */
+  #reportsStream = 0;
+  /** The stream in which the mark of each entry counts, by the entry's sequence. */
+  readonly #markedIn = new Map<number, number>();
   #watch = new LedgerWatch((text) => this.blame(text));
   #probe: Probe | null = null;
 
@@ -53,7 +55,7 @@ export class Recorder implements Witness {
     const last = this.#entries.at(-1);
     this.#term = this.#watch.state.term;
     this.#reportsSeq = last === undefined ? 0 : decodeBatch(last.data, seq).reportsSeq;
-    this.#reportsAnew = !keepsReports;
+    if (!keepsReports) this.#reportsStream += 1;
     this.restoredAt = at;
   }
 
@@ -80,9 +82,10 @@ export class Recorder implements Witness {
       this.terms += 1;
     }
     if (batch.term !== this.#term) this.blame(`entry ${seq} is of term ${batch.term} in term ${this.#term}`);
-    if (batch.reportsSeq < this.#reportsSeq && !this.#reportsAnew)
+    const before = this.#markedIn.get(seq - 1) ?? 0;
+    if (batch.reportsSeq < this.#reportsSeq && before === this.#reportsStream)
       this.blame(`entry ${seq} takes the mark on REPORTS back`);
-    if (batch.reportsSeq !== this.#reportsSeq) this.#reportsAnew = false;
+    this.#markedIn.set(seq, batch.reportsSeq === this.#reportsSeq ? before : this.#reportsStream);
     this.#reportsSeq = batch.reportsSeq;
     this.#watch.take(batch.events, () => this.#look());
   }
