@@ -6,7 +6,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { promisify } from 'node:util';
 import { LineSplitter } from '../host/lines.js';
 import { monotonicMs } from '../host/clock.js';
-import type { PowerSource, Reading } from './source.js';
+import { unread, type PowerSource, type Reading } from './source.js';
 
 const run = promisify(execFile);
 
@@ -137,13 +137,3 @@ export class NvidiaSmiSource implements PowerSource {
     this.#stop();
   }
 }
-
-const unread = (device: string): Reading => ({
-  device,
-  counterJoules: null,
-  watts: null,
-  utilization: null,
-  memoryUsedBytes: null,
-  temperatureCelsius: null,
-  problem: null,
-});

@@ -34,3 +34,14 @@ export interface PowerSource {
   read(slowToo: boolean): readonly Reading[];
   close(): void;
 }
+
+/** A reading of which nothing has been read. */
+export const unread = (device: string): Reading => ({
+  device,
+  counterJoules: null,
+  watts: null,
+  utilization: null,
+  memoryUsedBytes: null,
+  temperatureCelsius: null,
+  problem: null,
+});

@@ -1,22 +1,12 @@
 /** Turns the readings of one device into its cumulative series: counter differences, trapezoids, and gaps. */
 import { DeviceSeries, ZERO, type Cumulative } from './series.js';
 import type { Remembered } from './memory.js';
-import type { Reading } from './source.js';
+import { unread, type Reading } from './source.js';
 
 /** Two readings further apart than this say nothing about the time between them, a counter's excepted. */
 const MAX_STEP_SECONDS = 2;
 
 const COUNTER_SPAN_MS = 1_000;
-
-const NOTHING: Reading = {
-  device: '',
-  counterJoules: null,
-  watts: null,
-  utilization: null,
-  memoryUsedBytes: null,
-  temperatureCelsius: null,
-  problem: null,
-};
 
 const FINE_SAMPLES = 12_000;
 const COARSE_PERIOD_MS = 20_000;
@@ -57,7 +47,7 @@ export class DeviceTrack {
     const last = remembered.at(-1);
     if (last === undefined) return;
     this.#sum = last.sum;
-    this.#latest = { atMs: last.atMs, reading: { ...NOTHING, counterJoules: last.counterJoules } };
+    this.#latest = { atMs: last.atMs, reading: { ...unread(''), counterJoules: last.counterJoules } };
   }
 
   /** As it is to be remembered; null before the first reading. */
