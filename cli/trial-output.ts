@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { streamOutput, type OutputChunk, type OutputQuery } from '../client/output.js';
 import type { Coordinator } from '../client/coordinator.js';
+import type { WattsweepError } from '../proto/errors.js';
 import { note, noteColors, printJson, warn } from './output.js';
 
 export interface Shown {
@@ -33,7 +34,8 @@ export async function showOutput(
     }
   }
   if (tail === null || query.follow) {
-    const onAway = (error: Error): void => warn(`${error.message}; trying again`);
+    const onAway = ({ code, message }: WattsweepError): void =>
+      warn(code === 'OUTPUT_GONE' ? message : `${message}; trying again`);
     for await (const chunk of streamOutput(coordinator, { ...query, ...place, onAway })) {
       await print(chunk);
       hasPrinted = true;

@@ -16,7 +16,7 @@ export interface OutputQuery {
   /** Goes on with what is printed, and with further attempts, until the trial has ended. */
   readonly follow: boolean;
   readonly signal?: AbortSignal;
-  /** Told once each time that a box or the coordinator is away, while it is waited for. */
+  /** Told once each time that a box or the coordinator is away and waited for, or that an attempt's output is lost. */
   readonly onAway?: (error: WattsweepError) => void;
 }
 
@@ -49,7 +49,7 @@ export async function* streamOutput(
   while (signal?.aborted !== true) {
     let piece: ReadTrialOutputResponse;
     try {
-      piece = await coordinator.readOutput({ sweepId, trialId, attempt, from });
+      piece = await coordinator.readOutput({ sweepId, trialId, attempt, from, skipMissing: follow });
       isAway = false;
     } catch (error) {
       if (!follow || !(error instanceof WattsweepError) || !AWAY.has(error.code)) throw error;
@@ -60,7 +60,8 @@ export async function* streamOutput(
     }
     attempt = piece.attempt;
     from = piece.next;
-    const { trainerId, data, leftOut } = piece;
+    const { trainerId, data, leftOut, missing } = piece;
+    if (missing !== '') query.onAway?.(new WattsweepError('OUTPUT_GONE', missing));
     if (data.length > 0) yield { attempt, trainerId, data, leftOut, next: from };
     if (!piece.atEnd) continue;
     if (piece.attemptOver && piece.nextAttempt > 0 && follow) {

@@ -135,5 +135,6 @@ function printAddresses(options: UpOptions, stack: Stack, isAnswer: boolean): vo
   const url = `nats://${hostPort(reachableHost(options.listenHost), natsPort)}`;
   say('');
   say('On the next box:');
-  say(`  npx wattsweep trainer --nats ${url} --token ${options.token}`);
+  // Not as an argument: every user of that box could read it.
+  say(`  WATTSWEEP_TOKEN=${options.token} npx wattsweep trainer --nats ${url}`);
 }

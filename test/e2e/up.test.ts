@@ -86,19 +86,18 @@ describe('beyond loopback', () => {
     const first = box.up(['--listen', '0.0.0.0']);
     const line = await until(
       'it prints the line',
-      () => /npx wattsweep (trainer --nats \S+ --token \S+)/.exec(first.stdout)?.[1],
-      {
-        words: () => first.words,
-      },
+      () => /WATTSWEEP_TOKEN=(\S+) npx wattsweep (trainer --nats \S+)/.exec(first.stdout),
+      { words: () => first.words },
     );
-    const [command = '', , url = '', , token = ''] = line.split(' ');
+    const [, token = '', words = ''] = line;
+    const [command = '', , url = ''] = words.split(' ');
     const other = join(box.dir, 'other-box');
     const joining = [command, '--nats', url, '--data', other, '--id', 'other'];
-    const refused = await box.wattsweep([...joining, '--token', 'guessed']).exit;
+    const refused = await box.wattsweep(joining, { WATTSWEEP_TOKEN: 'guessed' }).exit;
     expect(refused.stderr).toContain('error[UNAUTHENTICATED]');
     expect(refused.exitCode).toBe(errorRegistry.UNAUTHENTICATED.exit);
 
-    const joined = box.wattsweep([...joining, '--token', token]);
+    const joined = box.wattsweep(joining, { WATTSWEEP_TOKEN: token });
     const answer = await until(
       'the other box has joined',
       async () => {

@@ -29,6 +29,8 @@ export interface TrainerCommands {
 /** Reads the output of attempts, by address. Never throws. */
 export interface OutputSource {
   readOutput(address: string, request: ReadOutputRequest): Promise<Answer<ReadOutputResponse>>;
+  /** Closes channels to addresses that no trainer has any more. */
+  keepOnly(addresses: ReadonlySet<string>): void;
 }
 
 /** One call on a client; the generated methods, with their `this`. */

@@ -64,10 +64,13 @@ export function findCheckpoint(
       };
 }
 
+/** Of the attempt in a folder of that name: `2`, or `2.TERM`; NaN for what is none. */
+const attemptNumber = (folder: string): number => Number.parseInt(folder, 10);
+
 /** Number of the trial's last attempt before this one that ran on this box; 0 when its folder has been removed. */
 function lastAttemptHere(layout: TrainerLayout, ledgerId: string, key: AttemptKey): number {
   const trialDir = dirname(layout.attemptDir(ledgerId, key));
-  const numbers = existsSync(trialDir) ? readdirSync(trialDir).map(Number) : [];
+  const numbers = existsSync(trialDir) ? readdirSync(trialDir).map(attemptNumber) : [];
   return Math.max(0, ...numbers.filter((number) => number < key.attempt));
 }
 
@@ -95,7 +98,7 @@ function checkpointsOf(
   const trialDir = dirname(layout.attemptDir(ledgerId, key));
   const remembered = join(trialDir, REMEMBERED_CHECKPOINTS);
   const attempts = existsSync(trialDir) ? readdirSync(trialDir) : [];
-  const earlier = attempts.filter((name) => Number.parseInt(name, 10) < key.attempt);
+  const earlier = attempts.filter((name) => attemptNumber(name) < key.attempt);
   const spools = earlier.map((attempt) => attemptFiles(join(trialDir, attempt)).spool);
   for (const spool of [remembered, ...spools])
     for (const { line } of reportedIn(spool)) written.set(line.path, line.epoch);

@@ -29,6 +29,7 @@ function scripted(answers: readonly (Partial<ReadTrialOutputResponse> | Wattswee
         attemptOver: false,
         nextAttempt: 0,
         trialOver: false,
+        missing: '',
         ...answer,
       });
     },
@@ -79,6 +80,20 @@ describe("a trial's output", () => {
     expect(await textsOf(streamOutput(box, query))).toEqual(['1: one', '1: two']);
     expect(away).toEqual(['TRAINER_UNREACHABLE']);
     await expect(textsOf(streamOutput(scripted([gone]), { ...QUERY, follow: false }))).rejects.toBe(gone);
+  });
+
+  it('goes on with the next attempt when the box of one that is over does not come back', async () => {
+    const gone = new WattsweepError('TRAINER_UNREACHABLE', 'box does not answer');
+    const box = scripted([
+      text('one'),
+      gone,
+      { attemptOver: true, nextAttempt: 2, missing: 'box does not answer' },
+      { ...text('two'), attempt: 2, attemptOver: true, trialOver: true },
+    ]);
+    const away: string[] = [];
+    const query = { ...QUERY, onAway: (error: WattsweepError) => void away.push(error.code) };
+    expect(await textsOf(streamOutput(box, query))).toEqual(['1: one', '2: two']);
+    expect(away).toEqual(['TRAINER_UNREACHABLE', 'OUTPUT_GONE']);
   });
 
   it('ends with its signal', async () => {

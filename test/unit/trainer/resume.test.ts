@@ -44,4 +44,12 @@ describe('the checkpoint that an attempt goes on from', () => {
     const path = checkpoint('mine', null);
     expect(find('command', '1/1')).toBe(dirname(path));
   });
+
+  it('of a program is fetched from elsewhere only when a later attempt ran there', () => {
+    const ofTerm = (attempt: number) => ({ ...key(attempt), termId: 'a1', trialTermId: 'a1' });
+    for (const attempt of [1, 2]) mkdirSync(layout.attemptDir('l', ofTerm(attempt)), { recursive: true });
+    mkdirSync(join(layout.checkpointDir('l', ofTerm(1)), 'mine'), { recursive: true });
+    const { elsewhere } = findCheckpoint(layout, 'l', ofTerm(3), 'command', '2/4');
+    expect(elsewhere).toEqual({ epoch: 4, beyond: { attempt: 2 } });
+  });
 });

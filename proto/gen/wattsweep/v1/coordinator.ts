@@ -715,6 +715,8 @@ export interface ReadTrialOutputRequest {
   readonly attempt: number;
   /** Where to begin, in bytes that the program has printed. */
   readonly from: number;
+  /** Of an attempt that is over and whose output cannot be read, say so in `missing` instead of failing. */
+  readonly skipMissing: boolean;
 }
 
 /** A piece of the output of one attempt. */
@@ -737,6 +739,8 @@ export interface ReadTrialOutputResponse {
   readonly nextAttempt: number;
   /** The trial has ended. */
   readonly trialOver: boolean;
+  /** Why there is nothing more to read of this attempt; empty unless asked for. */
+  readonly missing: string;
 }
 
 /** Asks for a replay. */
@@ -4493,7 +4497,7 @@ export const ExplainTrialResponse: MessageFns<ExplainTrialResponse> = {
 };
 
 function createBaseReadTrialOutputRequest(): ReadTrialOutputRequest {
-  return { sweepId: "", trialId: "", attempt: 0, from: 0 };
+  return { sweepId: "", trialId: "", attempt: 0, from: 0, skipMissing: false };
 }
 
 export const ReadTrialOutputRequest: MessageFns<ReadTrialOutputRequest> = {
@@ -4509,6 +4513,9 @@ export const ReadTrialOutputRequest: MessageFns<ReadTrialOutputRequest> = {
     }
     if (message.from !== 0) {
       writer.uint32(32).uint64(message.from);
+    }
+    if (message.skipMissing !== false) {
+      writer.uint32(40).bool(message.skipMissing);
     }
     return writer;
   },
@@ -4558,6 +4565,14 @@ export const ReadTrialOutputRequest: MessageFns<ReadTrialOutputRequest> = {
             message.from = longToNumber(reader.uint64());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.skipMissing = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4584,6 +4599,11 @@ export const ReadTrialOutputRequest: MessageFns<ReadTrialOutputRequest> = {
         : "",
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
       from: isSet(object.from) ? globalThis.Number(object.from) : 0,
+      skipMissing: isSet(object.skipMissing)
+        ? globalThis.Boolean(object.skipMissing)
+        : isSet(object.skip_missing)
+        ? globalThis.Boolean(object.skip_missing)
+        : false,
     };
   },
 
@@ -4601,6 +4621,9 @@ export const ReadTrialOutputRequest: MessageFns<ReadTrialOutputRequest> = {
     if (message.from !== 0) {
       obj.from = Math.round(message.from);
     }
+    if (message.skipMissing !== false) {
+      obj.skipMissing = message.skipMissing;
+    }
     return obj;
   },
 
@@ -4613,6 +4636,7 @@ export const ReadTrialOutputRequest: MessageFns<ReadTrialOutputRequest> = {
     message.trialId = object.trialId ?? "";
     message.attempt = object.attempt ?? 0;
     message.from = object.from ?? 0;
+    message.skipMissing = object.skipMissing ?? false;
     return message;
   },
 };
@@ -4628,6 +4652,7 @@ function createBaseReadTrialOutputResponse(): ReadTrialOutputResponse {
     attemptOver: false,
     nextAttempt: 0,
     trialOver: false,
+    missing: "",
   };
 }
 
@@ -4659,6 +4684,9 @@ export const ReadTrialOutputResponse: MessageFns<ReadTrialOutputResponse> = {
     }
     if (message.trialOver !== false) {
       writer.uint32(72).bool(message.trialOver);
+    }
+    if (message.missing !== "") {
+      writer.uint32(82).string(message.missing);
     }
     return writer;
   },
@@ -4748,6 +4776,14 @@ export const ReadTrialOutputResponse: MessageFns<ReadTrialOutputResponse> = {
             message.trialOver = reader.bool();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.missing = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4795,6 +4831,7 @@ export const ReadTrialOutputResponse: MessageFns<ReadTrialOutputResponse> = {
         : isSet(object.trial_over)
         ? globalThis.Boolean(object.trial_over)
         : false,
+      missing: isSet(object.missing) ? globalThis.String(object.missing) : "",
     };
   },
 
@@ -4827,6 +4864,9 @@ export const ReadTrialOutputResponse: MessageFns<ReadTrialOutputResponse> = {
     if (message.trialOver !== false) {
       obj.trialOver = message.trialOver;
     }
+    if (message.missing !== "") {
+      obj.missing = message.missing;
+    }
     return obj;
   },
 
@@ -4844,6 +4884,7 @@ export const ReadTrialOutputResponse: MessageFns<ReadTrialOutputResponse> = {
     message.attemptOver = object.attemptOver ?? false;
     message.nextAttempt = object.nextAttempt ?? 0;
     message.trialOver = object.trialOver ?? false;
+    message.missing = object.missing ?? "";
     return message;
   },
 };

@@ -5,6 +5,8 @@
  */
 import type { Decision, TrialEndState } from '../events.js';
 import { observationOf, ruleOf } from '../find.js';
+import { addJoules } from '../joules.js';
+import { epochSecondsOf } from '../lookups/seconds.js';
 import type { SweepState, TrialRecord } from '../state.js';
 import { judgeByModule, ModuleFault, moduleId } from '../own-modules.js';
 import { judgeLimits, judgeTarget, type Observation, type Spending } from '../stopping/index.js';
@@ -85,13 +87,10 @@ function diverged({ spec }: SweepState, trial: TrialRecord, epoch: number, value
 }
 
 /** Seconds and joules of all attempts, as far as they were read. */
-function spendingOf(trial: TrialRecord): Spending {
-  const sum = (readings: readonly (number | null)[]): number | null =>
-    readings.reduce((total, reading) => (reading === null ? total : (total ?? 0) + reading), null);
-  return {
-    seconds: sum(
-      trial.epochs.flatMap(({ trainSeconds, evaluationSeconds }) => [trainSeconds, evaluationSeconds]),
-    ),
-    joules: sum(trial.attempts.flatMap(({ acceptedJoules, wastedJoules }) => [acceptedJoules, wastedJoules])),
-  };
-}
+const spendingOf = (trial: TrialRecord): Spending => ({
+  seconds: epochSecondsOf(trial),
+  joules: trial.attempts.reduce<number | null>(
+    (sum, { acceptedJoules, wastedJoules }) => addJoules(addJoules(sum, acceptedJoules), wastedJoules),
+    null,
+  ),
+});
