@@ -11,3 +11,22 @@ export const powerMethods = [
 ] as const;
 
 export type PowerMethod = (typeof powerMethods)[number];
+
+/** What may keep the clocks of a GPU down, in the order of the bits of `nvmlClocksEventReasons` (nvml.h). */
+export const throttleReasons = [
+  'idle',
+  'application_clocks',
+  'power_cap',
+  'hardware_slowdown',
+  'sync_boost',
+  'thermal',
+  'hardware_thermal',
+  'power_brake',
+  'display_clocks',
+] as const;
+
+export type ThrottleReason = (typeof throttleReasons)[number];
+
+/** The reasons whose bits are set. */
+export const throttledBy = (bits: bigint): readonly ThrottleReason[] =>
+  throttleReasons.filter((_reason, bit) => (bits >> BigInt(bit)) % 2n === 1n);

@@ -9,7 +9,7 @@
 export type MetricType = 'gauge' | 'counter' | 'histogram';
 
 /** A Prometheus base unit, `ratio` for 0 to 1, or `none` for counts and for numbers whose unit the user chose. */
-export type MetricUnit = 'seconds' | 'joules' | 'watts' | 'bytes' | 'celsius' | 'ratio' | 'none';
+export type MetricUnit = 'seconds' | 'joules' | 'watts' | 'bytes' | 'celsius' | 'hertz' | 'ratio' | 'none';
 
 export interface MetricDefinition {
   readonly name: `wattsweep_${string}`;
@@ -26,6 +26,7 @@ export interface MetricDefinition {
 export const labels = {
   action: 'What a decision did: `continue`, `stop`, `succeed`, `diverge`.',
   class: 'How an attempt ended, as in the contract: `completed`, `crashed`, `out_of_memory`, ...',
+  clock: 'Which clock of a GPU: `processors` or `memory`.',
   command: 'Call of the trainer service, e.g. `start_attempt`.',
   device: 'UUID of a GPU, `cpu`, or `replay-` and the slot that replays one.',
   goal: '`maximize` or `minimize`.',
@@ -35,6 +36,7 @@ export const labels = {
   model: 'Model name of a device.',
   name: 'Name in the sweep file.',
   objective: 'Metric that a sweep optimises.',
+  reason: 'What keeps the clocks of a GPU down: `power_cap`, `thermal`, `hardware_thermal`, `idle`, ...',
   recipe: 'Recipe of a sweep.',
   result:
     'How a call went: `ok`, `refused`, `failed`; of a ledger append: `accepted`, `fenced`, `failed`; of a message to a webhook: `delivered`, `failed`, `given_up`.',
@@ -254,6 +256,24 @@ export const metrics = {
     'celsius',
     ['trainer', 'device'],
     'Temperature of a device; absent when it cannot be read.',
+  ),
+  deviceClock: gauge(
+    'wattsweep_device_clock_hertz',
+    'hertz',
+    ['trainer', 'device', 'clock'],
+    'Clock of a GPU; absent when it cannot be read.',
+  ),
+  deviceThrottled: gauge(
+    'wattsweep_device_throttled',
+    'none',
+    ['trainer', 'device', 'reason'],
+    'Whether the reason keeps the clocks of a GPU down: 1 or 0; absent when it cannot be read.',
+  ),
+  devicePowerLimit: gauge(
+    'wattsweep_device_power_limit_watts',
+    'watts',
+    ['trainer', 'device'],
+    'Watts that a GPU may draw, as its driver enforces; absent when it cannot be read.',
   ),
   telemetryReceived: gauge(
     'wattsweep_telemetry_received_timestamp_seconds',

@@ -72,6 +72,42 @@ export const withEnergy = (dashboard: DashboardBuilder): DashboardBuilder =>
     )
     .withPanel(
       graph({
+        title: 'Power limit by device',
+        description: 'Watts that each GPU may draw; a sweep over gpu_power_limit_watts shows as steps.',
+        unit: units.Watt,
+      })
+        .min(0)
+        .withTarget(overTime(maxBy(BY_DEVICE, select(metrics.devicePowerLimit)), DEVICE)),
+    )
+    .withPanel(
+      graph({
+        title: 'Clock by device',
+        description: "Clock of each GPU's processors: lower when it is hot, or at its power limit.",
+        unit: units.Hertz,
+      })
+        .min(0)
+        .withTarget(
+          overTime(maxBy(BY_DEVICE, select(metrics.deviceClock, { clock: '="processors"' })), DEVICE),
+        ),
+    )
+    .withPanel(
+      graph({
+        title: 'Throttled by',
+        description:
+          'What keeps the clocks of each GPU down now (1). Heat and power brakes make trials of the same setting differ.',
+        unit: units.Short,
+      })
+        .min(0)
+        .max(1)
+        .withTarget(
+          overTime(
+            `${maxBy([...BY_DEVICE, 'reason'], select(metrics.deviceThrottled, { reason: '!="idle"' }))} > 0`,
+            `${DEVICE} {{reason}}`,
+          ),
+        ),
+    )
+    .withPanel(
+      graph({
         title: 'Device memory in use',
         description: 'Memory of each device that is in use, by whatever program.',
         unit: units.BytesIEC,

@@ -3,10 +3,12 @@
  * anew at each call, so a test changes them while a trainer runs:
  *
  *   clock <ns or 0>
- *   gpu <watts> <base_mj> <base_ns> <utilization %> <used bytes> <total bytes> <celsius> <flags> <uuid> <name...>
+ *   gpu <watts> <base_mj> <base_ns> <utilization %> <used bytes> <total bytes> <celsius> <flags> <clock MHz> <throttle bits> <uuid> <name...>
  *
  * Energy is base_mj + watts * (now - base_ns), so the analytic value is known exactly. `clock` 0 means the host's
- * monotonic clock. Flags: 1 no energy counter, 2 no power, 4 no utilisation, 8 the GPU is lost.
+ * monotonic clock. Flags: 1 no energy counter, 2 no power, 4 no utilisation, 8 the GPU is lost, 16 its power limit may not
+ * be set, 32 it tells no clocks, 64 no limit. A power limit that is set stands in STATE_FILE.limit.<index>, in milliwatts; it
+ * is 300 W before, between 100 and 400 W.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +27,13 @@
 #define NO_POWER 2
 #define NO_UTILIZATION 4
 #define LOST 8
+#define NO_RIGHT 16
+#define NO_CLOCKS 32
+#define NO_LIMIT 64
+#define NO_PERMISSION 4
+#define DEFAULT_LIMIT 300000
+#define LEAST_LIMIT 100000
+#define MOST_LIMIT 400000
 
 #define MAX_GPUS 64
 
@@ -32,6 +41,8 @@ typedef struct {
   double watts, base_mj;
   long long base_ns, used, total;
   int utilization, celsius, flags;
+  unsigned int clock_mhz;
+  unsigned long long throttling;
   char uuid[96], name[96];
 } gpu_state;
 
@@ -57,8 +68,9 @@ static long long read_state(gpu_state *gpus, int *count) {
     gpu_state g;
     if (sscanf(line, "clock %lld", &clock_ns) == 1) continue;
     if (*count < MAX_GPUS &&
-        sscanf(line, "gpu %lf %lf %lld %d %lld %lld %d %d %95s %95[^\n]", &g.watts, &g.base_mj, &g.base_ns,
-               &g.utilization, &g.used, &g.total, &g.celsius, &g.flags, g.uuid, g.name) == 10)
+        sscanf(line, "gpu %lf %lf %lld %d %lld %lld %d %d %u %llu %95s %95[^\n]", &g.watts, &g.base_mj, &g.base_ns,
+               &g.utilization, &g.used, &g.total, &g.celsius, &g.flags, &g.clock_mhz, &g.throttling, g.uuid,
+               g.name) == 12)
       gpus[(*count)++] = g;
   }
   fclose(file);
@@ -100,6 +112,7 @@ const char *nvmlErrorString(int code) {
   }
 }
 int nvmlSystemGetDriverVersion(char *out, unsigned int length) { return copy("999.0-fake", out, length); }
+int nvmlSystemGetNVMLVersion(char *out, unsigned int length) { return copy("12.999.0", out, length); }
 int nvmlSystemGetCudaDriverVersion_v2(int *out) { *out = 12040; return OK; }
 
 int nvmlDeviceGetCount_v2(unsigned int *out) {
@@ -166,9 +179,55 @@ int nvmlDeviceGetTemperature(device *d, int sensor, unsigned int *out) {
   *out = (unsigned int)g.celsius;
   return OK;
 }
-int nvmlDeviceGetEnforcedPowerLimit(device *d, unsigned int *out) {
+int nvmlDeviceGetClockInfo(device *d, int type, unsigned int *out) {
   LOOK
-  *out = 300000;
+  if (g.flags & NO_CLOCKS) return NOT_SUPPORTED;
+  *out = type == 2 ? 5000 : g.clock_mhz;
+  return OK;
+}
+/* The name of before driver 535; the newer one is left out, as in older libraries. */
+int nvmlDeviceGetCurrentClocksThrottleReasons(device *d, unsigned long long *out) {
+  LOOK
+  if (g.flags & NO_CLOCKS) return NOT_SUPPORTED;
+  *out = g.throttling;
+  return OK;
+}
+
+static void limit_file(const device *d, char *path, size_t length) {
+  snprintf(path, length, "%s.limit.%d", STATE_FILE, d->index);
+}
+int nvmlDeviceGetEnforcedPowerLimit(device *d, unsigned int *out) {
+  char path[4096];
+  FILE *file;
+  LOOK
+  if (g.flags & NO_LIMIT) return NOT_SUPPORTED;
+  *out = DEFAULT_LIMIT;
+  limit_file(d, path, sizeof path);
+  file = fopen(path, "r");
+  if (!file) return OK;
+  if (fscanf(file, "%u", out) != 1) *out = DEFAULT_LIMIT;
+  fclose(file);
+  return OK;
+}
+int nvmlDeviceGetPowerManagementLimitConstraints(device *d, unsigned int *least, unsigned int *most) {
+  LOOK
+  if (g.flags & NO_LIMIT) return NOT_SUPPORTED;
+  *least = LEAST_LIMIT;
+  *most = MOST_LIMIT;
+  return OK;
+}
+int nvmlDeviceSetPowerManagementLimit(device *d, unsigned int milliwatts) {
+  char path[4096];
+  FILE *file;
+  LOOK
+  if (g.flags & NO_LIMIT) return NOT_SUPPORTED;
+  if (g.flags & NO_RIGHT) return NO_PERMISSION;
+  if (milliwatts < LEAST_LIMIT || milliwatts > MOST_LIMIT) return INVALID_ARGUMENT;
+  limit_file(d, path, sizeof path);
+  file = fopen(path, "w");
+  if (!file) return UNKNOWN;
+  fprintf(file, "%u", milliwatts);
+  fclose(file);
   return OK;
 }
 int nvmlDeviceGetFieldValues(device *d, int count, field_value *values) {

@@ -3,6 +3,7 @@
  * Point a trainer at it with `env`; change what its GPUs do while the trainer runs.
  */
 import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +27,14 @@ export interface FakeGpu {
   power: boolean;
   utilization: boolean;
   lost: boolean;
+  /** False: nobody may set its power limit, as without root. */
+  mayLimit: boolean;
+  clocks: boolean;
+  /** False: it has no power limit, as laptops have none. */
+  limit: boolean;
+  clockMhz: number;
+  /** Bits of nvmlClocksEventReasons. */
+  throttling: number;
 }
 
 export interface FakeNvml {
@@ -39,6 +48,8 @@ export interface FakeNvml {
   set(gpu: number, change: Partial<FakeGpu>): Promise<void>;
   /** Sets the energy counter back to 0, as a reload of the driver does. */
   resetCounter(gpu: number): Promise<void>;
+  /** Watts of the power limit that the GPU has now. */
+  limitWatts(gpu: number): number;
   /** Joules on the energy counter now. */
   joules(gpu: number): number;
   /** Steps the library's clock by hand from now on, in nanoseconds; null returns to the host's monotonic clock. */
@@ -80,6 +91,11 @@ export async function buildFakeNvml(
     power: true,
     utilization: true,
     lost: false,
+    mayLimit: true,
+    clocks: true,
+    limit: true,
+    clockMhz: 1500,
+    throttling: 0,
     baseMillijoules: 1_000_000,
     baseNanoseconds: now(),
   }));
@@ -89,8 +105,9 @@ export async function buildFakeNvml(
 
   const write = async (): Promise<void> => {
     const lines = states.map((s) => {
-      const flags = (s.counter ? 0 : 1) | (s.power ? 0 : 2) | (s.utilization ? 0 : 4) | (s.lost ? 8 : 0);
-      return `gpu ${String(s.watts)} ${String(s.baseMillijoules)} ${String(s.baseNanoseconds)} ${String(s.utilizationPercent)} ${String(s.memoryUsedBytes)} ${String(s.memoryTotalBytes)} ${String(s.temperatureCelsius)} ${String(flags)} ${s.uuid} ${s.name}`;
+      const lacks = [!s.counter, !s.power, !s.utilization, s.lost, !s.mayLimit, !s.clocks, !s.limit];
+      const flags = lacks.reduce((bits, isSet, bit) => bits | (Number(isSet) << bit), 0);
+      return `gpu ${String(s.watts)} ${String(s.baseMillijoules)} ${String(s.baseNanoseconds)} ${String(s.utilizationPercent)} ${String(s.memoryUsedBytes)} ${String(s.memoryTotalBytes)} ${String(s.temperatureCelsius)} ${String(flags)} ${String(s.clockMhz)} ${String(s.throttling)} ${s.uuid} ${s.name}`;
     });
     await writeFile(`${stateFile}.new`, [`clock ${String(clock ?? 0n)}`, ...lines, ''].join('\n'));
     await rename(`${stateFile}.new`, stateFile);
@@ -129,6 +146,10 @@ export async function buildFakeNvml(
       state(gpu).baseMillijoules = 0;
       state(gpu).baseNanoseconds = now();
       await write();
+    },
+    limitWatts: (gpu) => {
+      const file = `${stateFile}.limit.${String(gpu)}`;
+      return existsSync(file) ? Number(readFileSync(file, 'utf8')) / 1000 : 300;
     },
     joules: (gpu) => millijoules(state(gpu)) / 1000,
     async setClock(nanoseconds) {

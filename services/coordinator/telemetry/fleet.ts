@@ -1,4 +1,5 @@
 /** Samples of trainers, slots and devices: the ledger's fleet, joined with the latest readings. */
+import { throttleReasons } from '../../../proto/energy.js';
 import { metrics } from '../../../proto/metrics.js';
 import { heldSlots } from '../core/fleet/held.js';
 import { isOpen } from '../core/placement/resources.js';
@@ -45,5 +46,12 @@ function addDevices(snapshot: Snapshot, trainerId: string, live: LiveTelemetry, 
     snapshot.add(metrics.deviceUtilization, id, sample.utilization);
     snapshot.add(metrics.deviceMemoryUsed, id, sample.memoryUsedBytes);
     snapshot.add(metrics.deviceTemperature, id, sample.temperatureCelsius);
+    snapshot.add(metrics.deviceClock, { ...id, clock: 'processors' }, sample.clockHertz);
+    snapshot.add(metrics.deviceClock, { ...id, clock: 'memory' }, sample.memoryClockHertz);
+    snapshot.add(metrics.devicePowerLimit, id, sample.powerLimitWatts);
+    if (sample.throttling === undefined) continue;
+    const active = new Set(sample.throttling.reasons);
+    for (const reason of throttleReasons)
+      snapshot.add(metrics.deviceThrottled, { ...id, reason }, Number(active.has(reason)));
   }
 }

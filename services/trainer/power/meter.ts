@@ -23,7 +23,7 @@ export interface MeterOptions {
   readonly noSourceReason: string;
   /** Watts to assume of a device that nothing reads; null for none. */
   readonly estimateWatts: number | null;
-  /** Told once a device and reason when a device cannot be read. */
+  /** Told once a device and reason when a device, or something of it, cannot be read. */
   readonly onProblem?: (device: string, reason: string) => void;
   /** What an earlier service knew, and where the next one will look. @default nothing is remembered */
   readonly memory?: MeterMemory;
@@ -127,6 +127,7 @@ export class PowerMeter {
         if (entry?.source !== source) continue;
         entry.track.push(atMs, reading);
         if (reading.problem !== null) this.#sayOnce(reading.device, reading.problem);
+        for (const sentence of reading.missing ?? []) this.#sayOnce(reading.device, sentence);
         if (entry.track.counterResets > 0)
           this.#sayOnce(
             reading.device,

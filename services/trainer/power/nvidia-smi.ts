@@ -4,6 +4,7 @@
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { promisify } from 'node:util';
+import { throttledBy, type ThrottleReason } from '../../../proto/energy.js';
 import { LineSplitter } from '../host/lines.js';
 import { monotonicMs } from '../host/clock.js';
 import { unread, type PowerSource, type Reading } from './source.js';
@@ -22,7 +23,10 @@ const QUERY = [
   'memory.total',
   'temperature.gpu',
 ];
+/** Not known to every nvidia-smi, which refuses the whole query then. */
+const FURTHER = ['clocks.sm', 'clocks.mem', 'enforced.power.limit', 'clocks_throttle_reasons.active'];
 const MIB = 2 ** 20;
+const MHZ = 1e6;
 const LIST_TIMEOUT_MS = 10_000;
 
 export interface SmiGpu {
@@ -30,6 +34,12 @@ export interface SmiGpu {
   readonly model: string;
   readonly memoryBytes: number | null;
   readonly reading: Reading;
+}
+
+export interface SmiGpus {
+  readonly gpus: readonly SmiGpu[];
+  /** What may be asked of this nvidia-smi. */
+  readonly columns: readonly string[];
 }
 
 /** Values such as `[N/A]` and `[Not Supported]` are null. */
@@ -44,9 +54,12 @@ const scaled = (value: number | null, factor: number): number | null =>
 /** One line of the query, or null when it is none. */
 export function parseSmiLine(line: string): SmiGpu | null {
   const fields = line.split(',').map((field) => field.trim());
-  const [uuid, name, power, utilization, used, total, temperature] = fields;
-  if (fields.length !== QUERY.length || uuid?.startsWith('GPU-') !== true) return null;
+  const [uuid, name, power, utilization, used, total, temperature, clock, memoryClock, limit, throttling] =
+    fields;
+  const isWhole = fields.length === QUERY.length || fields.length === QUERY.length + FURTHER.length;
+  if (!isWhole || uuid?.startsWith('GPU-') !== true) return null;
   const watts = number(power);
+  const missing = missingOf(fields);
   return {
     id: uuid,
     model: name ?? 'NVIDIA GPU',
@@ -58,21 +71,44 @@ export function parseSmiLine(line: string): SmiGpu | null {
       utilization: percent(number(utilization)),
       memoryUsedBytes: scaled(number(used), MIB),
       temperatureCelsius: number(temperature),
+      clockHertz: scaled(number(clock), MHZ),
+      memoryClockHertz: scaled(number(memoryClock), MHZ),
+      throttledBy: reasons(throttling),
+      powerLimitWatts: number(limit),
+      ...(missing.length === 0 ? {} : { missing }),
       problem: watts === null ? `nvidia-smi gives no power for this GPU (${String(power)})` : null,
     },
   };
 }
 
-const queryArguments = [`--query-gpu=${QUERY.join(',')}`, '--format=csv,noheader,nounits'];
+/** What a line says that the GPU does not tell; power has a reason of its own. */
+const missingOf = (fields: readonly string[]): readonly string[] =>
+  [...QUERY, ...FURTHER].flatMap((column, index) => {
+    const text = fields[index];
+    const isTold = text === undefined || !text.startsWith('[') || column === 'power.draw';
+    return isTold ? [] : [`${column}: nvidia-smi says ${text}`];
+  });
 
-/** The GPUs that nvidia-smi lists; empty where there is no nvidia-smi or no GPU. */
-export async function listSmiGpus(program = 'nvidia-smi'): Promise<readonly SmiGpu[]> {
-  try {
-    const { stdout } = await run(program, queryArguments, { timeout: LIST_TIMEOUT_MS });
-    return stdout.split('\n').flatMap((line) => parseSmiLine(line) ?? []);
-  } catch {
-    return [];
+function reasons(text: string | undefined): readonly ThrottleReason[] | null {
+  return text !== undefined && /^0x[0-9a-f]+$/i.test(text) ? throttledBy(BigInt(text)) : null;
+}
+
+const queryArguments = (columns: readonly string[]): string[] => [
+  `--query-gpu=${columns.join(',')}`,
+  '--format=csv,noheader,nounits',
+];
+
+/** The GPUs that nvidia-smi lists; none where there is no nvidia-smi or no GPU. */
+export async function listSmiGpus(program = 'nvidia-smi'): Promise<SmiGpus> {
+  for (const columns of [[...QUERY, ...FURTHER], QUERY]) {
+    try {
+      const { stdout } = await run(program, queryArguments(columns), { timeout: LIST_TIMEOUT_MS });
+      return { gpus: stdout.split('\n').flatMap((line) => parseSmiLine(line) ?? []), columns };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') break;
+    }
   }
+  return { gpus: [], columns: QUERY };
 }
 
 /** Gives lines to `onLine` until the function that it returns is called. */
@@ -80,12 +116,12 @@ export type SmiFeed = (onLine: (line: string) => void) => () => void;
 
 /** Runs the program, and again when it ends. */
 export const smiFeed =
-  (program: string): SmiFeed =>
+  (program: string, columns: readonly string[]): SmiFeed =>
   (onLine) => {
     let child: ChildProcess | null = null;
     let closed = false;
     const start = (): void => {
-      const started = spawn(program, [...queryArguments, '-lms', String(PERIOD_MS)], {
+      const started = spawn(program, [...queryArguments(columns), '-lms', String(PERIOD_MS)], {
         stdio: ['ignore', 'pipe', 'ignore'],
       });
       child = started;
@@ -115,7 +151,7 @@ export class NvidiaSmiSource implements PowerSource {
    */
   constructor(
     readonly devices: readonly SmiGpu[],
-    feed: SmiFeed = smiFeed('nvidia-smi'),
+    feed: SmiFeed,
     private readonly clock: () => number = monotonicMs,
   ) {
     this.#stop = feed((line) => {

@@ -2,7 +2,35 @@
 import type { Reading, PowerSource } from './source.js';
 import { nvmlText, type Nvml, type NvmlResult } from './nvml.js';
 
-const NOT_SUPPORTED = 3;
+/** Not supported, and no such function in this library. */
+const FOR_GOOD: ReadonlySet<number> = new Set([3, 13]);
+/** A GPU without it has the averaged power. */
+const INSTANT = 'instant power';
+
+type Slow = Pick<
+  Reading,
+  | 'memoryUsedBytes'
+  | 'temperatureCelsius'
+  | 'clockHertz'
+  | 'memoryClockHertz'
+  | 'throttledBy'
+  | 'powerLimitWatts'
+>;
+const NOTHING_SLOW: Slow = {
+  memoryUsedBytes: null,
+  temperatureCelsius: null,
+  clockHertz: null,
+  memoryClockHertz: null,
+  throttledBy: null,
+  powerLimitWatts: null,
+};
+
+interface Missing {
+  readonly device: string;
+  readonly call: string;
+  readonly code: number;
+  readonly reason: string;
+}
 
 interface Gpu {
   readonly id: string;
@@ -36,10 +64,10 @@ export class NvmlSource implements PowerSource {
   readonly powerMethod = 'nvml-power';
   readonly devices: readonly Gpu[];
   /** Calls that a GPU has answered with "not supported" are not made again: they cost time at every sample. */
-  readonly #unsupported = new Set<string>();
-  readonly #slow = new Map<string, Pick<Reading, 'memoryUsedBytes' | 'temperatureCelsius'>>();
+  readonly #unsupported = new Map<string, Missing>();
+  readonly #slow = new Map<string, Slow>();
 
-  constructor(private readonly nvml: Nvml) {
+  constructor(readonly nvml: Nvml) {
     this.devices = nvmlGpus(nvml);
   }
 
@@ -48,34 +76,53 @@ export class NvmlSource implements PowerSource {
   }
 
   #readOne(gpu: Gpu, slowToo: boolean): Reading {
-    const energy = this.#try(gpu, 'energy', () => this.nvml.energyJoules(gpu.handle));
-    let power = this.#try(gpu, 'instant', () => this.nvml.instantWatts(gpu.handle));
+    const energy = this.#try(gpu, 'energy counter', () => this.nvml.energyJoules(gpu.handle));
+    let power = this.#try(gpu, INSTANT, () => this.nvml.instantWatts(gpu.handle));
     if (!power.ok) power = this.#try(gpu, 'power', () => this.nvml.powerWatts(gpu.handle));
-    const utilization = this.#try(gpu, 'utilization', () => this.nvml.utilization(gpu.handle));
-    if (slowToo) {
-      const memory = this.#try(gpu, 'memory', () => this.nvml.memoryBytes(gpu.handle));
-      const temperature = this.#try(gpu, 'temperature', () => this.nvml.temperatureCelsius(gpu.handle));
-      this.#slow.set(gpu.id, {
-        memoryUsedBytes: memory.ok ? memory.value.used : null,
-        temperatureCelsius: valueOrNull(temperature),
-      });
-    }
-    const slow = this.#slow.get(gpu.id) ?? { memoryUsedBytes: null, temperatureCelsius: null };
+    const utilization = this.#try(gpu, 'utilisation', () => this.nvml.utilization(gpu.handle));
+    if (slowToo) this.#slow.set(gpu.id, this.#readSlow(gpu));
+    const missing = slowToo ? this.#missingOf(gpu) : [];
     return {
       device: gpu.id,
       counterJoules: valueOrNull(energy),
       watts: valueOrNull(power),
       utilization: valueOrNull(utilization),
-      ...slow,
+      ...(this.#slow.get(gpu.id) ?? NOTHING_SLOW),
+      ...(missing.length === 0 ? {} : { missing }),
       problem: energy.ok || power.ok ? null : `NVML: ${nvmlText(power.code)}`,
+    };
+  }
+
+  #missingOf({ id }: Gpu): readonly string[] {
+    return [...this.#unsupported.values()]
+      .filter(({ device, call }) => device === id && call !== INSTANT)
+      .map(({ call, reason }) => `${call}: ${reason}`);
+  }
+
+  #readSlow(gpu: Gpu): Slow {
+    const { nvml } = this;
+    const { handle } = gpu;
+    const read = <T>(call: string, ask: () => NvmlResult<T>): T | null =>
+      valueOrNull(this.#try(gpu, call, ask));
+    return {
+      memoryUsedBytes: read('memory', () => nvml.memoryBytes(handle))?.used ?? null,
+      temperatureCelsius: read('temperature', () => nvml.temperatureCelsius(handle)),
+      clockHertz: read('clock', () => nvml.clockHertz(handle, 'processors')),
+      memoryClockHertz: read('memory clock', () => nvml.clockHertz(handle, 'memory')),
+      throttledBy: read('throttle reasons', () => nvml.throttledBy(handle)),
+      powerLimitWatts: read('power limit', () => nvml.powerLimitWatts(handle)),
     };
   }
 
   #try<T>(gpu: Gpu, call: string, read: () => NvmlResult<T>): NvmlResult<T> {
     const name = `${call} ${gpu.id}`;
-    if (this.#unsupported.has(name)) return { ok: false, code: NOT_SUPPORTED };
+    const known = this.#unsupported.get(name);
+    if (known !== undefined) return { ok: false, code: known.code };
     const result = read();
-    if (!result.ok && result.code === NOT_SUPPORTED) this.#unsupported.add(name);
+    if (!result.ok && FOR_GOOD.has(result.code)) {
+      const { code } = result;
+      this.#unsupported.set(name, { device: gpu.id, call, code, reason: nvmlText(code) });
+    }
     return result;
   }
 

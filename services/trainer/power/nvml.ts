@@ -1,4 +1,5 @@
 /** NVIDIA's management library through FFI: the C calls that inventory and meter need, with typed results. */
+import { throttledBy, type ThrottleReason } from '../../../proto/energy.js';
 import type { ForeignLibrary } from './koffi.js';
 import { loadKoffi } from './koffi.js';
 
@@ -18,6 +19,7 @@ const RETURN_TEXT: ReadonlyMap<number, string> = new Map([
   [6, 'not found'],
   [9, 'the NVIDIA driver is not loaded'],
   [10, 'time-out'],
+  [13, 'this driver does not know it'],
   [15, 'the GPU is lost'],
   [16, 'the GPU must be reset'],
   [18, 'driver and library versions differ (reboot after a driver update)'],
@@ -48,6 +50,20 @@ type Fields = (device: bigint, count: number, values: Buffer) => number;
 type DeviceUlong = (device: bigint, out: BigUint64Array) => number;
 type Temperature = (device: bigint, sensor: number, out: Uint32Array) => number;
 type DeviceUint = (device: bigint, out: Uint32Array) => number;
+type Clock = (device: bigint, type: number, out: Uint32Array) => number;
+type Limits = (device: bigint, least: Uint32Array, most: Uint32Array) => number;
+type SetLimit = (device: bigint, milliwatts: number) => number;
+type Version = (out: Int32Array) => number;
+
+/** Return code for a function that this library does not have. */
+const FUNCTION_NOT_FOUND = 13;
+const CLOCK_TYPES = { processors: 1, memory: 2 } as const;
+
+/** Watts between which a GPU's power limit may be set. */
+export interface PowerLimits {
+  readonly least: number;
+  readonly most: number;
+}
 
 export class Nvml {
   readonly #driverVersion: Text;
@@ -61,6 +77,13 @@ export class Nvml {
   readonly #utilization: DeviceUint;
   readonly #memory: DeviceUlong;
   readonly #temperature: Temperature;
+  readonly #clock: Clock;
+  readonly #throttling: DeviceUlong;
+  readonly #limit: DeviceUint;
+  readonly #limits: Limits;
+  readonly #setLimit: SetLimit;
+  readonly #libraryVersion: Text;
+  readonly #cudaVersion: Version;
   readonly #shutdown: () => number;
   readonly #uint = new Uint32Array(2);
   readonly #ulong = new BigUint64Array(3);
@@ -87,6 +110,32 @@ export class Nvml {
     this.#temperature = bind(
       'nvmlDeviceGetTemperature(uintptr_t device, int sensor, uint32_t *out)',
     ) as Temperature;
+    // Not in every library: a GPU whose driver lacks one of them has one number less.
+    const bindIfThere = (...prototypes: readonly string[]): unknown => {
+      for (const prototype of prototypes)
+        try {
+          return bind(prototype);
+        } catch {
+          continue;
+        }
+      return () => FUNCTION_NOT_FOUND;
+    };
+    this.#clock = bindIfThere('nvmlDeviceGetClockInfo(uintptr_t device, int type, uint32_t *out)') as Clock;
+    this.#throttling = bindIfThere(
+      'nvmlDeviceGetCurrentClocksEventReasons(uintptr_t device, uint64_t *out)',
+      'nvmlDeviceGetCurrentClocksThrottleReasons(uintptr_t device, uint64_t *out)',
+    ) as DeviceUlong;
+    this.#limit = bindIfThere(
+      'nvmlDeviceGetEnforcedPowerLimit(uintptr_t device, uint32_t *out)',
+    ) as DeviceUint;
+    this.#limits = bindIfThere(
+      'nvmlDeviceGetPowerManagementLimitConstraints(uintptr_t device, uint32_t *least, uint32_t *most)',
+    ) as Limits;
+    this.#setLimit = bindIfThere(
+      'nvmlDeviceSetPowerManagementLimit(uintptr_t device, uint32_t milliwatts)',
+    ) as SetLimit;
+    this.#libraryVersion = bindIfThere('nvmlSystemGetNVMLVersion(uint8_t *out, uint32_t length)') as Text;
+    this.#cudaVersion = bindIfThere('nvmlSystemGetCudaDriverVersion_v2(int32_t *out)') as Version;
     this.#shutdown = bind('nvmlShutdown()') as () => number;
   }
 
@@ -123,6 +172,20 @@ export class Nvml {
   driverVersion(): string | null {
     const out = Buffer.alloc(VERSION_BYTES);
     return this.#driverVersion(out, VERSION_BYTES) === OK ? cString(out) : null;
+  }
+
+  /** Version of the library itself, or null. */
+  libraryVersion(): string | null {
+    const out = Buffer.alloc(VERSION_BYTES);
+    return this.#libraryVersion(out, VERSION_BYTES) === OK ? cString(out) : null;
+  }
+
+  /** Newest CUDA that the driver runs, e.g. `12.4`, or null. */
+  cudaVersion(): string | null {
+    const out = new Int32Array(1);
+    if (this.#cudaVersion(out) !== OK) return null;
+    const version = out[0] ?? 0;
+    return `${String(Math.floor(version / 1000))}.${String(Math.floor((version % 1000) / 10))}`;
   }
 
   count(): number {
@@ -175,6 +238,32 @@ export class Nvml {
 
   temperatureCelsius(device: bigint): NvmlResult<number> {
     return result(this.#temperature(device, 0, this.#uint), () => this.#uint[0] ?? 0);
+  }
+
+  clockHertz(device: bigint, of: keyof typeof CLOCK_TYPES): NvmlResult<number> {
+    return result(this.#clock(device, CLOCK_TYPES[of], this.#uint), () => (this.#uint[0] ?? 0) * 1e6);
+  }
+
+  throttledBy(device: bigint): NvmlResult<readonly ThrottleReason[]> {
+    return result(this.#throttling(device, this.#ulong), () => throttledBy(this.#ulong[0] ?? 0n));
+  }
+
+  /** Watts that the driver enforces. */
+  powerLimitWatts(device: bigint): NvmlResult<number> {
+    return result(this.#limit(device, this.#uint), () => (this.#uint[0] ?? 0) / 1000);
+  }
+
+  powerLimits(device: bigint): NvmlResult<PowerLimits> {
+    const most = new Uint32Array(1);
+    return result(this.#limits(device, this.#uint, most), () => ({
+      least: (this.#uint[0] ?? 0) / 1000,
+      most: (most[0] ?? 0) / 1000,
+    }));
+  }
+
+  /** Wants the right to administer the GPU (root). */
+  setPowerLimitWatts(device: bigint, watts: number): NvmlResult<null> {
+    return result(this.#setLimit(device, Math.round(watts * 1000)), () => null);
   }
 }
 

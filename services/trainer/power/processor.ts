@@ -5,7 +5,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { CPU_DEVICE, type PowerSource, type Reading } from './source.js';
+import { CPU_DEVICE, unread, type PowerSource, type Reading } from './source.js';
 
 const MICRO = 1e-6;
 
@@ -142,9 +142,7 @@ export class ProcessorSource implements PowerSource {
       watts: null,
       problem: 'this machine shows no energy counter of its processors (RAPL, hwmon)',
     };
-    return [
-      { device: CPU_DEVICE, counterJoules: joules, watts, ...this.#slow, temperatureCelsius: null, problem },
-    ];
+    return [{ ...unread(CPU_DEVICE), counterJoules: joules, watts, ...this.#slow, problem }];
   }
 
   /** Share of all cores' time since the last call that was not idle; null where there is no /proc. */

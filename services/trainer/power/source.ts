@@ -5,7 +5,7 @@
  *
  * No reading is null with a reason, never 0, and never a guess: an estimate is a source of its own that somebody asked for.
  */
-import type { PowerMethod } from '../../../proto/energy.js';
+import type { PowerMethod, ThrottleReason } from '../../../proto/energy.js';
 
 /** Id of the host's processors among the metered devices; GPUs have their UUID. */
 export const CPU_DEVICE = 'cpu';
@@ -20,6 +20,15 @@ export interface Reading {
   readonly utilization: number | null;
   readonly memoryUsedBytes: number | null;
   readonly temperatureCelsius: number | null;
+  /** Clock of the processors of a GPU, and of its memory. */
+  readonly clockHertz: number | null;
+  readonly memoryClockHertz: number | null;
+  /** What keeps its clocks down now, of `proto/energy.ts`; empty when nothing does. */
+  readonly throttledBy: readonly ThrottleReason[] | null;
+  /** Watts that it may draw, by what its driver enforces. */
+  readonly powerLimitWatts: number | null;
+  /** Sentences on what this device never tells, `temperature: not supported by this GPU`; absent when it tells all. */
+  readonly missing?: readonly string[];
   /** Why neither counter nor watts could be read; null when one was. */
   readonly problem: string | null;
 }
@@ -30,7 +39,7 @@ export interface PowerSource {
   /** Name of the method when the counter, or the watts, of this source are used. */
   readonly counterMethod: PowerMethod;
   readonly powerMethod: PowerMethod;
-  /** One reading a device, quickly; never throws. `slowToo`: also what changes slowly (memory, temperature). */
+  /** One reading a device, quickly; never throws. `slowToo`: also what changes slowly (memory, temperature, clocks). */
   read(slowToo: boolean): readonly Reading[];
   close(): void;
 }
@@ -43,5 +52,9 @@ export const unread = (device: string): Reading => ({
   utilization: null,
   memoryUsedBytes: null,
   temperatureCelsius: null,
+  clockHertz: null,
+  memoryClockHertz: null,
+  throttledBy: null,
+  powerLimitWatts: null,
   problem: null,
 });

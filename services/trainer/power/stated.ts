@@ -68,6 +68,10 @@ export class StatedDevices {
       utilization: undefined,
       memoryUsedBytes: undefined,
       temperatureCelsius: undefined,
+      clockHertz: undefined,
+      memoryClockHertz: undefined,
+      throttling: undefined,
+      powerLimitWatts: undefined,
     }));
   }
 }

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { PowerMethod } from '../../../proto/energy.js';
 import { monotonicMs } from '../host/clock.js';
 import { PowerMeter } from '../power/meter.js';
-import { NvidiaSmiSource, listSmiGpus } from '../power/nvidia-smi.js';
+import { NvidiaSmiSource, listSmiGpus, smiFeed } from '../power/nvidia-smi.js';
 import { NvmlSource } from '../power/nvml-source.js';
 import { Nvml } from '../power/nvml.js';
 import { ProcessorSource } from '../power/processor.js';
@@ -54,8 +54,11 @@ async function findGpus(): Promise<{
       reason: 'the NVIDIA driver lists no GPU',
     };
   }
-  const gpus = await listSmiGpus();
-  if (gpus.length > 0) return { gpus, source: new NvidiaSmiSource(gpus), driver: null, reason: '' };
+  const { gpus, columns } = await listSmiGpus();
+  if (gpus.length > 0) {
+    const source = new NvidiaSmiSource(gpus, smiFeed('nvidia-smi', columns));
+    return { gpus, source, driver: null, reason: '' };
+  }
   return { gpus: [], source: null, driver: null, reason: opened.reason };
 }
 

@@ -70,6 +70,10 @@ export function deviceSamples(
       utilization: device.utilization ?? undefined,
       memoryUsedBytes: device.memoryUsedBytes ?? undefined,
       temperatureCelsius: device.temperatureCelsius ?? undefined,
+      clockHertz: device.clockHertz ?? undefined,
+      memoryClockHertz: device.memoryClockHertz ?? undefined,
+      throttling: device.throttledBy === null ? undefined : { reasons: [...device.throttledBy] },
+      powerLimitWatts: device.powerLimitWatts ?? undefined,
       key: holder?.key,
     };
   });

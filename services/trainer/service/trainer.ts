@@ -78,7 +78,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       periodMs: options.meterPeriodMs,
       noSourceReason: box.noGpuReason,
       estimateWatts: options.estimateWatts,
-      onProblem: (device, reason) => log.warn({ device, reason }, 'power cannot be read'),
+      onProblem: (device, reason) => log.warn({ device, reason }, 'a device cannot be read'),
     });
     undo.push(() => meter.close());
     const statedDevices = new StatedDevices();

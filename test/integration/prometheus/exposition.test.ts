@@ -33,6 +33,7 @@ describe('telemetry over NATS', () => {
       utilization: 0.9,
       memoryUsedBytes: 2 ** 30,
       temperatureCelsius: 60,
+      throttling: { reasons: [] },
       key: undefined,
     };
     const { sweepId, trialId, attempt } = world.running()[0] ?? { sweepId: '', trialId: '', attempt: 0 };

@@ -17,7 +17,13 @@ interface Batch {
 type Attempt = ReturnType<World['running']>[number];
 
 const GPU = 'GPU-fake-0';
-const device = { device: GPU, model: 'NVIDIA Fake 1000', method: '', key: undefined };
+const device: Pick<DeviceSample, 'device' | 'model' | 'method' | 'key' | 'throttling'> = {
+  device: GPU,
+  model: 'NVIDIA Fake 1000',
+  method: '',
+  key: undefined,
+  throttling: undefined,
+};
 const key = ({ sweepId, trialId, attempt }: Attempt) => ({ sweepId, trialId, attempt, termId: '' });
 
 /** A core with two slots and a sweep of three trials, and its telemetry without NATS. */
@@ -156,7 +162,7 @@ describe('what was not read', () => {
     await publish({ trainerId: 'box', devices: [{ ...device, utilization: 0.5 }] });
     const series = await scrape();
     expect(sample(series, 'wattsweep_device_utilization_ratio', { device: GPU })).toBe(0.5);
-    const energy = /_(watts|joules_total|celsius)$|memory_used_bytes/;
+    const energy = /_(watts|joules_total|celsius|hertz|throttled)$|memory_used_bytes/;
     expect(
       series.filter(({ name }) => name.startsWith('wattsweep_') && energy.test(name)).map(({ name }) => name),
     ).toEqual([]);
@@ -169,12 +175,28 @@ describe('what was not read', () => {
     world.epoch(attempt, epochRecord(1, 0.5, { train: joules(100), evaluation: joules(10) }));
     await publish({
       trainerId: 'box',
-      devices: [{ ...device, watts: 123.5, joules: 4567, method: 'estimate', temperatureCelsius: 61 }],
+      devices: [
+        {
+          ...device,
+          watts: 123.5,
+          joules: 4567,
+          method: 'estimate',
+          temperatureCelsius: 61,
+          clockHertz: 1.4e9,
+          throttling: { reasons: ['thermal'] },
+          powerLimitWatts: 250,
+        },
+      ],
     });
     const series = await scrape();
     const estimate = { device: GPU, method: 'estimate', trainer: 'box' };
     expect(sample(series, 'wattsweep_device_power_watts', estimate)).toBe(123.5);
     expect(sample(series, 'wattsweep_device_energy_joules_total', estimate)).toBe(4567);
+    expect(sample(series, 'wattsweep_device_clock_hertz', { clock: 'processors' })).toBe(1.4e9);
+    expect(sample(series, 'wattsweep_device_clock_hertz', { clock: 'memory' })).toBeUndefined();
+    expect(sample(series, 'wattsweep_device_power_limit_watts')).toBe(250);
+    expect(sample(series, 'wattsweep_device_throttled', { reason: 'thermal' })).toBe(1);
+    expect(sample(series, 'wattsweep_device_throttled', { reason: 'power_cap' })).toBe(0);
     expect(sample(series, 'wattsweep_trial_energy_joules_total', { method: 'nvml-counter' })).toBe(110);
     expect(sample(series, 'wattsweep_sweep_energy_joules_total', { method: 'nvml-counter' })).toBe(110);
     expect(sample(series, 'wattsweep_sweep_spent_energy_joules_total')).toBe(110);

@@ -15,7 +15,7 @@ import {
   raplPower,
   readProblem,
 } from '../../../services/trainer/power/processor.js';
-import type { PowerSource, Reading } from '../../../services/trainer/power/source.js';
+import { unread, type PowerSource, type Reading } from '../../../services/trainer/power/source.js';
 
 /** A source whose readings the test sets. */
 function scripted(): PowerSource & { reading: Partial<Reading> } {
@@ -26,13 +26,7 @@ function scripted(): PowerSource & { reading: Partial<Reading> } {
     reading: {} as Partial<Reading>,
     read: (): Reading[] => [
       {
-        device: 'gpu',
-        counterJoules: null,
-        watts: null,
-        utilization: null,
-        memoryUsedBytes: null,
-        temperatureCelsius: null,
-        problem: null,
+        ...unread('gpu'),
         ...source.reading,
       },
     ],
@@ -253,19 +247,31 @@ describe('nvidia-smi', () => {
       model: 'NVIDIA X',
       memoryBytes: 8192 * 2 ** 20,
       reading: {
-        device: 'GPU-1',
-        counterJoules: null,
+        ...unread('GPU-1'),
         watts: 71.25,
         utilization: 0.35,
         memoryUsedBytes: 2 ** 30,
         temperatureCelsius: 55,
-        problem: null,
       },
     });
     expect(parseSmiLine('GPU-1, NVIDIA X, [N/A], [Not Supported], 1, 2, 55')?.reading).toMatchObject({
       watts: null,
       utilization: null,
       problem: 'nvidia-smi gives no power for this GPU ([N/A])',
+    });
+    const full = 'GPU-1, NVIDIA X, 71.25, 35, 1024, 8192, 55, 1410, 1215, 250.00, 0x0000000000000024';
+    expect(parseSmiLine(full)?.reading).toMatchObject({
+      clockHertz: 1.41e9,
+      memoryClockHertz: 1.215e9,
+      powerLimitWatts: 250,
+      throttledBy: ['power_cap', 'thermal'],
+    });
+    const laptop = 'GPU-1, NVIDIA X, 71.25, 35, 1024, 8192, 55, 1410, 1215, [N/A], 0x0000000000000000';
+    expect(parseSmiLine(laptop)?.reading).toMatchObject({
+      powerLimitWatts: null,
+      throttledBy: [],
+      missing: ['enforced.power.limit: nvidia-smi says [N/A]'],
+      problem: null,
     });
     expect(parseSmiLine('Failed to initialize NVML: Driver/library version mismatch')).toBeNull();
   });
@@ -275,13 +281,14 @@ describe('nvidia-smi', () => {
     const program = join(root, 'nvidia-smi');
     await writeFile(
       program,
-      `#!/bin/sh\nline='GPU-1, NVIDIA X, 60.0, 50, 100, 8192, 55'\necho "$line"\ncase "$*" in *-lms*) while sleep 0.05; do echo "$line"; done;; esac\n`,
+      `#!/bin/sh\ncase "$*" in *throttle*) exit 2;; esac\nline='GPU-1, NVIDIA X, 60.0, 50, 100, 8192, 55'\necho "$line"\ncase "$*" in *-lms*) while sleep 0.05; do echo "$line"; done;; esac\n`,
     );
     await chmod(program, 0o755);
-    const gpus = await listSmiGpus(program);
+    // An older one, which does not know all columns.
+    const { gpus, columns } = await listSmiGpus(program);
     expect(gpus).toHaveLength(1);
-    expect(await listSmiGpus(join(root, 'absent'))).toEqual([]);
-    const source = new NvidiaSmiSource(gpus, smiFeed(program));
+    expect((await listSmiGpus(join(root, 'absent'))).gpus).toEqual([]);
+    const source = new NvidiaSmiSource(gpus, smiFeed(program, columns));
     const meter = new PowerMeter({
       sources: [source],
       periodMs: 20,

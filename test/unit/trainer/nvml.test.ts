@@ -141,6 +141,32 @@ describe('GPUs through NVML', () => {
     expect(mean).toBeCloseTo(0.7, 1);
   });
 
+  it('tells clocks, throttling and power limit, and once what a GPU never tells', async () => {
+    await fake.set(0, { clockMhz: 1110, throttling: 0x44 });
+    await fake.set(1, { clocks: false, limit: false });
+    await pass(3);
+    const [first, second] = meter.now();
+    expect(first).toMatchObject({
+      clockHertz: 1.11e9,
+      memoryClockHertz: 5e9,
+      throttledBy: ['power_cap', 'hardware_thermal'],
+      powerLimitWatts: 300,
+    });
+    const nothing = { clockHertz: null, memoryClockHertz: null, throttledBy: null, powerLimitWatts: null };
+    expect(second).toMatchObject({ ...nothing, watts: 200, temperatureCelsius: 60 });
+    expect(problems).toEqual(
+      ['clock', 'memory clock', 'throttle reasons', 'power limit'].map(
+        (what) => `${fake.gpus[1]!.uuid}: ${what}: not supported by this GPU`,
+      ),
+    );
+    await fake.set(0, { throttling: 0 });
+    await fake.set(1, { clocks: true, limit: true });
+    await pass(1.1);
+    expect(meter.now()[0]!.throttledBy).toEqual([]);
+    expect(nvml.libraryVersion()).toBe('12.999.0');
+    expect(nvml.cudaVersion()).toBe('12.4');
+  });
+
   it('shows the devices for telemetry', async () => {
     await pass(2);
     expect(meter.now()).toMatchObject([

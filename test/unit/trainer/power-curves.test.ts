@@ -13,7 +13,7 @@ import { NvidiaSmiSource, parseSmiLine } from '../../../services/trainer/power/n
 import { NvmlSource } from '../../../services/trainer/power/nvml-source.js';
 import { Nvml } from '../../../services/trainer/power/nvml.js';
 import { hwmonPower, ProcessorSource, raplPower } from '../../../services/trainer/power/processor.js';
-import type { PowerSource } from '../../../services/trainer/power/source.js';
+import { unread, type PowerSource } from '../../../services/trainer/power/source.js';
 import { buildFakeNvml } from '../../support/fake-nvml.js';
 
 /** Watts at a second, and the joules of a stretch. */
@@ -232,6 +232,8 @@ describe('eight GPUs through NVML', { timeout: 60_000 }, () => {
     expect(lost.attempt).toMatchObject({ joules: undefined, absentReason: 'NVML: the GPU is lost' });
     expect(lost.attempt.coverage).toBeCloseTo(0.5, 1);
     expect(problems).toEqual([
+      `${uuids[5]!}: energy counter: not supported by this GPU`,
+      `${uuids[6]!}: power: not supported by this GPU`,
       `${uuids[4]!}: its energy counter went backwards (driver reload); integrated power bridges it`,
       `${uuids[7]!}: NVML: the GPU is lost`,
     ]);
@@ -399,13 +401,9 @@ describe('a service that is started again', () => {
     powerMethod: 'nvml-power',
     read: () => [
       {
-        device: 'gpu',
+        ...unread('gpu'),
         counterJoules: readings().joules,
         watts: readings().watts,
-        utilization: null,
-        memoryUsedBytes: null,
-        temperatureCelsius: null,
-        problem: null,
       },
     ],
     close: () => undefined,

@@ -820,7 +820,15 @@ export interface TrainerSlot {
   /** Why nothing is placed here; empty when the slot is not in quarantine. */
   readonly quarantine: string;
   /** Bytes of device memory; absent when they are not known. */
-  readonly memoryBytes?: number | undefined;
+  readonly memoryBytes?:
+    | number
+    | undefined;
+  /** Slots of the box that share its devices, itself included; absent when it has them alone. */
+  readonly sharedBy?:
+    | number
+    | undefined;
+  /** CPUs that an attempt is pinned to, e.g. `0-3,8`; absent when it may use all of the box. */
+  readonly cpus?: string | undefined;
 }
 
 /** An attempt that a trainer runs and this ledger never heard of. It keeps its slot until it ends or a person stops it. */
@@ -5601,7 +5609,15 @@ export const ListTrainersRequest: MessageFns<ListTrainersRequest> = {
 };
 
 function createBaseTrainerSlot(): TrainerSlot {
-  return { slotId: "", deviceModel: "", holder: "", quarantine: "", memoryBytes: undefined };
+  return {
+    slotId: "",
+    deviceModel: "",
+    holder: "",
+    quarantine: "",
+    memoryBytes: undefined,
+    sharedBy: undefined,
+    cpus: undefined,
+  };
 }
 
 export const TrainerSlot: MessageFns<TrainerSlot> = {
@@ -5620,6 +5636,12 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
     }
     if (message.memoryBytes !== undefined) {
       writer.uint32(41).double(message.memoryBytes);
+    }
+    if (message.sharedBy !== undefined) {
+      writer.uint32(48).uint32(message.sharedBy);
+    }
+    if (message.cpus !== undefined) {
+      writer.uint32(58).string(message.cpus);
     }
     return writer;
   },
@@ -5677,6 +5699,22 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
             message.memoryBytes = reader.double();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.sharedBy = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cpus = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5708,6 +5746,12 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
         : isSet(object.memory_bytes)
         ? globalThis.Number(object.memory_bytes)
         : undefined,
+      sharedBy: isSet(object.sharedBy)
+        ? globalThis.Number(object.sharedBy)
+        : isSet(object.shared_by)
+        ? globalThis.Number(object.shared_by)
+        : undefined,
+      cpus: isSet(object.cpus) ? globalThis.String(object.cpus) : undefined,
     };
   },
 
@@ -5728,6 +5772,12 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
     if (message.memoryBytes !== undefined) {
       obj.memoryBytes = floatToJson(message.memoryBytes);
     }
+    if (message.sharedBy !== undefined) {
+      obj.sharedBy = Math.round(message.sharedBy);
+    }
+    if (message.cpus !== undefined) {
+      obj.cpus = message.cpus;
+    }
     return obj;
   },
 
@@ -5741,6 +5791,8 @@ export const TrainerSlot: MessageFns<TrainerSlot> = {
     message.holder = object.holder ?? "";
     message.quarantine = object.quarantine ?? "";
     message.memoryBytes = object.memoryBytes ?? undefined;
+    message.sharedBy = object.sharedBy ?? undefined;
+    message.cpus = object.cpus ?? undefined;
     return message;
   },
 };

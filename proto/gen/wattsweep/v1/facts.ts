@@ -41,7 +41,14 @@ export interface Energy {
    * Watts of the devices before the attempt, while nothing trained on them; of a whole attempt only. Net joules are those
    * above them.
    */
-  readonly idleWatts?: number | undefined;
+  readonly idleWatts?:
+    | number
+    | undefined;
+  /**
+   * Part of what the devices used in the stretch that is booked here, 0 to 1, where attempts shared them: at each moment
+   * they are booked in equal parts. Absent: all of it.
+   */
+  readonly share?: number | undefined;
 }
 
 /** An attempt has begun to compute. */
@@ -222,7 +229,29 @@ export interface DeviceSample {
     | number
     | undefined;
   /** The attempt that holds the device, when there is one. */
-  readonly key: AttemptKey | undefined;
+  readonly key:
+    | AttemptKey
+    | undefined;
+  /** Clock of a GPU's processors, and of its memory, in hertz; absent when it cannot be read. */
+  readonly clockHertz?: number | undefined;
+  readonly memoryClockHertz?:
+    | number
+    | undefined;
+  /** What keeps its clocks down; absent when it cannot be read. */
+  readonly throttling:
+    | Throttling
+    | undefined;
+  /** Watts that it may draw, as its driver enforces; absent when it cannot be read. */
+  readonly powerLimitWatts?: number | undefined;
+}
+
+/** What keeps the clocks of a GPU down. */
+export interface Throttling {
+  /**
+   * `idle`, `application_clocks`, `power_cap`, `hardware_slowdown`, `sync_boost`, `thermal`, `hardware_thermal`, `power_brake`,
+   * `display_clocks`; empty when nothing does.
+   */
+  readonly reasons: readonly string[];
 }
 
 /** Telemetry of one trainer. */
@@ -247,6 +276,7 @@ function createBaseEnergy(): Energy {
     samplesPerSecond: undefined,
     disagreement: undefined,
     idleWatts: undefined,
+    share: undefined,
   };
 }
 
@@ -275,6 +305,9 @@ export const Energy: MessageFns<Energy> = {
     }
     if (message.idleWatts !== undefined) {
       writer.uint32(65).double(message.idleWatts);
+    }
+    if (message.share !== undefined) {
+      writer.uint32(73).double(message.share);
     }
     return writer;
   },
@@ -356,6 +389,14 @@ export const Energy: MessageFns<Energy> = {
             message.idleWatts = reader.double();
             continue;
           }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.share = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -394,6 +435,7 @@ export const Energy: MessageFns<Energy> = {
         : isSet(object.idle_watts)
         ? globalThis.Number(object.idle_watts)
         : undefined,
+      share: isSet(object.share) ? globalThis.Number(object.share) : undefined,
     };
   },
 
@@ -423,6 +465,9 @@ export const Energy: MessageFns<Energy> = {
     if (message.idleWatts !== undefined) {
       obj.idleWatts = floatToJson(message.idleWatts);
     }
+    if (message.share !== undefined) {
+      obj.share = floatToJson(message.share);
+    }
     return obj;
   },
 
@@ -439,6 +484,7 @@ export const Energy: MessageFns<Energy> = {
     message.samplesPerSecond = object.samplesPerSecond ?? undefined;
     message.disagreement = object.disagreement ?? undefined;
     message.idleWatts = object.idleWatts ?? undefined;
+    message.share = object.share ?? undefined;
     return message;
   },
 };
@@ -1826,6 +1872,10 @@ function createBaseDeviceSample(): DeviceSample {
     memoryUsedBytes: undefined,
     temperatureCelsius: undefined,
     key: undefined,
+    clockHertz: undefined,
+    memoryClockHertz: undefined,
+    throttling: undefined,
+    powerLimitWatts: undefined,
   };
 }
 
@@ -1857,6 +1907,18 @@ export const DeviceSample: MessageFns<DeviceSample> = {
     }
     if (message.key !== undefined) {
       AttemptKey.encode(message.key, writer.uint32(74).fork()).join();
+    }
+    if (message.clockHertz !== undefined) {
+      writer.uint32(81).double(message.clockHertz);
+    }
+    if (message.memoryClockHertz !== undefined) {
+      writer.uint32(89).double(message.memoryClockHertz);
+    }
+    if (message.throttling !== undefined) {
+      Throttling.encode(message.throttling, writer.uint32(98).fork()).join();
+    }
+    if (message.powerLimitWatts !== undefined) {
+      writer.uint32(105).double(message.powerLimitWatts);
     }
     return writer;
   },
@@ -1946,6 +2008,38 @@ export const DeviceSample: MessageFns<DeviceSample> = {
             message.key = AttemptKey.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.clockHertz = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.memoryClockHertz = reader.double();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.throttling = Throttling.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 105) {
+              break;
+            }
+
+            message.powerLimitWatts = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1977,6 +2071,22 @@ export const DeviceSample: MessageFns<DeviceSample> = {
         ? globalThis.Number(object.temperature_celsius)
         : undefined,
       key: isSet(object.key) ? AttemptKey.fromJSON(object.key) : undefined,
+      clockHertz: isSet(object.clockHertz)
+        ? globalThis.Number(object.clockHertz)
+        : isSet(object.clock_hertz)
+        ? globalThis.Number(object.clock_hertz)
+        : undefined,
+      memoryClockHertz: isSet(object.memoryClockHertz)
+        ? globalThis.Number(object.memoryClockHertz)
+        : isSet(object.memory_clock_hertz)
+        ? globalThis.Number(object.memory_clock_hertz)
+        : undefined,
+      throttling: isSet(object.throttling) ? Throttling.fromJSON(object.throttling) : undefined,
+      powerLimitWatts: isSet(object.powerLimitWatts)
+        ? globalThis.Number(object.powerLimitWatts)
+        : isSet(object.power_limit_watts)
+        ? globalThis.Number(object.power_limit_watts)
+        : undefined,
     };
   },
 
@@ -2009,6 +2119,18 @@ export const DeviceSample: MessageFns<DeviceSample> = {
     if (message.key !== undefined) {
       obj.key = AttemptKey.toJSON(message.key);
     }
+    if (message.clockHertz !== undefined) {
+      obj.clockHertz = floatToJson(message.clockHertz);
+    }
+    if (message.memoryClockHertz !== undefined) {
+      obj.memoryClockHertz = floatToJson(message.memoryClockHertz);
+    }
+    if (message.throttling !== undefined) {
+      obj.throttling = Throttling.toJSON(message.throttling);
+    }
+    if (message.powerLimitWatts !== undefined) {
+      obj.powerLimitWatts = floatToJson(message.powerLimitWatts);
+    }
     return obj;
   },
 
@@ -2026,6 +2148,81 @@ export const DeviceSample: MessageFns<DeviceSample> = {
     message.memoryUsedBytes = object.memoryUsedBytes ?? undefined;
     message.temperatureCelsius = object.temperatureCelsius ?? undefined;
     message.key = (object.key !== undefined && object.key !== null) ? AttemptKey.fromPartial(object.key) : undefined;
+    message.clockHertz = object.clockHertz ?? undefined;
+    message.memoryClockHertz = object.memoryClockHertz ?? undefined;
+    message.throttling = (object.throttling !== undefined && object.throttling !== null)
+      ? Throttling.fromPartial(object.throttling)
+      : undefined;
+    message.powerLimitWatts = object.powerLimitWatts ?? undefined;
+    return message;
+  },
+};
+
+function createBaseThrottling(): Throttling {
+  return { reasons: [] };
+}
+
+export const Throttling: MessageFns<Throttling> = {
+  encode(message: Throttling, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.reasons) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Throttling {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseThrottling() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reasons.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Throttling {
+    return {
+      reasons: globalThis.Array.isArray(object?.reasons) ? object.reasons.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: Throttling): unknown {
+    const obj: any = {};
+    if (message.reasons?.length) {
+      obj.reasons = message.reasons;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Throttling>, I>>(base?: I): Throttling {
+    return Throttling.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Throttling>, I>>(object: I): Throttling {
+    const message = createBaseThrottling() as any;
+    message.reasons = object.reasons?.map((e) => e) || [];
     return message;
   },
 };

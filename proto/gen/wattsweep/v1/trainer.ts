@@ -144,7 +144,15 @@ export interface Slot {
    * Bytes of device memory that nobody used, as last seen before an attempt of this service ran here (an idle runner may
    * keep memory, so later readings say nothing); absent when it cannot be read.
    */
-  readonly freeMemoryBytes?: number | undefined;
+  readonly freeMemoryBytes?:
+    | number
+    | undefined;
+  /** Slots of the box that share its devices, itself included; absent when it has them alone. */
+  readonly sharedBy?:
+    | number
+    | undefined;
+  /** CPUs that an attempt is pinned to, as the kernel writes lists: `0-3,8`; absent when it may use all of the box. */
+  readonly cpus?: string | undefined;
 }
 
 /** What a trainer says of itself: the value of its key in the KV bucket `trainers`, renewed under a TTL. */
@@ -373,6 +381,8 @@ function createBaseSlot(): Slot {
     memoryBytes: undefined,
     threads: 0,
     freeMemoryBytes: undefined,
+    sharedBy: undefined,
+    cpus: undefined,
   };
 }
 
@@ -398,6 +408,12 @@ export const Slot: MessageFns<Slot> = {
     }
     if (message.freeMemoryBytes !== undefined) {
       writer.uint32(57).double(message.freeMemoryBytes);
+    }
+    if (message.sharedBy !== undefined) {
+      writer.uint32(64).uint32(message.sharedBy);
+    }
+    if (message.cpus !== undefined) {
+      writer.uint32(74).string(message.cpus);
     }
     return writer;
   },
@@ -471,6 +487,22 @@ export const Slot: MessageFns<Slot> = {
             message.freeMemoryBytes = reader.double();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.sharedBy = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.cpus = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -516,6 +548,12 @@ export const Slot: MessageFns<Slot> = {
         : isSet(object.free_memory_bytes)
         ? globalThis.Number(object.free_memory_bytes)
         : undefined,
+      sharedBy: isSet(object.sharedBy)
+        ? globalThis.Number(object.sharedBy)
+        : isSet(object.shared_by)
+        ? globalThis.Number(object.shared_by)
+        : undefined,
+      cpus: isSet(object.cpus) ? globalThis.String(object.cpus) : undefined,
     };
   },
 
@@ -542,6 +580,12 @@ export const Slot: MessageFns<Slot> = {
     if (message.freeMemoryBytes !== undefined) {
       obj.freeMemoryBytes = floatToJson(message.freeMemoryBytes);
     }
+    if (message.sharedBy !== undefined) {
+      obj.sharedBy = Math.round(message.sharedBy);
+    }
+    if (message.cpus !== undefined) {
+      obj.cpus = message.cpus;
+    }
     return obj;
   },
 
@@ -557,6 +601,8 @@ export const Slot: MessageFns<Slot> = {
     message.memoryBytes = object.memoryBytes ?? undefined;
     message.threads = object.threads ?? 0;
     message.freeMemoryBytes = object.freeMemoryBytes ?? undefined;
+    message.sharedBy = object.sharedBy ?? undefined;
+    message.cpus = object.cpus ?? undefined;
     return message;
   },
 };
