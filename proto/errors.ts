@@ -207,6 +207,12 @@ export const errorRegistry = {
     environment,
     'This ledger was written by a newer Wattsweep; upgrade this one.',
   ),
+  LEDGER_LOST: entry(
+    'INTERNAL',
+    false,
+    environment,
+    'Restore the stream LEDGER (docs/runbook.md); or add --new-ledger to begin with an empty one.',
+  ),
 
   // Attempts.
   PARAMETER_REFUSED: entry('INVALID_ARGUMENT', false, badInput, 'Take the value out of the sweep.'),

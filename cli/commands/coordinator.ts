@@ -27,6 +27,7 @@ interface Options {
   readonly keepReportsMib: number;
   readonly quarantineAfter: number;
   readonly snapshotEvents: number;
+  readonly newLedger?: boolean;
   readonly logLevel: string;
 }
 
@@ -67,6 +68,7 @@ export function register(program: Command): void {
       parseCountOrNone,
       3,
     )
+    .option('--new-ledger', 'begin with an empty ledger though NATS has had another, which was lost')
     .option('--snapshot-events <count>', 'events of the ledger between two snapshots', parseCount, 50_000)
     .addOption(logLevel())
     .action(run);
@@ -104,6 +106,7 @@ async function run(options: Options): Promise<void> {
     keptReportsBytes: options.keepReportsMib * 1024 * 1024,
     snapshotEvents: options.snapshotEvents,
     quarantineAfter: options.quarantineAfter,
+    newLedger: options.newLedger ?? false,
     logLevel: options.logLevel,
     signal: ending.signal,
   });

@@ -48,6 +48,7 @@ export function register(program: Command): void {
         .default('always'),
     )
     .option('--smoke', 'first one epoch of the extreme points; the sweep is paused when one of them fails')
+    .option('--new-ledger', 'begin with an empty ledger though the data folder has had another')
     .option('--new', 'start the sweep anew, also where an interrupted one of its name would go on')
     .option('--keep', 'stay up after the sweep has ended')
     .option('--report-dir <dir>', 'where reports go, a folder a sweep', 'reports')

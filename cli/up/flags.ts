@@ -16,6 +16,7 @@ export interface UpFlags {
   readonly restart: 'always' | 'never';
   readonly keep?: boolean;
   readonly new?: boolean;
+  readonly newLedger?: boolean;
   readonly smoke?: boolean;
   readonly reportDir: string;
   readonly estimateWatts?: number;

@@ -31,6 +31,8 @@ export interface UpOptions {
   readonly warmIdleMs: number;
   readonly restart: RestartPolicy;
   readonly logLevel: string;
+  /** Begin with an empty ledger though NATS has had another. */
+  readonly newLedger: boolean;
 }
 
 const NATS_END_MS = 10_000;
@@ -90,6 +92,7 @@ export function coordinatorService(options: UpOptions, natsUrl: string, events: 
             ...['--trainer-ttl', duration(options.trainerTtlMs)],
             ...['--lost-after', duration(options.lostAfterMs)],
             ...(options.modules === null ? [] : ['--modules', options.modules]),
+            ...(options.newLedger ? ['--new-ledger'] : []),
             ...['--log-level', options.logLevel],
           ],
           env: environment(options),

@@ -64,6 +64,7 @@ function completeOptions(folder: string, flags: UpFlags): UpOptions {
     warmIdleMs: flags.warm,
     restart: flags.restart,
     logLevel: flags.logLevel,
+    newLedger: flags.newLedger ?? false,
   };
 }
 

@@ -27,6 +27,7 @@ import type { Term } from './leadership/term.js';
 import { leadInTurns } from './leadership/turns.js';
 import {
   JetStreamLog,
+  LedgerBeginning,
   ObjectStoreSnapshots,
   refuseNewerLedger,
   schemaOf,
@@ -67,7 +68,7 @@ const API_GRACE_MS = 1_000;
 /**
  * Starts a coordinator. Resolves once NATS is reached and configured; until then it listens, tries, and says at /readyz
  * that it is not ready.
- * @throws USAGE, PORT_IN_USE, NATS_TOO_OLD, NATS_CONFIG, UNAUTHENTICATED, LEDGER_VERSION; NATS_UNREACHABLE when the
+ * @throws USAGE, PORT_IN_USE, NATS_TOO_OLD, NATS_CONFIG, UNAUTHENTICATED, LEDGER_VERSION, LEDGER_LOST; NATS_UNREACHABLE when the
  * signal aborts
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<RunningCoordinator> {
@@ -156,6 +157,10 @@ class Coordinator {
 
     const link = (this.#link = await this.#untilNats((options) => NatsLink.connect(options)));
     await this.#untilNats(() => refuseNewerLedger(link));
+    const { newLedger, leaseTtlMs } = this.#options;
+    const beginning = await this.#untilNats(() => LedgerBeginning.look(link, newLedger, leaseTtlMs));
+    if (newLedger && beginning.isThere)
+      this.#log.warn('there is a ledger: --new-ledger does nothing, and should not stay where it is');
     await this.#untilNats(() => ensureStreams(link, this.#options));
     this.#leases = await this.#untilNats(() => openBucket(link, LEADER_BUCKET));
     const trainers = await this.#untilNats(() => openBucket(link, TRAINERS_BUCKET));
@@ -168,7 +173,7 @@ class Coordinator {
     });
     this.#role = 'following';
     const advertised = advertisedAddress(this.#options, grpcAddress);
-    this.#running = this.#followAndLead(link, this.#leases, trainers, this.#telemetry, advertised);
+    this.#running = this.#followAndLead(link, beginning, this.#leases, trainers, this.#telemetry, advertised);
     const done = this.#running.then(
       () => this.close(),
       async (error: unknown) => {
@@ -218,9 +223,10 @@ class Coordinator {
     throw new WattsweepError('NATS_UNREACHABLE', `told to end before NATS at ${url} was ready`);
   }
 
-  /** @throws LEDGER_UNREADABLE, LEDGER_VERSION, and faults of our own */
+  /** @throws LEDGER_UNREADABLE, LEDGER_VERSION, LEDGER_LOST, and faults of our own */
   #followAndLead(
     link: NatsLink,
+    beginning: LedgerBeginning,
     leases: Bucket,
     trainers: Bucket,
     telemetry: Telemetry,
@@ -248,6 +254,7 @@ class Coordinator {
         },
         keptReports: { ms: this.#options.keptReportsMs, bytes: this.#options.keptReportsBytes },
         coordinatorId,
+        beginLedger: () => beginning.begin(),
         settings: { retries: DEFAULT_RETRIES, quarantineAfter },
         trainerTtlMs,
         lostAfterMs,

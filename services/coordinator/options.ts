@@ -43,6 +43,8 @@ export interface CoordinatorOptions {
   readonly forgetCheckpointsMs?: number;
   /** Failures in a row on a box until it is quarantined, up to 100; 0 for never. @default 3 */
   readonly quarantineAfter?: number;
+  /** Begins with an empty ledger though NATS has had another. @default false */
+  readonly newLedger?: boolean;
   /** Ends a start that still waits for NATS. */
   readonly signal?: AbortSignal;
 }
@@ -59,7 +61,12 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
   const { listenHost = '127.0.0.1', advertiseHost = null, replicas = 1, modules = null, ...others } = options;
   const { dataDir: _dataDir, signal: _signal, snapshotEvents = 50_000, ...some } = others;
   const { keptReportsMs = KEPT_REPORTS.ms, keptReportsBytes = KEPT_REPORTS.bytes, ...more } = some;
-  const { quarantineAfter = QUARANTINE_AFTER, forgetCheckpointsMs = 60_000, ...rest } = more;
+  const {
+    quarantineAfter = QUARANTINE_AFTER,
+    forgetCheckpointsMs = 60_000,
+    newLedger = false,
+    ...rest
+  } = more;
   const complete = {
     listenHost,
     advertiseHost,
@@ -70,6 +77,7 @@ export function completeOptions(options: CoordinatorOptions): CompleteOptions {
     keptReportsBytes,
     quarantineAfter,
     forgetCheckpointsMs,
+    newLedger,
     ...rest,
   };
   const { token, coordinatorId, leaseTtlMs, trainerTtlMs, lostAfterMs } = complete;

@@ -34,6 +34,7 @@ import { serverStream, unary, type CallContext } from './rpc.js';
 import { historyOf } from './sentences.js';
 import { submitSweep } from './submit.js';
 import { decisionView, replayView, sweepView, trialView } from './views.js';
+import { warningsOf } from './warnings.js';
 import { watchSweep } from './watch.js';
 
 export function coordinatorService({
@@ -113,7 +114,7 @@ const CONTROLS: Readonly<Record<SweepControl, 'stop' | 'pause' | 'resume' | null
 };
 
 const listSweeps = (state: State, { archived, tags }: ListSweepsRequest): ListSweepsResponse => ({
-  warnings: state.notices.map(({ text, at }) => `${new Date(at).toISOString()}: ${text}`),
+  warnings: warningsOf(state),
   sweeps: [...state.sweeps.values()]
     .reverse()
     .filter((sweep) => (archived || !sweep.archived) && tags.every((tag) => sweep.tags.includes(tag)))

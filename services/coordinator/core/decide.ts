@@ -47,9 +47,8 @@ export function decide(state: State, input: Input): Decided {
 function take(step: Step, input: Input): void {
   switch (input.type) {
     case 'lead': {
-      const { ledgerId, termId, coordinatorId, settings, at } = input;
-      const term = step.state.term + 1;
-      step.emit({ type: 'term_started', ledgerId, term, termId, coordinatorId, settings, at });
+      const { type: _type, at, ...facts } = input;
+      step.emit({ type: 'term_started', ...facts, term: step.state.term + 1, at });
       for (const trainer of step.state.trainers.values())
         if (trainer.status !== 'lost') step.act({ type: 'list_attempts', trainerId: trainer.info.trainerId });
       return;

@@ -209,6 +209,8 @@ export type LedgerEvent =
       readonly settings: Settings;
       /** In the middle of a term: a trainer remembers this one, so that the ledger must be an older copy. */
       readonly above?: number;
+      /** A person had this ledger begun although NATS has had another: what showed that. */
+      readonly insteadOf?: string;
       readonly at: UnixMs;
     }
   | {

@@ -80,6 +80,8 @@ export type Input =
       readonly termId: string;
       readonly coordinatorId: string;
       readonly settings: Settings;
+      /** The ledger is begun although NATS has had another: what shows that. Absent: nothing does. */
+      readonly insteadOf?: string;
       readonly at: UnixMs;
     }
   | {

@@ -65,6 +65,8 @@ export class Commander {
   readonly #listing = new Map<string, boolean>();
   /** Trainers that will be asked again because of what they hold. */
   readonly #watched = new Set<string>();
+  /** What trainers hold, as the log has it: it is asked for again and again. */
+  readonly #toldHeld = new Map<string, readonly string[]>();
 
   constructor(options: CommanderOptions) {
     this.#options = options;
@@ -252,12 +254,11 @@ export class Commander {
   /** What a trainer holds of other ledgers reports to nobody here: its end is seen by asking. */
   #lookAgain(trainerId: string): void {
     const { state, signal, log } = this.#options;
-    const held = state().trainers.get(trainerId)?.held;
-    if (held === undefined || held.size === 0 || this.#watched.has(trainerId)) return;
-    log.warn(
-      { trainerId, held: [...held.keys()] },
-      'attempts that this ledger never heard of are left alone',
-    );
+    const held = [...(state().trainers.get(trainerId)?.held.keys() ?? [])];
+    const isNews = held.some((name) => this.#toldHeld.get(trainerId)?.includes(name) !== true);
+    this.#toldHeld.set(trainerId, held);
+    if (isNews) log.warn({ trainerId, held }, 'attempts that this ledger never heard of are left alone');
+    if (held.length === 0 || this.#watched.has(trainerId)) return;
     this.#watched.add(trainerId);
     void this.#clock.sleep(HELD_LOOK_MS, { signal, ref: false }).then(() => {
       this.#watched.delete(trainerId);

@@ -18,12 +18,13 @@ export interface CheckpointShelf {
 const DONE: ReadonlySet<TrialState> = new Set(['succeeded', 'stopped', 'diverged']);
 
 /**
- * Whether nobody will go on from it: its trial is done, its sweep has ended or is deleted, or it is of a ledger that is not
- * this NATS' own. What this ledger has not heard of stays: it may be an older copy.
+ * Whether nobody will go on from it: its trial is done, or its sweep has ended or is deleted. What this ledger has not heard
+ * of stays: it may be an older copy. So does what is of another ledger: that may be lost, and be restored tomorrow.
  */
 export function isForgotten(state: State, name: StoredName): boolean {
   const { ledgerId, sweepId, trialId, trialTermId } = name;
-  if (ledgerId !== state.ledgerId || state.deleted.has(sweepId)) return true;
+  if (ledgerId !== state.ledgerId) return false;
+  if (state.deleted.has(sweepId)) return true;
   const sweep = state.sweeps.get(sweepId);
   if (sweep === undefined) return false;
   if (sweep.status === 'completed' || sweep.status === 'stopped') return true;
@@ -47,10 +48,19 @@ const EVERY_MS = 60_000;
 /** Looks again and again until the signal aborts. */
 export async function forgetCheckpoints(options: ForgetOptions, signal: AbortSignal): Promise<void> {
   const { shelf, state, clock, log, everyMs = EVERY_MS } = options;
+  let ofOthers = 0;
   while (!isAborted(signal)) {
     await clock.sleep(everyMs, { signal, ref: false });
     try {
-      const forgotten = (await shelf.names()).filter((name) => isForgotten(state(), name));
+      const names = await shelf.names();
+      const before = ofOthers;
+      ofOthers = names.filter(({ ledgerId }) => ledgerId !== state().ledgerId).length;
+      if (ofOthers > before)
+        log.warn(
+          { objects: ofOthers },
+          'checkpoints of another ledger lie in NATS; nobody here removes them',
+        );
+      const forgotten = names.filter((name) => isForgotten(state(), name));
       for (const name of forgotten) if (!isAborted(signal)) await shelf.remove(name);
       if (forgotten.length > 0)
         log.debug({ objects: forgotten.length }, 'checkpoints that nobody needs were removed from NATS');

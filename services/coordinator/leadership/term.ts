@@ -53,6 +53,8 @@ export interface TermOptions {
   readonly coordinatorId: string;
   /** The ledger that this process has led before. @default any */
   readonly ledgerId?: string;
+  /** As `CommitterOptions` has it. */
+  readonly beginLedger?: () => Promise<string | null>;
   /** How trainers are called; closed when the term is over. */
   readonly commands: TrainerCommands;
   readonly settings: Settings;
@@ -129,6 +131,7 @@ export class Term implements Leader {
       ...(snapshots === undefined ? {} : { snapshots }),
       coordinatorId,
       ...(options.ledgerId === undefined ? {} : { ledgerId: options.ledgerId }),
+      ...(options.beginLedger === undefined ? {} : { beginLedger: options.beginLedger }),
       settings,
       now,
       newId,

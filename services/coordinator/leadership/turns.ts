@@ -23,7 +23,7 @@ export interface TurnsOptions {
   readonly signal: AbortSignal;
 }
 
-/** @throws LEDGER_UNREADABLE, LEDGER_VERSION, and faults of our own */
+/** @throws LEDGER_UNREADABLE, LEDGER_VERSION, LEDGER_LOST, and faults of our own */
 export async function leadInTurns(options: TurnsOptions): Promise<void> {
   const { leases: bucket, leaseTtlMs: ttlMs, grpcAddress, signal } = options;
   const { clock = systemClock, newId, coordinatorId, log } = options.term;

@@ -70,7 +70,7 @@ export class Committer {
 
   /**
    * Folds the ledger and begins a term, again and again until no other coordinator wrote in between.
-   * @throws LEDGER_UNREADABLE, LEDGER_VERSION; DEPOSED when the signal aborts; NATS_UNREACHABLE
+   * @throws LEDGER_UNREADABLE, LEDGER_VERSION, LEDGER_LOST; DEPOSED when the signal aborts; NATS_UNREACHABLE
    */
   static async lead(options: CommitterOptions): Promise<Committer> {
     const { log, coordinatorId, settings, now, newId, signal, onRetry, clock, snapshots } = options;
@@ -80,7 +80,9 @@ export class Committer {
       const { state, reports } = loaded;
       if (options.ledgerId !== undefined) assertSameLedger(options.ledgerId, state.ledgerId);
       const at = now();
-      const ledgerId = state.ledgerId === '' ? newId() : state.ledgerId;
+      const isNew = state.ledgerId === '';
+      const insteadOf = isNew ? ((await options.beginLedger?.()) ?? null) : null;
+      const ledgerId = isNew ? newId() : state.ledgerId;
       const termId = termIdOf(newId());
       const { events, actions } = decide(state, {
         type: 'lead',
@@ -88,6 +90,7 @@ export class Committer {
         termId,
         coordinatorId,
         settings,
+        ...(insteadOf === null ? {} : { insteadOf }),
         at,
       });
       const header = { appendId: newId(), term: state.term, at, ...toMarked(reports) };

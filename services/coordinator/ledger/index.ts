@@ -5,5 +5,6 @@ export { JetStreamLog, type LedgerLink } from './jetstream.js';
 export { loadLedger, readEvents, type LoadedLedger } from './load.js';
 export type { LedgerLog } from './log.js';
 export type { ReportsMark } from './mark.js';
+export { LedgerBeginning } from './lost.js';
 export { refuseNewerLedger } from './newer.js';
 export { ObjectStoreSnapshots, schemaOf, type SnapshotOptions, type SnapshotWord } from './snapshot/index.js';

@@ -11,6 +11,11 @@ export interface CommitterOptions {
   /** The ledger that this process has led before: any other one in its place is an error. @default any */
   readonly ledgerId?: string;
   readonly settings: Settings;
+  /**
+   * Asked before an empty log becomes a new ledger. Gives what shows that there was another, where one is begun all the
+   * same; null for nothing. @throws LEDGER_LOST; NATS_UNREACHABLE @default any may be begun
+   */
+  readonly beginLedger?: () => Promise<string | null>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Fresh random text, for ids of ledgers and appends. */

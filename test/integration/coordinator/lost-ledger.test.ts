@@ -3,16 +3,16 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { SweepState } from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import { SweepState, type ListSweepsResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { LEDGER_STREAM, LEDGER_SUBJECT } from '../../../proto/subjects.js';
-import type { RunningCoordinator } from '../../../services/coordinator/index.js';
+import { startCoordinator, type RunningCoordinator } from '../../../services/coordinator/index.js';
 import { encodeBatch, encodeEvents } from '../../../services/coordinator/ledger/codec.js';
 import { JetStreamLog } from '../../../services/coordinator/ledger/index.js';
 import { NatsLink } from '../../../services/coordinator/nats/index.js';
 import { FakeTrainer } from '../../support/fake-trainer.js';
 import { startNats, type TestNats } from '../../support/nats.js';
 import { header, termStarted } from './ledger.contract.js';
-import { Client, close, readiness, startLeader, SWEEP, until } from './world.js';
+import { Client, close, coordinatorOptions, readiness, startLeader, SWEEP, until } from './world.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 const later = (cleanup: () => Promise<unknown>): void => void cleanups.push(cleanup);
@@ -122,15 +122,40 @@ test('removed: nobody leads, nothing is made in its place, and once it is restor
   expect((await client.sweep(sweepId)).trials.map(({ epoch }) => epoch)).toEqual([3, 3, 3, 3, 3, 3]);
 });
 
-test('removed while nobody leads: the next coordinator begins an empty one and leaves alone what boxes train', async () => {
+test('removed while nobody leads: the next coordinator refuses to begin an empty one, and a standby, too', async () => {
+  await world(8);
+  const standby = await startCoordinator(
+    coordinatorOptions(nats.url, { coordinatorId: 'standby', leaseTtlMs: 3_000 }),
+  );
+  later(() => standby.close());
+  const gaveUp = expect(standby.done).rejects.toMatchObject({ code: 'LEDGER_LOST' });
+  await until(() => trainer.started.length === 6);
+  const { config } = await link.manager.streams.info(LEDGER_STREAM);
+  await link.manager.streams.delete(LEDGER_STREAM);
+  await link.manager.streams.add(config);
+  await leader.close();
+  await gaveUp;
+  await link.manager.streams.delete(LEDGER_STREAM);
+  await expect(startLeader(nats.url, { coordinatorId: 'next' })).rejects.toMatchObject({
+    code: 'LEDGER_LOST',
+    message: expect.stringMatching(/no stream LEDGER.*REPORTS has had reports/) as string,
+  });
+  expect(await link.find(LEDGER_STREAM)).toBeNull();
+});
+
+test('removed, and a person has a new one begun: what boxes train is left alone, and it is said', async () => {
   await world(8);
   await until(() => trainer.started.length === 6);
   await leader.close();
   await link.manager.streams.delete(LEDGER_STREAM);
-  const next = await startLeader(nats.url, { coordinatorId: 'next', leaseTtlMs: 3_000 });
+  const next = await startLeader(nats.url, { coordinatorId: 'next', leaseTtlMs: 3_000, newLedger: true });
   later(() => next.close());
   const after = new Client(next.grpcAddress);
   later(() => close(after));
+  const { warnings } = await after.call<ListSweepsResponse>((api, metadata, done) =>
+    api.listSweeps({ archived: false, tags: [] }, metadata, done),
+  );
+  expect(warnings.join('\n')).toMatch(/begun with nothing in it, though NATS has had another: REPORTS/);
   const fresh = await after.submit(SWEEP);
   await until(async () => (await after.sweep(fresh.sweepId)).sweep?.state === SweepState.COMPLETED);
   expect(trainer.stopped).toEqual([]);

@@ -40,7 +40,7 @@ describe('checkpoints in NATS', () => {
     ['of a sweep that has ended', name('over', 't1'), true],
     ['of a sweep that was deleted', name('gone', 't1'), true],
     ['of a sweep that an older copy of the ledger lacks', name('later', 't1'), false],
-    ['of another ledger', name('open', 't1', 'L0'), true],
+    ['of another ledger, which may be restored', name('open', 't3', 'L0'), false],
   ])('%s: %o forgotten is %s', (_what, stored, expected) => {
     expect(isForgotten(state, stored)).toBe(expected);
   });

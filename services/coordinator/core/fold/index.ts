@@ -15,7 +15,7 @@ import { dequeue, enqueue } from '../lookups/lanes.js';
 import { noteSweep, noteTrainer } from '../lookups/openings.js';
 import { newNotifyState } from '../notify/notification.js';
 import type { Limits, SweepSpec } from '../spec.js';
-import { loseReports, restoreLedger } from './restored.js';
+import { loseReports, restoreLedger, noticeLoss } from './restored.js';
 import { newTrainer, type State, type SweepState, type TrialRecord } from '../state.js';
 
 const limitsOf = ({ budget, maxParallel, priority }: SweepSpec): Limits => ({
@@ -48,6 +48,7 @@ export function fold(state: State, event: LedgerEvent): void {
       state.termId = event.termId ?? '';
       state.settings = event.settings;
       if (event.above !== undefined) restoreLedger(state, event);
+      if (event.insteadOf !== undefined) noticeLoss(state, event.insteadOf, event.at);
       return;
     case 'reports_lost':
       loseReports(state, event);

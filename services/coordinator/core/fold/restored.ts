@@ -16,6 +16,10 @@ export function restoreLedger(state: State, { above, term, at }: EventOf<'term_s
   for (const sweep of state.sweeps.values()) markSilent(sweep);
 }
 
+/** @param traces what showed that NATS has had another ledger */
+export const noticeLoss = (state: State, traces: string, at: number): void =>
+  notice(state, `this ledger was begun with nothing in it, though NATS has had another: ${traces}`, at);
+
 /** No attempt of this ledger begins before it stands there. */
 export function noticeForgotten(
   state: State,
