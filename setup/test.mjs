@@ -1,13 +1,16 @@
 /**
  * `npm test`: sets up what the tests need, runs them (all projects, or what the arguments say) and ends with one line,
  * `N passed, N failed`. The counts come from vitest's own JSON; a crash, a stray error or no test at all is a failure.
+ *
+ * All of them run as two vitests side by side: tests of real servers wait most of their time, so those that compute
+ * take what the others leave, at the lowest priority.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from './lib/layout.mjs';
 import { runMain } from './lib/errors.mjs';
-import { runAttached } from './lib/run.mjs';
+import { run, runAttached } from './lib/run.mjs';
 import { TEST_NEEDS, ready } from './ready.mjs';
 
 /**
@@ -24,33 +27,56 @@ function unitOnly(args) {
 }
 
 /**
- * @param {number} code vitest's exit code
- * @param {string | null} report its JSON, null when it wrote none
+ * @typedef {object} Run one vitest that has ended
+ * @property {number} code its exit code
+ * @property {string | null} report its JSON, null when it wrote none
+ */
+
+/**
+ * @param {readonly Run[]} runs
  * @returns {{lines: string[], exitCode: number}} the last is the closing line
  */
-export function verdict(code, report) {
-  let counts = { passed: 0, failed: 0, skipped: 0 };
+export function verdict(runs) {
+  const sum = { passed: 0, failed: 0, skipped: 0 };
   const lines = [];
+  const unsteady = [];
+  for (const { code, report } of runs) {
+    const { counts, complaints, unsteadyTests } = judge(code, report);
+    sum.passed += counts.passed;
+    sum.failed += counts.failed + (complaints.length > 0 ? 1 : 0);
+    sum.skipped += counts.skipped;
+    lines.push(...complaints);
+    unsteady.push(...unsteadyTests);
+  }
+  if (unsteady.length > 0)
+    lines.push('passed only in their second run, which is a defect of the code or of the test:', ...unsteady);
+  const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : '';
+  lines.push(`${sum.passed} passed, ${sum.failed} failed${skipped}`);
+  return { lines, exitCode: sum.failed > 0 ? runs.find(({ code }) => code !== 0)?.code || 1 : 0 };
+}
+
+/**
+ * @param {number} code
+ * @param {string | null} report
+ */
+function judge(code, report) {
+  let counts = { passed: 0, failed: 0, skipped: 0 };
+  const complaints = [];
   /** @type {string[]} */
-  let unsteady = [];
+  let unsteadyTests = [];
   try {
     const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
       report ?? '',
     );
     counts = { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
-    unsteady = unsteadyTests(testResults ?? []);
+    unsteadyTests = testsOfTwoRuns(testResults ?? []);
   } catch {
-    lines.push('vitest ended without a report');
+    complaints.push('vitest ended without a report');
   }
-  if (counts.passed + counts.failed === 0) lines.push('no test ran');
+  if (counts.passed + counts.failed === 0) complaints.push('no test ran');
   if (code !== 0 && counts.failed === 0)
-    lines.push(`vitest exited with ${code} though no test failed: see the errors above`);
-  if (lines.length > 0) counts.failed += 1;
-  if (unsteady.length > 0)
-    lines.push('passed only in their second run, which is a defect of the code or of the test:', ...unsteady);
-  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
-  lines.push(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
-  return { lines, exitCode: counts.failed > 0 ? code || 1 : 0 };
+    complaints.push(`vitest exited with ${code} though no test failed: see the errors above`);
+  return { counts, complaints, unsteadyTests };
 }
 
 /**
@@ -59,7 +85,7 @@ export function verdict(code, report) {
  * @param {readonly {assertionResults: readonly {status: string, fullName: string, failureMessages: readonly string[]}[]}[]} files
  * @returns {string[]} a line each
  */
-function unsteadyTests(files) {
+function testsOfTwoRuns(files) {
   return files
     .flatMap(({ assertionResults }) => assertionResults)
     .filter(({ status, failureMessages }) => status === 'passed' && failureMessages.length > 0)
@@ -75,17 +101,48 @@ function readIfThere(file) {
   }
 }
 
+/** Tests that wait for servers and their times; and those that compute, which may take as long as they like. */
+const STREAMS = [
+  { projects: ['integration', 'e2e'], quiet: false },
+  { projects: ['unit', 'training'], quiet: true },
+];
+
+/**
+ * @param {readonly string[]} args of the vitest
+ * @param {{root: string, json: string, quiet?: boolean}} options `quiet`: at the lowest priority, its words when it ends
+ * @returns {Promise<Run>}
+ */
+async function vitest(args, { root, json, quiet = false }) {
+  const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${json}`];
+  const words = [program, 'run', ...reporters, ...args];
+  const options = { cwd: root, priority: quiet ? constants.priority.PRIORITY_LOW : undefined };
+  if (!quiet) return { code: await runAttached(process.execPath, words, options), report: readIfThere(json) };
+  const ran = await run(process.execPath, words, options);
+  process.stdout.write(ran.stdout);
+  process.stderr.write(ran.stderr);
+  return { code: ran.code, report: readIfThere(json) };
+}
+
 async function main() {
   const args = process.argv.slice(2);
   const root = projectRoot();
   await ready({ need: unitOnly(args) ? ['modules', 'build'] : TEST_NEEDS });
   const scratch = mkdtempSync(join(tmpdir(), 'wattsweep-test-'));
   try {
-    const json = join(scratch, 'vitest.json');
-    const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${json}`];
-    const code = await runAttached(process.execPath, [vitest, 'run', ...reporters, ...args], { cwd: root });
-    const { lines, exitCode } = verdict(code, readIfThere(json));
+    const streams =
+      args.length > 0
+        ? [{ args, quiet: false }]
+        : STREAMS.map(({ projects, quiet }) => ({
+            args: projects.map((project) => `--project=${project}`),
+            quiet,
+          }));
+    const runs = await Promise.all(
+      streams.map(({ args, quiet }, i) =>
+        vitest(args, { root, json: join(scratch, `vitest-${i}.json`), quiet }),
+      ),
+    );
+    const { lines, exitCode } = verdict(runs);
     process.stdout.write(lines.join('\n') + '\n');
     return exitCode;
   } finally {

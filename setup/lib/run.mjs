@@ -1,5 +1,6 @@
 /** Runs another program, keeps the end of what it says, and ends it when we are interrupted. */
 import { spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { onInterrupt } from './interrupt.mjs';
 
 const KEPT_CHARS = 64_000;
@@ -9,10 +10,11 @@ const KEPT_CHARS = 64_000;
 /**
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{cwd?: string, env?: NodeJS.ProcessEnv, input?: string, onLine?: (line: string) => void}} [options]
+ * @param {{cwd?: string, env?: NodeJS.ProcessEnv, input?: string, onLine?: (line: string) => void, priority?: number}} [options]
+ *   `priority`: of the operating system, for the program and all that it starts
  * @returns {Promise<Ran>} `missing`: there is no such program; a signal counts as code 128
  */
-export function run(program, args, { cwd, env, input, onLine } = {}) {
+export function run(program, args, { cwd, env, input, onLine, priority } = {}) {
   return new Promise((settle) => {
     const child = spawn(program, [...args], {
       cwd,
@@ -20,6 +22,7 @@ export function run(program, args, { cwd, env, input, onLine } = {}) {
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
     const done = onInterrupt(() => child.kill('SIGTERM'));
+    if (priority !== undefined && child.pid !== undefined) setPriority(child.pid, priority);
     let stdout = '';
     let stderr = '';
     let rest = '';

@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- learning [--seeds 3] [--epochs 6] [--images 10000] [--depth 20] [--json]`: whether a network learns here
+ * `npm run bench -- learning [--seeds 3] [--first 1] [--only 'bfloat16,Keras'] [--epochs 6] [--images 10000] [--depth 20] [--json]`: whether a network learns here
  * what it learns in Keras: validation accuracy after each epoch of ours in float32 and in bfloat16 and of real Keras, with
  * the same settings and several seeds each. Weights, order and shifts are drawn by each side itself. Takes about an hour
- * and a half of processor time; every run is printed when it ends.
+ * and a half of processor time; every run is printed when it ends, and `--first` and `--only` go on where one was cut off.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,12 +21,14 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     seeds: { type: 'string', default: '3' },
+    first: { type: 'string', default: '1' },
+    only: { type: 'string', default: '' },
     epochs: { type: 'string', default: '6' },
     images: { type: 'string', default: '10000' },
     depth: { type: 'string', default: '20' },
   },
 });
-const [seeds, epochs] = [Number(options.seeds), Number(options.epochs)];
+const [seeds, first, epochs] = [Number(options.seeds), Number(options.first), Number(options.epochs)];
 const settings = {
   depth: Number(options.depth),
   batch_size: 32,
@@ -63,19 +65,21 @@ async function keras(seed: number): Promise<Curve> {
   return curve;
 }
 
-const contenders: Readonly<Record<string, (seed: number) => Promise<Curve>>> = {
+const all: Readonly<Record<string, (seed: number) => Promise<Curve>>> = {
   'Keras, float32': keras,
   'ours, float32': (seed) => ours('float32', seed),
   'ours, bfloat16': (seed) => ours('bfloat16', seed),
 };
+const asked = options.only.split(',');
+const contenders = Object.entries(all).filter(([name]) => asked.some((part) => name.includes(part)));
 
 const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
 const deviation = (values: readonly number[]): number =>
   Math.sqrt(values.reduce((sum, x) => sum + (x - mean(values)) ** 2, 0) / (values.length - 1));
 
-const curves = new Map<string, Curve[]>(Object.keys(contenders).map((name) => [name, []]));
-for (let seed = 1; seed <= seeds; seed++) {
-  for (const [name, train] of Object.entries(contenders)) {
+const curves = new Map<string, Curve[]>(contenders.map(([name]) => [name, []]));
+for (let seed = first; seed < first + seeds; seed++) {
+  for (const [name, train] of contenders) {
     const curve = await train(seed);
     curves.get(name)?.push(curve);
     console.error(`seed ${seed}, ${name}: ${curve.map((value) => value.toFixed(4)).join(' ')}`);

@@ -22,9 +22,30 @@ describe("npm test's closing line", () => {
     ['vitest crashed', 139, null, '0 passed, 1 failed', 139],
     ['vitest ended well without a report', 0, null, '0 passed, 1 failed', 1],
   ])('%s', (_case, code, json, closing, exitCode) => {
-    const result = verdict(code, json);
+    const result = verdict([{ code, report: json }]);
     expect(result.lines.at(-1)).toBe(closing);
     expect(result.exitCode).toBe(exitCode);
+  });
+
+  it('adds up vitests that ran side by side; one that fails or dies is enough', () => {
+    const good = { code: 0, report: report(7, 0) };
+    expect(verdict([good, { code: 0, report: report(5, 0, 1) }])).toEqual({
+      lines: ['12 passed, 0 failed, 1 skipped'],
+      exitCode: 0,
+    });
+    expect(verdict([good, { code: 1, report: report(5, 2) }])).toEqual({
+      lines: ['12 passed, 2 failed'],
+      exitCode: 1,
+    });
+    expect(verdict([{ code: 139, report: null }, good])).toEqual({
+      lines: [
+        'vitest ended without a report',
+        'no test ran',
+        'vitest exited with 139 though no test failed: see the errors above',
+        '7 passed, 1 failed',
+      ],
+      exitCode: 139,
+    });
   });
 
   it('names a test that passed only in its second run', () => {
@@ -38,7 +59,7 @@ describe("npm test's closing line", () => {
       ...(JSON.parse(report(2, 0)) as object),
       testResults: [{ assertionResults: [once, steady] }],
     });
-    expect(verdict(0, json)).toEqual({
+    expect(verdict([{ code: 0, report: json }])).toEqual({
       lines: [
         'passed only in their second run, which is a defect of the code or of the test:',
         '  a cluster goes on: Error: not within 1 s',

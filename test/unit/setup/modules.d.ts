@@ -42,7 +42,10 @@ declare module '*/setup/pieces/nats.mjs' {
   export function isAtLeast(version: string, minimum: string): boolean;
 }
 declare module '*/setup/test.mjs' {
-  export function verdict(code: number, report: string | null): { lines: string[]; exitCode: number };
+  export function verdict(runs: readonly { code: number; report: string | null }[]): {
+    lines: string[];
+    exitCode: number;
+  };
 }
 declare module '*/setup/pieces/engine.mjs' {
   export function linkCudaLibraries(folder: string): void;
