@@ -57,6 +57,27 @@ describe('the page', () => {
   it('opens with the answer', () =>
     expect(html.indexOf(sample.answer.text)).toBeLessThan(html.indexOf('Read with care')));
 
+  it('keeps a long name within its picture, and whole in the table', () => {
+    const parameters = {
+      optimizer: 'sgd',
+      ['momentum_of_the_moving_statistics']: 0.9,
+      ['with_a_long_name_as_well']: 3e-3,
+    };
+    const long = buildReport(
+      sweepState({
+        spec: { name: 'long', levels: [0.5] },
+        trials: [
+          { parameters, values: [0.6, 0.6] },
+          { parameters: { optimizer: 'adam' }, values: [0.6, 0.6] },
+        ],
+      }),
+      { now: BEGIN },
+    );
+    const page = renderHtml(long);
+    expect(page).toMatch(/<text [^>]*textLength="360"[^>]*>momentum_of_the_mov[^<]*…[^<]*3e-3<\/text>/);
+    expect(page).toContain('<span>momentum_of_the_moving_statistics 0.9 ·</span> <span>sgd ·</span>');
+  });
+
   it('has its pictures, each with words for those who do not see them', () => {
     const svgs = pictures(html).filter((svg) => svg.includes('role="img"'));
     expect(svgs).toHaveLength(7);

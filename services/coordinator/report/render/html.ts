@@ -13,6 +13,12 @@ import type { Table } from './tables.js';
 /** Columns of sentences, which may wrap. */
 const WIDE = new Set(['why', 'note']);
 
+/** A setting's name breaks between its parameters only, and never within `1e-3`; the dot stays with what it follows. */
+function settingName(name: string): Markup {
+  const parts = name.split(' · ');
+  return markup`${parts.map((part, i) => markup`<span>${part}${i < parts.length - 1 ? ' ·' : ''}</span> `)}`;
+}
+
 function renderTable(name: string, { columns, rows }: Table): Markup {
   const head = columns.map(
     ({ title, numeric }) =>
@@ -22,7 +28,7 @@ function renderTable(name: string, { columns, rows }: Table): Markup {
     (row) =>
       markup`<tr>${row.map(({ text, strong }, i) => {
         const column = columns[i];
-        if (column?.title === 'setting') return markup`<th scope="row">${text}</th>`;
+        if (column?.title === 'setting') return markup`<th scope="row">${settingName(text)}</th>`;
         const classes = [
           ...(column?.numeric === true ? ['n'] : []),
           ...(strong === true ? ['best'] : []),

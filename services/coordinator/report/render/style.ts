@@ -35,9 +35,9 @@ p, ul { max-width: 48rem; } ul { padding-left: 1.2rem; } li { margin: .35rem 0; 
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); font-size: .85rem; padding-bottom: .3rem; }
 th, td { padding: .32rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; vertical-align: top; }
-td.wide { white-space: normal; min-width: 16rem; }
+td.wide { white-space: normal; min-width: 14rem; }
 th { font-weight: 600; color: var(--soft); border-bottom-width: 2px; }
-th[scope=row] { color: var(--ink); font-weight: 400; border-bottom-width: 1px; }
+th[scope=row] { color: var(--ink); font-weight: 400; border-bottom-width: 1px; white-space: normal; min-width: 13rem; } th[scope=row] span { white-space: nowrap; }
 .n { text-align: right; }
 td.best { font-weight: 700; color: var(--mark); }
 tbody tr:hover { background: var(--card); }
@@ -64,6 +64,6 @@ ${['0', '1', '2', '3', '4', '5', '6']
 .below .legend { flex-flow: row wrap; justify-content: flex-start; gap: .15rem 1.2rem; margin-bottom: 1.2rem; max-width: none; }
 .legend li { margin: 0; display: flex; align-items: center; gap: .45rem; } .legend svg { width: 34px; flex: none; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
-@media (max-width: 40rem) { body { padding-top: 1rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .45rem; } h2 { margin-top: 2.2rem; } th[scope=row] { white-space: normal; min-width: 8.5rem; } }
+@media (max-width: 40rem) { body { padding-top: 1rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .45rem; } h2 { margin-top: 2.2rem; } th[scope=row] { min-width: 8.5rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 11pt; } .scroll { overflow: visible; } figure, tr { break-inside: avoid; } }
 `;

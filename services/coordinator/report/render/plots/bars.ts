@@ -14,6 +14,19 @@ const ROW = 40;
 const MAX_BARS = 8;
 /** Room for the number behind the longest bar. */
 const VALUE_ROOM = 96;
+/** Letters that fit the picture's width as they are, and squeezed as far as one still likes to read them. */
+const EASY_LETTERS = 50;
+const MOST_LETTERS = 68;
+
+/** A setting's name above its bar, never wider than the picture: the next one begins there. */
+function nameText(name: string): Markup {
+  if (name.length <= EASY_LETTERS) return markup`<text x="0" y="12">${name}</text>`;
+  // Both ends say something: the parameters that come first in the file, and the ones that differ last.
+  const half = (MOST_LETTERS - 1) / 2;
+  const short =
+    name.length > MOST_LETTERS ? `${name.slice(0, Math.ceil(half))}…${name.slice(-Math.floor(half))}` : name;
+  return markup`<text x="0" y="12" textLength="${WIDTH}" lengthAdjust="spacingAndGlyphs">${short}</text>`;
+}
 
 interface Bar {
   readonly cell: Cell;
@@ -55,7 +68,7 @@ function levelFigure(
     const device = report.devices.length > 1 ? `, ${cell.device}` : '';
     const name = `${reached ? 'fill' : 'fill beyond'} ${series.classOf(cell.settingId)}`;
     const width = Math.max(1, x(value));
-    return markup`<g transform="translate(0 ${i * ROW})"><title>${cell.label}${device}: ${estimate}${text} ${unit.symbol}</title><text x="0" y="12">${cell.label}${device}</text><rect class="${name}" x="0.5" y="18" width="${at(width)}" height="13" rx="2"/><text class="value" x="${at(width + 6)}" y="29">${estimate}${text === NOT_READ ? '' : text}</text></g>`;
+    return markup`<g transform="translate(0 ${i * ROW})"><title>${cell.label}${device}: ${estimate}${text} ${unit.symbol}</title>${nameText(`${cell.label}${device}`)}<rect class="${name}" x="0.5" y="18" width="${at(width)}" height="13" rx="2"/><text class="value" x="${at(width + 6)}" y="29">${estimate}${text === NOT_READ ? '' : text}</text></g>`;
   });
   const hidden = all.length - bars.length;
   const reachedBy = all.filter((bar) => isReached(bar.a)).length;
