@@ -1,5 +1,5 @@
 /** Rows and sentences of `wattsweep trainers`. Pure. */
-import type { Trainer } from '../proto/gen/wattsweep/v1/coordinator.js';
+import type { Trainer, TrainerSlot } from '../proto/gen/wattsweep/v1/coordinator.js';
 import { UNREAD } from './format.js';
 import { trainerStateName } from './sweep-view.js';
 
@@ -14,6 +14,14 @@ export function trainerStateWords({ state, quarantine, drained, draining }: Trai
   return [...decided, trainerStateName(state)].join(', ');
 }
 
+/** The model, and which part of it the slot is. */
+const deviceWords = ({ deviceModel, sharedBy = 1, cpus }: TrainerSlot): string =>
+  [
+    deviceModel,
+    ...(sharedBy > 1 ? [`shared by ${String(sharedBy)}`] : []),
+    ...(cpus === undefined ? [] : [`CPUs ${cpus}`]),
+  ].join(', ');
+
 /** One row a slot. */
 export const trainerRows = (trainer: Trainer): string[][] =>
   trainer.slots.map((slot) => {
@@ -24,7 +32,7 @@ export const trainerRows = (trainer: Trainer): string[][] =>
       trainerStateWords(trainer),
       trainer.address,
       slot.slotId,
-      slot.deviceModel,
+      deviceWords(slot),
       slot.memoryBytes === undefined ? UNREAD : `${(slot.memoryBytes / GB).toFixed(1)} GB`,
       trainer.powerMethod === '' ? UNREAD : trainer.powerMethod,
       slot.holder !== '' ? slot.holder : isHeld ? 'held' : free,

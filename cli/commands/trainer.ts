@@ -20,6 +20,7 @@ interface Options {
   readonly token?: string;
   readonly id?: string;
   readonly cpuSlots?: number;
+  readonly slotsPerDevice: number;
   readonly threads?: number;
   readonly part: { readonly index: number; readonly of: number };
   readonly allowCommand: readonly string[];
@@ -58,7 +59,17 @@ export function register(program: Command): void {
     .option('--data <dir>', `folder of attempts, spools and checkpoints (default: ${DEFAULT_DATA_DIR})`)
     .option('--token <token>', 'join token (default: WATTSWEEP_TOKEN)')
     .option('--id <name>', 'name of this trainer, stable over restarts (default: the host)')
-    .option('--cpu-slots <n>', 'so many slots on the CPU, whatever GPUs there are', parseCount)
+    .option(
+      '--cpu-slots <n>',
+      'so many slots on the CPU, whatever GPUs there are, each with cores of its own',
+      parseCount,
+    )
+    .option(
+      '--slots-per-device <n>',
+      'so many slots share each GPU; their energy is divided among what runs there',
+      parseCount,
+      1,
+    )
     .option('--threads <n>', 'CPU threads a slot', parseCount)
     .addOption(
       new Option('--part <i/n>', 'take the i-th of n parts of this box, where n trainers share it')
@@ -127,6 +138,7 @@ async function run(options: Options): Promise<void> {
     dataDir: dataDir(options),
     listenHost,
     slots: options.cpuSlots === undefined ? 'auto' : { cpu: options.cpuSlots },
+    slotsPerDevice: options.slotsPerDevice,
     threadsPerSlot: options.threads ?? null,
     part: options.part,
     allowCommands: options.allowCommand,

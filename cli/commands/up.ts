@@ -20,6 +20,7 @@ export function register(program: Command): void {
     .description('NATS, a coordinator and trainers on this machine; runs a sweep if one is given')
     .argument('[sweep]', 'sweep file to run to its report')
     .option('--trainers <n>', 'so many trainers, which share the cores of this machine', parseCount, 1)
+    .option('--slots-per-device <n>', 'so many slots share each GPU', parseCount, 1)
     .option('--listen <host>', 'let other boxes join: address to listen on, e.g. 0.0.0.0', '127.0.0.1')
     .option('--data <dir>', `where state lives (default: ${DEFAULT_DATA_DIR})`)
     .option(

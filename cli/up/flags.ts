@@ -2,6 +2,7 @@
 export interface UpFlags {
   readonly set: readonly string[];
   readonly trainers: number;
+  readonly slotsPerDevice: number;
   readonly listen: string;
   readonly data?: string;
   readonly token?: string;

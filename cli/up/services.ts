@@ -20,6 +20,8 @@ export interface UpOptions {
   readonly token: string | null;
   /** `part` of `threads` cores and of the GPUs, as `1/2`. */
   readonly trainers: readonly { readonly id: string; readonly threads: number; readonly part: string }[];
+  /** Slots that share each GPU. */
+  readonly slotsPerDevice: number;
   readonly allowCommands: readonly string[];
   /** Folder of users' search methods and stopping rules; null: none may run. */
   readonly modules: string | null;
@@ -130,6 +132,7 @@ export function trainerService(
             ...['--data', options.dataDir],
             ...['--threads', String(trainer.threads)],
             ...['--part', trainer.part],
+            ...['--slots-per-device', String(options.slotsPerDevice)],
             ...options.allowCommands.flatMap((program) => ['--allow-command', program]),
             ...(options.estimateWatts === null ? [] : ['--estimate-watts', String(options.estimateWatts)]),
             ...['--trainer-ttl', duration(options.trainerTtlMs)],

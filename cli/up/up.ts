@@ -55,6 +55,7 @@ function completeOptions(folder: string, flags: UpFlags): UpOptions {
     ports: { nats: flags.natsPort, grpc: flags.grpcPort, http: flags.httpPort },
     token: given ?? (isLoopback(flags.listen) ? null : keptToken(folder)),
     trainers: names.map((id, i) => ({ id, threads: threads[i] ?? 1, part: `${i + 1}/${names.length}` })),
+    slotsPerDevice: flags.slotsPerDevice,
     allowCommands: flags.allowCommand,
     modules: flags.modules === undefined ? null : resolve(flags.modules),
     estimateWatts: flags.estimateWatts ?? null,

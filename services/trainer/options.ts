@@ -24,6 +24,11 @@ export interface TrainerOptions {
   readonly advertiseHost?: string | null;
   /** `auto`: one slot a GPU, else one CPU slot. `{ cpu: n }`: n CPU slots that share the cores. @default 'auto' */
   readonly slots?: 'auto' | { readonly cpu: number };
+  /**
+   * Slots that share each GPU: several small trials at a time. Their energy is divided evenly among those that run, and is
+   * marked as shared. @default 1
+   */
+  readonly slotsPerDevice?: number;
   /** Programs that the recipe `command` may start, as the sweep file names them. @default [] (recipe not offered) */
   readonly allowCommands?: readonly string[];
   /** Watts to assume of a device that nothing reads, labelled `estimate` wherever it shows. @default null */
@@ -55,7 +60,7 @@ export interface TrainerOptions {
   readonly storeEveryMs?: number;
   /** Labels for placement. @default {} */
   readonly labels?: Readonly<Record<string, string>>;
-  /** CPU threads of an attempt. @default the cores, shared among the CPU slots (or GPUs) */
+  /** CPU threads of an attempt; CPU slots with no more of them than CPUs of their own are pinned. @default the cores, shared among the CPU slots (or GPUs) */
   readonly threadsPerSlot?: number | null;
   /** Several trainers on one box: which part of its GPUs and processors this one has, from 0. @default all of it */
   readonly part?: { readonly index: number; readonly of: number };
@@ -117,6 +122,7 @@ const schema = z.strictObject({
   slots: z
     .union([z.literal('auto'), z.strictObject({ cpu: z.number().int().min(1).max(1024) })])
     .default('auto'),
+  slotsPerDevice: z.number().int().min(1).max(64).default(1),
   allowCommands: z.array(z.string().min(1)).default([]),
   estimateWatts: z.number().positive().nullable().default(null),
   trainerTtlMs: durationMs(100).default(DEFAULTS.trainerTtlMs),

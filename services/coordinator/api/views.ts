@@ -147,11 +147,12 @@ export const trainerView = (trainer: TrainerState): Trainer => ({
   trainerId: trainer.info.trainerId,
   state: TRAINER_STATES[trainer.status],
   address: trainer.info.address,
-  slots: trainer.info.slots.map(({ slotId, deviceModel, memoryBytes }) => {
+  slots: trainer.info.slots.map(({ slotId, deviceModel, memoryBytes, sharedBy, cpus }) => {
     const holder = trainer.holders.get(slotId);
     const quarantine = trainer.slotQuarantines.get(slotId)?.reason ?? '';
     const name = holder === undefined ? '' : heldName(holder);
-    return { slotId, deviceModel, holder: name, quarantine, memoryBytes: memoryBytes ?? undefined };
+    const memory = memoryBytes ?? undefined;
+    return { slotId, deviceModel, holder: name, quarantine, memoryBytes: memory, sharedBy, cpus };
   }),
   powerMethod: trainer.info.powerMethod,
   draining: trainer.info.draining,

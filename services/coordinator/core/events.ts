@@ -55,6 +55,8 @@ export interface Energy {
   readonly disagreement?: number;
   /** Watts of the devices before the attempt, while nothing trained on them; of a whole attempt only. */
   readonly idleWatts?: number;
+  /** Part of the devices' energy that is booked here, 0 to 1, where attempts shared them; absent: all of it. */
+  readonly share?: number;
 }
 
 /** One accepted epoch. Metrics may be non-finite; unread quantities are null. */
@@ -103,6 +105,10 @@ export interface SlotRecord {
   readonly memoryBytes?: number | null;
   /** Bytes that other programs of the box leave; null or absent when they are not known. */
   readonly freeMemoryBytes?: number | null;
+  /** Slots of the box that share its devices, itself included; absent when it has them alone. */
+  readonly sharedBy?: number;
+  /** CPUs that an attempt is pinned to, `0-3,8`; absent when it may use all of the box. */
+  readonly cpus?: string;
 }
 
 /** An attempt that a trainer runs and this ledger never heard of. */

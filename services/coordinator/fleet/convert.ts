@@ -54,6 +54,7 @@ function energyOf(energy: EnergyMessage | undefined, doubt: Doubt): Energy {
   const samplesPerSecond = told(energy.samplesPerSecond, 'perSecond', 'the sampling rate of power');
   const disagreement = told(energy.disagreement, 'ratio', 'the disagreement of counter and power');
   const idleWatts = told(energy.idleWatts, 'watts', 'idle power');
+  const share = told(energy.share, 'ratio', 'the share of energy');
   const isDoubted = joules === null && energy.joules !== undefined && absentReason === '';
   return {
     joules,
@@ -64,6 +65,7 @@ function energyOf(energy: EnergyMessage | undefined, doubt: Doubt): Energy {
     ...(samplesPerSecond === null ? {} : { samplesPerSecond }),
     ...(disagreement === null ? {} : { disagreement }),
     ...(idleWatts === null ? {} : { idleWatts }),
+    ...(share === null ? {} : { share }),
   };
 }
 
@@ -208,6 +210,8 @@ export function toTrainerInfo(key: string, value: Uint8Array, doubt: Doubt = nob
       deviceUuids: slot.deviceUuids.slice(0, MOST_SLOTS),
       memoryBytes: bytes(slot.memoryBytes, 'the memory of a device'),
       freeMemoryBytes: bytes(slot.freeMemoryBytes, 'the free memory of a device'),
+      ...(slot.sharedBy === undefined || slot.sharedBy < 2 ? {} : { sharedBy: slot.sharedBy }),
+      ...(slot.cpus === undefined ? {} : { cpus: name(slot.cpus, 'the CPUs of a slot') }),
     })),
     recipes: record.recipes.slice(0, MOST_SLOTS),
     labels: bounded(record.labels, 'labels', doubt),

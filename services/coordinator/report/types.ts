@@ -197,6 +197,7 @@ export type WarningCode =
   | 'estimated_power'
   | 'replayed'
   | 'meters_disagree'
+  | 'shared_devices'
   | 'several_devices'
   | 'moved_between_devices'
   | 'unconfirmed_levels'

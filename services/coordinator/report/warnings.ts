@@ -70,6 +70,13 @@ function powerWarnings(sweep: SweepState, trials: readonly TrialSummary[]): read
       text: `In ${count(disagreeing.length, 'trial')} the energy counter and the integrated power differ, by up to ${Math.round(100 * Math.max(...disagreeing))} %. The counter is what is shown; short trials and power that changes quickly do that, and so does a broken sensor.`,
     });
   }
+  const shared = ran.filter(({ metering }) => metering.share !== null).length;
+  if (shared > 0) {
+    warnings.push({
+      code: 'shared_devices',
+      text: `${count(shared, 'trial')} shared a device with others: what it used was divided evenly among those that had it at the time, nothing is counted twice. Which of them used more nobody can tell; compare energy on devices that a trial has alone.`,
+    });
+  }
   return warnings;
 }
 

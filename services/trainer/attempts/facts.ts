@@ -212,9 +212,13 @@ export function addStated(stated: StatedEnergy, { value }: EpochFact): StatedEne
   return { ...stated, joules: sum, seconds: stated.seconds + seconds };
 }
 
+/** With the idle watts of its part of the devices. */
+const withIdle = (energy: Energy, { idleWatts }: FactContext): Energy =>
+  idleWatts === null ? energy : { ...energy, idleWatts: idleWatts * (energy.share ?? 1) };
+
 /** The end with the energy of the whole attempt. */
 export function ended(line: Line<'end'>, record: SpoolRecord, context: FactContext): Report['fact'] {
-  const { startedMonotonicMs, sameBoot, stated, idleWatts } = context;
+  const { startedMonotonicMs, sameBoot, stated } = context;
   const whole =
     startedMonotonicMs === null
       ? null
@@ -235,7 +239,7 @@ export function ended(line: Line<'end'>, record: SpoolRecord, context: FactConte
             energy:
               whole === null
                 ? noEnergy('the attempt did not run')
-                : { ...energyOf(context, whole), ...(idleWatts === null ? {} : { idleWatts }) },
+                : withIdle(energyOf(context, whole), context),
           }
         : {
             seconds: stated.seconds,

@@ -2,6 +2,7 @@
  * What stands on the disk about one attempt: the shapes of attempt.json, run.json and exit.json and of a spool's lines.
  * Written by the service (attempt.json) and by the slot's supervisor (the rest); read by both.
  */
+import type { MeteredDevice } from '../power/meter.js';
 import type { AttemptEndClass, AttemptKey, AttemptSpec, RunnerLine } from '../protocol/runner.js';
 
 /** attempt.json: all that the supervisor needs to run the attempt, whoever is service by then. */
@@ -11,9 +12,9 @@ export interface AcceptedAttempt {
   readonly slotId: string;
   /** Slots that it holds beside `slotId`, whose supervisor runs it. Absent: none. */
   readonly furtherSlotIds?: readonly string[];
-  /** Devices whose energy counts for it, each with its share. */
-  readonly metered: readonly { readonly id: string; readonly share: number }[];
-  /** Watts of its shares of them before it, while nothing trained there; absent when they are not known. */
+  /** Devices whose energy counts for it. */
+  readonly metered: readonly MeteredDevice[];
+  /** Watts of them before it, while nothing trained there; absent when they are not known. */
   readonly idleWatts?: number;
   readonly acceptedAtUnixMs: number;
   readonly bootId: string;

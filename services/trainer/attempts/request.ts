@@ -7,6 +7,7 @@ import { isToken } from '../../../proto/subjects.js';
 import { bootId } from '../host/process.js';
 import { attemptFiles, type TrainerLayout } from '../layout.js';
 import type { AttemptKey, Parameters } from '../protocol/runner.js';
+import { pinned } from '../slots/cpus.js';
 import { slotEnvironment, type SlotInfo } from '../slots/inventory.js';
 import { fillCommand } from './command-template.js';
 import type { AcceptedAttempt } from './record.js';
@@ -71,7 +72,7 @@ export function acceptAttempt(
     metered: slot.metered,
     acceptedAtUnixMs: Date.now(),
     bootId: bootId(),
-    runnerCommand: options.runnerCommand,
+    runnerCommand: pinned(options.runnerCommand, slot.cpus),
     environment: {
       ...slotEnvironment(slot),
       WATTSWEEP_TRAINER: options.trainerId,

@@ -1,6 +1,7 @@
 /**
- * Watts of the devices while nothing trains on them, so that a trial's joules can be told gross and net. Measured in the
- * pause before an attempt, once the device has come to rest; without a pause the last one counts.
+ * Who has the devices: watts while nothing trains on them, so that a trial's joules can be told gross and net, and how many
+ * attempts share one. The watts are measured in the pause before an attempt, once the device has come to rest; without a
+ * pause the last one counts.
  */
 import type { MeteredDevice, PowerMeter } from './meter.js';
 
@@ -21,7 +22,7 @@ export class IdleWatts {
   readonly #startedMs: number;
 
   constructor(
-    private readonly meter: Pick<PowerMeter, 'energyBetween'>,
+    private readonly meter: Pick<PowerMeter, 'energyBetween' | 'setHolders'>,
     private readonly clock: () => number,
   ) {
     this.#startedMs = clock();
@@ -34,16 +35,21 @@ export class IdleWatts {
     return device;
   }
 
-  /** An attempt takes the devices. Watts of its shares of them at rest; null while they are not known. */
+  /** An attempt takes the devices. Watts of them at rest, whoever shares them; null while they are not known. */
   begin(metered: readonly MeteredDevice[]): number | null {
     let sum: number | null = 0;
-    for (const { id, share } of metered) {
+    for (const { id } of metered) {
       const device = this.#device(id);
       if (device.holders === 0) device.watts = this.#measure(id, device) ?? device.watts;
-      device.holders += 1;
-      sum = sum === null || device.watts === null ? null : sum + device.watts * share;
+      this.#hold(id, device, 1);
+      sum = sum === null || device.watts === null ? null : sum + device.watts;
     }
     return metered.length === 0 ? null : sum;
+  }
+
+  #hold(id: string, device: Device, more: 1 | -1): void {
+    device.holders = Math.max(0, device.holders + more);
+    this.meter.setHolders(id, device.holders);
   }
 
   #measure(id: string, { restsSinceMs }: Device): number | null {
@@ -58,13 +64,13 @@ export class IdleWatts {
   end(metered: readonly MeteredDevice[]): void {
     for (const { id } of metered) {
       const device = this.#device(id);
-      device.holders = Math.max(0, device.holders - 1);
+      this.#hold(id, device, -1);
       device.restsSinceMs = this.clock();
     }
   }
 
   /** An attempt of an earlier service has them. */
   adopt(metered: readonly MeteredDevice[]): void {
-    for (const { id } of metered) this.#device(id).holders += 1;
+    for (const { id } of metered) this.#hold(id, this.#device(id), 1);
   }
 }

@@ -12,6 +12,8 @@ export interface Remembered {
   readonly atMs: number;
   /** Joules on its counter as it was read; null without one. */
   readonly counterJoules: number | null;
+  /** Attempts that had it, from 1. */
+  readonly holders: number;
   readonly sum: Cumulative;
 }
 
@@ -30,7 +32,13 @@ export interface MeterMemoryOptions {
 const PERIOD_MS = 10_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
-type Row = readonly [device: string, atMs: number, counterJoules: number | null, ...sum: number[]];
+type Row = readonly [
+  device: string,
+  atMs: number,
+  counterJoules: number | null,
+  holders: number,
+  ...sum: number[],
+];
 
 export class MeterMemory {
   #bytes = 0;
@@ -51,28 +59,28 @@ export class MeterMemory {
     if (lines[0] !== header()) return devices;
     this.#bytes = lines.reduce((sum, line) => sum + line.length + 1, 0);
     for (const line of lines.slice(1))
-      for (const [device, atMs, counterJoules, ...sum] of rowsOf(line)) {
+      for (const [device, atMs, counterJoules, holders, ...sum] of rowsOf(line)) {
         const known = devices.get(device) ?? [];
-        known.push({ atMs, counterJoules, sum: cumulativeOf(sum) });
+        known.push({ atMs, counterJoules, holders, sum: cumulativeOf(sum) });
         devices.set(device, known);
       }
     return devices;
   }
 
-  /** Notes the devices now and then, as long as it is needed. */
-  note(nowMs: number, devices: () => readonly (readonly [string, Remembered])[]): void {
+  /** Notes the devices now and then, as long as it is needed; at once when `isUrgent`. */
+  note(nowMs: number, devices: () => readonly (readonly [string, Remembered])[], isUrgent = false): void {
     const { path, isNeeded, periodMs = PERIOD_MS, maxBytes = MAX_BYTES, onProblem } = this.options;
     try {
       if (!isNeeded()) {
         if (!this.#isEmpty) this.#empty();
         return;
       }
-      if (nowMs - this.#notedMs < periodMs) return;
+      if (nowMs - this.#notedMs < periodMs && !isUrgent) return;
       if (this.#bytes === 0) this.#empty();
       this.#notedMs = nowMs;
-      const rows = devices().map(([device, { atMs, counterJoules, sum }]): Row => {
+      const rows = devices().map(([device, { atMs, counterJoules, holders, sum }]): Row => {
         const values = CUMULATIVE.map((column) => sum[column]);
-        return [device, atMs, counterJoules, ...values];
+        return [device, atMs, counterJoules, holders, ...values];
       });
       const line = `${JSON.stringify(rows)}\n`;
       appendFileSync(path, line);
@@ -102,7 +110,7 @@ export class MeterMemory {
 }
 
 /** The monotonic clock begins anew with each start of the machine. */
-const header = (): string => JSON.stringify({ version: 1, bootId: bootId() });
+const header = (): string => JSON.stringify({ version: 2, bootId: bootId() });
 
 function rowsOf(line: string): readonly Row[] {
   try {
@@ -117,7 +125,7 @@ function rowsOf(line: string): readonly Row[] {
 const isRow = (row: unknown): row is Row =>
   Array.isArray(row) &&
   typeof row[0] === 'string' &&
-  row.length === 3 + CUMULATIVE.length &&
+  row.length === 4 + CUMULATIVE.length &&
   row.slice(1).every((value, index) => typeof value === 'number' || (index === 1 && value === null));
 
 const cumulativeOf = (values: readonly number[]): Cumulative =>

@@ -3,7 +3,7 @@ import type { PowerMethod } from '../../../proto/energy.js';
 import type { Energy } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { monotonicMs } from '../host/clock.js';
 import type { TimeWindow } from '../protocol/runner.js';
-import type { MeterMemory } from './memory.js';
+import type { MeterMemory, Remembered } from './memory.js';
 import type { PowerSource, Reading } from './source.js';
 import { DeviceTrack } from './track.js';
 
@@ -11,8 +11,10 @@ import { DeviceTrack } from './track.js';
 export interface MeteredDevice {
   /** GPU UUID, or `cpu`. */
   readonly id: string;
-  /** Part of the device's energy that counts for the attempt: below 1 where slots share it. */
+  /** Part of the device's energy that is this trainer's: below 1 where several trainers have it. */
   readonly share: number;
+  /** Slots of this trainer share it: at each moment its energy is divided among the attempts that have it then. */
+  readonly isShared?: boolean;
 }
 
 export interface MeterOptions {
@@ -48,6 +50,8 @@ type DeviceEnergy =
   | {
       readonly joules: number;
       readonly method: PowerMethod;
+      /** Part of the device that it is, 0 to 1. */
+      readonly part: number;
       readonly coverage?: number;
       readonly samplesPerSecond?: number;
       readonly disagreement?: number | null;
@@ -97,6 +101,7 @@ export class PowerMeter {
   #lastSlowMs = -Infinity;
   #lastMs = -Infinity;
   #closed = false;
+  #holdersChanged = false;
 
   constructor(private readonly options: MeterOptions) {
     this.#clock = options.clock ?? monotonicMs;
@@ -136,12 +141,18 @@ export class PowerMeter {
       }
     }
     if (slowToo) this.#lastSlowMs = this.#lastMs;
-    this.options.memory?.note(this.#lastMs, () =>
-      [...this.#tracks].flatMap(([id, { track }]) => {
-        const { remembered } = track;
-        return remembered === null ? [] : [[id, remembered] as const];
-      }),
-    );
+    const remembered = (): (readonly [string, Remembered])[] =>
+      [...this.#tracks].flatMap(([id, { track }]) =>
+        track.remembered === null ? [] : [[id, track.remembered] as const],
+      );
+    this.options.memory?.note(this.#lastMs, remembered, this.#holdersChanged);
+    this.#holdersChanged = false;
+  }
+
+  /** From now on so many attempts have the device, among which its energy is divided where slots share it. */
+  setHolders(id: string, holders: number): void {
+    const isNew = this.#tracks.get(id)?.track.setHolders(Math.max(1, holders), this.#clock());
+    this.#holdersChanged ||= isNew === true;
   }
 
   #sayOnce(device: string, reason: string): void {
@@ -172,48 +183,60 @@ export class PowerMeter {
     if (!(seconds > 0)) return absent('the stretch of time is empty');
     if (devices.length === 0) return absent('no device');
     let joules = 0;
+    let parts = 0;
     let method: PowerMethod | null = null;
     const quality = new Quality();
     for (const device of devices) {
-      const part = this.#deviceEnergy(device.id, window, seconds);
+      const part = this.#deviceEnergy(device, window, seconds);
       quality.add(part);
       if ('reason' in part) return { ...absent(part.reason), ...quality.facts() };
       joules += part.joules * device.share;
+      parts += part.part * device.share;
       // Of several, the weaker method names the whole: a counter beside an integral is an integral.
       method = method === null || part.method !== 'nvml-counter' ? part.method : method;
     }
+    const share = parts / devices.length;
     return {
       joules,
       meanWatts: joules / seconds,
       method: method ?? '',
       absentReason: '',
       ...quality.facts(),
+      ...(share < WHOLE ? { share } : {}),
     };
   }
 
-  #deviceEnergy(id: string, window: TimeWindow, seconds: number): DeviceEnergy {
+  #deviceEnergy({ id, isShared = false }: MeteredDevice, window: TimeWindow, seconds: number): DeviceEnergy {
     const entry = this.#tracks.get(id);
     const { estimateWatts } = this.options;
-    const estimate =
-      estimateWatts === null ? null : { joules: estimateWatts * seconds, method: 'estimate' as const };
-    if (entry === undefined) return estimate ?? { reason: this.options.noSourceReason };
+    const estimateOf = (part: number): DeviceEnergy | null =>
+      estimateWatts === null ? null : { joules: estimateWatts * seconds * part, method: 'estimate', part };
+    if (entry === undefined) return estimateOf(1) ?? { reason: this.options.noSourceReason };
     const from = entry.track.series.at(window.beginMonotonicMs);
     const to = entry.track.series.at(window.endMonotonicMs);
+    const part = isShared ? Math.min(1, (to.secondsEach - from.secondsEach) / seconds) : 1;
+    const counterJoules = isShared
+      ? to.counterJoulesEach - from.counterJoulesEach
+      : to.counterJoules - from.counterJoules;
+    const powerJoules = isShared
+      ? to.powerJoulesEach - from.powerJoulesEach
+      : to.powerJoules - from.powerJoules;
     const counterCovered = covered(to.counterGapSeconds - from.counterGapSeconds, seconds);
     const powerCovered = covered(to.powerGapSeconds - from.powerGapSeconds, seconds);
-    const counter = (to.counterJoules - from.counterJoules) / counterCovered;
-    const power = (to.powerJoules - from.powerJoules) / powerCovered;
+    const counter = counterJoules / counterCovered;
+    const power = powerJoules / powerCovered;
     const samplesPerSecond = (to.samples - from.samples) / seconds;
     if (counterCovered >= LEAST_COVERAGE) {
       const disagreement =
         powerCovered >= LEAST_COVERAGE && counter > 0 ? Math.abs(power - counter) / counter : null;
       const { counterMethod: method } = entry.source;
-      return { joules: counter, method, coverage: counterCovered, samplesPerSecond, disagreement };
+      return { joules: counter, method, part, coverage: counterCovered, samplesPerSecond, disagreement };
     }
     if (powerCovered >= LEAST_COVERAGE) {
       const { powerMethod: method } = entry.source;
-      return { joules: power, method, coverage: powerCovered, samplesPerSecond, disagreement: null };
+      return { joules: power, method, part, coverage: powerCovered, samplesPerSecond, disagreement: null };
     }
+    const estimate = estimateOf(part);
     if (estimate !== null) return estimate;
     const coverage = Math.max(counterCovered, powerCovered);
     const problem = entry.track.latest?.problem ?? null;

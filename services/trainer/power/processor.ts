@@ -14,6 +14,8 @@ export const cpuModel = (): string => cpus()[0]?.model.trim() ?? 'CPU';
 /** What reads the energy of the processors: joules that only rise, watts, or the reason why there is neither. */
 export interface ProcessorPower {
   readonly method: 'rapl' | 'hwmon';
+  /** Joules at which its counter begins anew; absent when it does not, or does not say. */
+  readonly rangeJoules?: number;
   read(): { readonly joules: number | null; readonly watts: number | null; readonly problem: string | null };
 }
 
@@ -49,20 +51,12 @@ function problemOf(path: string): string {
   }
 }
 
-/** A counter in microjoules that starts anew at `rangeMicrojoules`. */
-interface Zone {
-  readonly path: string;
-  readonly rangeMicrojoules: number;
-  last: number | null;
-  wraps: number;
-}
-
 /**
  * Sums the package zones of a powercap tree. Subzones (cores, memory controller) and psys overlap the packages and are
  * left out. (Linux Documentation/power/powercap/powercap.rst)
  */
 export function raplPower(root = '/sys/class/powercap'): ProcessorPower | null {
-  const zones: Zone[] = list(root)
+  const zones = list(root)
     .filter(
       (name) =>
         /^intel-rapl:\d+$/.test(name) && text(join(root, name, 'name'))?.startsWith('package') === true,
@@ -70,22 +64,21 @@ export function raplPower(root = '/sys/class/powercap'): ProcessorPower | null {
     .map((name) => ({
       path: join(root, name, 'energy_uj'),
       rangeMicrojoules: Number(text(join(root, name, 'max_energy_range_uj')) ?? NaN),
-      last: null,
-      wraps: 0,
     }));
   if (zones.length === 0) return null;
+  const ranges = new Set(zones.map(({ rangeMicrojoules }) => rangeMicrojoules));
+  const [range = NaN] = ranges;
+  // Packages of one machine are alike. Where they are not, or say no range, a fall is one that was set back.
+  const rangeJoules = ranges.size === 1 && Number.isFinite(range) ? range * MICRO : undefined;
   return {
     method: 'rapl',
+    ...(rangeJoules === undefined ? {} : { rangeJoules }),
     read() {
       let microjoules = 0;
       for (const zone of zones) {
         const value = Number(text(zone.path) ?? NaN);
         if (!Number.isFinite(value)) return { joules: null, watts: null, problem: problemOf(zone.path) };
-        // Without a range a fall stays a fall, and the meter sees a counter that was set back.
-        if (zone.last !== null && value < zone.last && Number.isFinite(zone.rangeMicrojoules))
-          zone.wraps += 1;
-        zone.last = value;
-        microjoules += value + (zone.wraps > 0 ? zone.wraps * zone.rangeMicrojoules : 0);
+        microjoules += value;
       }
       return { joules: microjoules * MICRO, watts: null, problem: null };
     },
@@ -142,7 +135,16 @@ export class ProcessorSource implements PowerSource {
       watts: null,
       problem: 'this machine shows no energy counter of its processors (RAPL, hwmon)',
     };
-    return [{ ...unread(CPU_DEVICE), counterJoules: joules, watts, ...this.#slow, problem }];
+    return [
+      {
+        ...unread(CPU_DEVICE),
+        counterJoules: joules,
+        ...(this.power?.rangeJoules === undefined ? {} : { counterRangeJoules: this.power.rangeJoules }),
+        watts,
+        ...this.#slow,
+        problem,
+      },
+    ];
   }
 
   /** Share of all cores' time since the last call that was not idle; null where there is no /proc. */

@@ -1,7 +1,7 @@
 /**
  * What one device has used since the meter started, as quantities that only rise: joules by counter, joules by
- * integrated power, utilisation times seconds, and beside each the seconds for which it could not be told. The joules
- * of a stretch are a difference of two look-ups, whatever its length.
+ * integrated power, utilisation times seconds, and beside each the seconds for which it could not be told; and what each of
+ * the attempts that share it has used. The joules of a stretch are a difference of two look-ups, whatever its length.
  */
 
 /** Values at one moment. */
@@ -12,6 +12,10 @@ export interface Cumulative {
   readonly powerGapSeconds: number;
   readonly utilizationSeconds: number;
   readonly utilizationGapSeconds: number;
+  /** The joules, and the seconds, divided at each moment among the attempts that held the device then. */
+  readonly counterJoulesEach: number;
+  readonly powerJoulesEach: number;
+  readonly secondsEach: number;
   /** Readings. */
   readonly samples: number;
 }
@@ -24,6 +28,9 @@ export const CUMULATIVE = [
   'powerGapSeconds',
   'utilizationSeconds',
   'utilizationGapSeconds',
+  'counterJoulesEach',
+  'powerJoulesEach',
+  'secondsEach',
   'samples',
 ] as const satisfies readonly (keyof Cumulative)[];
 
@@ -36,6 +43,9 @@ export const ZERO: Cumulative = {
   powerGapSeconds: 0,
   utilizationSeconds: 0,
   utilizationGapSeconds: 0,
+  counterJoulesEach: 0,
+  powerJoulesEach: 0,
+  secondsEach: 0,
   samples: 0,
 };
 

@@ -13,8 +13,10 @@ export const CPU_DEVICE = 'cpu';
 /** What one look at one device gave. A quantity that could not be read is null. */
 export interface Reading {
   readonly device: string;
-  /** Joules on a counter that only rises; a fall means that it was set back. */
+  /** Joules on a counter that only rises, but where it begins anew. */
   readonly counterJoules: number | null;
+  /** Joules at which the counter begins anew; absent: a fall means that it was set back. */
+  readonly counterRangeJoules?: number;
   readonly watts: number | null;
   /** 0 to 1. */
   readonly utilization: number | null;

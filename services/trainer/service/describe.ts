@@ -8,6 +8,7 @@ import type { TrainerRecord } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import type { ResolvedTrainerOptions } from '../options.js';
 import type { PowerMeter } from '../power/meter.js';
 import type { StatedDevices } from '../power/stated.js';
+import { listOf } from '../slots/cpus.js';
 import type { Slot } from '../slots/slot.js';
 import type { Box } from './box.js';
 import type { Instance } from './instance.js';
@@ -25,7 +26,7 @@ export function describeBox(
   return {
     trainerId: options.trainerId,
     knowsTermIds: true,
-    slots: box.slots.map(({ slotId, device, memoryBytes }) => ({
+    slots: box.slots.map(({ slotId, device, memoryBytes, sharedBy, cpus }) => ({
       slotId,
       deviceKind: device.kind,
       deviceModel: device.model,
@@ -33,6 +34,8 @@ export function describeBox(
       memoryBytes: memoryBytes ?? undefined,
       threads: device.threads,
       freeMemoryBytes: free.get(slotId),
+      sharedBy,
+      cpus: cpus === undefined ? undefined : listOf(cpus),
     })),
     labels: options.labels,
     software: {

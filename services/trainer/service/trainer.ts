@@ -73,7 +73,13 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     const box = await inspectBox(options, log);
     let isTraining = (): boolean => true;
     const meter = new PowerMeter({
-      memory: new MeterMemory({ path: layout.powerFile, isNeeded: () => isTraining() }),
+      memory: new MeterMemory({
+        path: layout.powerFile,
+        isNeeded: () => isTraining(),
+        onProblem: sayOnce((error) =>
+          log.warn({ err: error }, 'what the meter knows cannot be written down'),
+        ),
+      }),
       sources: box.sources,
       periodMs: options.meterPeriodMs,
       noSourceReason: box.noGpuReason,
@@ -242,6 +248,15 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
 /** Undoes the last first; an error of one does not keep the others. */
 async function unwind(undo: readonly (() => void | Promise<void>)[], log: Logger): Promise<void> {
   for (const action of [...undo].reverse()) await Promise.resolve(action()).catch(unexpected(log));
+}
+
+/** What a full disk would say again and again. */
+function sayOnce(say: (error: unknown) => void): (error: unknown) => void {
+  let hasSaid = false;
+  return (error) => {
+    if (!hasSaid) say(error);
+    hasSaid = true;
+  };
 }
 
 const unexpected =

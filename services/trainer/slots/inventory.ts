@@ -7,15 +7,20 @@ import type { SlotDevice } from '../protocol/runner.js';
 import type { MeteredDevice } from '../power/meter.js';
 import { CPU_DEVICE } from '../power/source.js';
 import { cpuModel } from '../power/processor.js';
+import { canPin, partOf, usableCpus } from './cpus.js';
 
 export interface SlotInfo {
-  /** `gpu0`, `gpu1`, ... in bus order; `cpu`, or `cpu0`, `cpu1`, ... when there are several. */
+  /** `gpu0`, `gpu1`, ... in bus order, `gpu0-0`, `gpu0-1`, ... where slots share one; `cpu`, or `cpu0`, `cpu1`, ... */
   readonly slotId: string;
   readonly device: SlotDevice;
-  /** Bytes of the GPU's memory, when they are known; of a CPU slot its share of the box's memory. */
+  /** Bytes of the GPU's memory, or of its part of it, when they are known; of a CPU slot its share of the box's memory. */
   readonly memoryBytes: number | null;
   /** Devices whose energy counts for an attempt here. */
   readonly metered: readonly MeteredDevice[];
+  /** Slots that share its GPU, itself included; absent when it has it alone. */
+  readonly sharedBy?: number;
+  /** CPUs that its attempts are pinned to; absent when they may use all of the box. */
+  readonly cpus?: readonly number[];
 }
 
 /** A GPU as NVML or nvidia-smi lists it. */
@@ -28,6 +33,10 @@ export interface GpuInfo {
 export interface SlotPlan {
   readonly slots: 'auto' | { readonly cpu: number };
   readonly threadsPerSlot: number | null;
+  /** Slots that share each GPU. @default 1 */
+  readonly slotsPerDevice?: number;
+  /** CPUs to divide among CPU slots; none: nothing is pinned. @default those that this process may use, if it can pin */
+  readonly cpus?: readonly number[];
   /** @default the cores that this process may use */
   readonly cores?: number;
   /** @default the memory that this process may use */
@@ -47,30 +56,60 @@ export function foreignDevices(gpus: readonly GpuInfo[], part: Part = WHOLE): Re
   return new Set(part.index === 0 ? foreign : [...foreign, CPU_DEVICE]);
 }
 
-/** One slot a GPU; else CPU slots that share the cores. */
+/** One slot a GPU, or several; else CPU slots that share the cores. */
 export function planSlots(gpus: readonly GpuInfo[], plan: SlotPlan): readonly SlotInfo[] {
   const part = plan.part ?? WHOLE;
-  const cores = (plan.cores ?? availableParallelism()) / part.of;
   const own = gpus.map((gpu, index) => ({ gpu, index })).filter(({ index }) => isOwn(index, part));
-  const gpuSlots = plan.slots === 'auto' && own.length > 0;
-  const count = gpuSlots ? own.length : plan.slots === 'auto' ? 1 : plan.slots.cpu;
-  const threads = plan.threadsPerSlot ?? Math.max(1, Math.floor(cores / count));
-  if (gpuSlots)
-    return own.map(({ gpu, index }) => ({
-      slotId: `gpu${String(index)}`,
-      device: { kind: 'gpu', uuids: [gpu.id], model: gpu.model, threads },
-      memoryBytes: gpu.memoryBytes,
-      metered: [{ id: gpu.id, share: 1 }],
-    }));
+  if (plan.slots === 'auto' && own.length > 0) return own.flatMap((one) => gpuSlots(one, own.length, plan));
+  return cpuSlots(plan.slots === 'auto' ? 1 : plan.slots.cpu, plan, part);
+}
+
+const coresOf = ({ cores = availableParallelism() }: SlotPlan): number => cores;
+
+function gpuSlots(
+  { gpu, index }: { readonly gpu: GpuInfo; readonly index: number },
+  gpus: number,
+  plan: SlotPlan,
+): readonly SlotInfo[] {
+  const { slotsPerDevice: each = 1, part = WHOLE } = plan;
+  const threads = plan.threadsPerSlot ?? Math.max(1, Math.floor(coresOf(plan) / (part.of * gpus * each)));
+  const name = `gpu${String(index)}`;
+  return Array.from({ length: each }, (_unused, place) => ({
+    slotId: each === 1 ? name : `${name}-${String(place)}`,
+    device: { kind: 'gpu', uuids: [gpu.id], model: gpu.model, threads },
+    memoryBytes: gpu.memoryBytes === null ? null : Math.floor(gpu.memoryBytes / each),
+    metered: [{ id: gpu.id, share: 1, ...(each === 1 ? {} : { isShared: true }) }],
+    ...(each === 1 ? {} : { sharedBy: each }),
+  }));
+}
+
+/** Each with CPUs of its own, where there are enough: then an attempt does not wait for those of another. */
+function cpuSlots(count: number, plan: SlotPlan, part: Part): readonly SlotInfo[] {
+  const { threadsPerSlot, cpus = canPin() ? usableCpus() : [] } = plan;
+  const ofPart = partOf(cpus, part.index, part.of);
+  const fewest = Math.floor(ofPart.length / count);
+  // All of them is no restriction; more threads than CPUs were asked for by somebody who wants to share them.
+  const isPinned = count * part.of > 1 && fewest >= 1 && (threadsPerSlot ?? 1) <= fewest;
   const model = cpuModel();
   const memoryBytes = Math.floor((plan.memoryBytes ?? usableMemory()) / (count * part.of));
-  return Array.from({ length: count }, (_unused, index) => ({
-    slotId: count === 1 ? 'cpu' : `cpu${String(index)}`,
-    device: { kind: 'cpu', uuids: [], model, threads },
-    memoryBytes,
-    // The counters are the package's. Slots that run side by side must not each count the whole of it.
-    metered: [{ id: CPU_DEVICE, share: 1 / (count * part.of) }],
-  }));
+  const cores = coresOf(plan);
+  return Array.from({ length: count }, (_unused, index) => {
+    const own = partOf(ofPart, index, count);
+    const even = Math.max(1, Math.floor(cores / (part.of * count)));
+    return {
+      slotId: count === 1 ? 'cpu' : `cpu${String(index)}`,
+      device: {
+        kind: 'cpu',
+        uuids: [],
+        model,
+        threads: threadsPerSlot ?? (isPinned && cores >= cpus.length ? own.length : even),
+      },
+      memoryBytes,
+      // The counters are the package's: what it uses is divided among the attempts that run.
+      metered: [{ id: CPU_DEVICE, share: 1 / part.of, ...(count === 1 ? {} : { isShared: true }) }],
+      ...(isPinned ? { cpus: own } : {}),
+    };
+  });
 }
 
 /** The box's memory, or what a container leaves of it. */
@@ -87,12 +126,23 @@ export function joinSlots(first: SlotInfo, further: readonly SlotInfo[]): SlotIn
     ...first,
     device: {
       ...first.device,
-      uuids: all.flatMap(({ device }) => device.uuids),
+      uuids: [...new Set(all.flatMap(({ device }) => device.uuids))],
       threads: all.reduce((sum, { device }) => sum + device.threads, 0),
     },
     metered: all.flatMap(({ metered }) => metered),
+    ...(all.every(({ cpus }) => cpus !== undefined) ? { cpus: all.flatMap(({ cpus = [] }) => cpus) } : {}),
   };
 }
+
+/** What libraries read how many threads they may start from. */
+const THREAD_COUNTS = [
+  'OMP_NUM_THREADS',
+  'OPENBLAS_NUM_THREADS',
+  'MKL_NUM_THREADS',
+  'NUMEXPR_NUM_THREADS',
+  'TF_NUM_INTRAOP_THREADS',
+  'TF_NUM_INTEROP_THREADS',
+];
 
 /**
  * Environment that pins an attempt to its slot; null takes a variable away. An empty CUDA_VISIBLE_DEVICES hides every
@@ -105,8 +155,7 @@ export function slotEnvironment(slot: SlotInfo): Readonly<Record<string, string 
     CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
     // TensorFlow takes all of a GPU's memory otherwise, and has no other switch that tfjs could reach.
     TF_FORCE_GPU_ALLOW_GROWTH: 'true',
-    TF_NUM_INTRAOP_THREADS: threads,
-    OMP_NUM_THREADS: threads,
+    ...Object.fromEntries(THREAD_COUNTS.map((name) => [name, threads])),
     WATTSWEEP_SLOT: slot.slotId,
     // The join token is the service's; no program of a trial may have it.
     WATTSWEEP_TOKEN: null,

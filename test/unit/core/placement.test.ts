@@ -52,6 +52,29 @@ describe('several GPUs', () => {
     expect(held(world, 'mixed')).toEqual(['gpu1 s/t0002', 'gpu2 s/t0002', 'gpu0 s/t0003', 'gpu3 s/t0003']);
   });
 
+  it('are different ones where slots share them', () => {
+    const shared = box('shared', ['A', 'A', 'A', 'A']);
+    const slots = shared.slots.map((slot, i) => ({
+      ...slot,
+      deviceUuids: [`GPU-${Math.floor(i / 2)}`],
+      sharedBy: 2,
+    }));
+    const world = new World();
+    world.submit(wanting({ gpus: 2 }));
+    world.join({ ...shared, slots });
+    expect(world.running().map(({ slotId, furtherSlotIds }) => [slotId, furtherSlotIds])).toEqual([
+      ['gpu0', ['gpu2']],
+      ['gpu1', ['gpu3']],
+    ]);
+    const wide = new World();
+    wide.submit(wanting({ gpus: 3 }));
+    wide.join({ ...shared, slots });
+    expect(wide.running()).toEqual([]);
+    expect(waitingReason(wide.state, wide.state.sweeps.get('s')!)).toBe(
+      'no box has 3 GPUs; the largest has 2',
+    );
+  });
+
   it('may be all that a box has', () => {
     const world = new World();
     world.submit(wanting({ gpus: 4 }));

@@ -20,7 +20,7 @@ const attempt = (more: Partial<Energy>) => ({
 describe('how the energy of a trial was read', () => {
   it('is told by the worst of its attempts, and rest by the last', () => {
     const attempts = [
-      attempt({ samplesPerSecond: 5, disagreement: 0.02, idleWatts: 20 }),
+      attempt({ samplesPerSecond: 5, disagreement: 0.02, idleWatts: 20, share: 0.4 }),
       attempt({ samplesPerSecond: 4.5, coverage: 0.995, disagreement: 0.3, idleWatts: 30 }),
       { end: null },
     ];
@@ -29,6 +29,7 @@ describe('how the energy of a trial was read', () => {
       samplesPerSecond: 4.5,
       disagreement: 0.3,
       idleWatts: 30,
+      share: 0.4,
       netJoules: 1_200,
     });
     expect(meteringOf(attempts, 100, 10).netJoules).toBe(0);
@@ -36,7 +37,13 @@ describe('how the energy of a trial was read', () => {
   });
 
   it('is not known of ledgers that did not tell, and of attempts that were not read', () => {
-    const nothing = { samplesPerSecond: null, disagreement: null, idleWatts: null, netJoules: null };
+    const nothing = {
+      samplesPerSecond: null,
+      disagreement: null,
+      idleWatts: null,
+      share: null,
+      netJoules: null,
+    };
     expect(meteringOf([attempt({})], 1, 1)).toEqual({ coverage: null, ...nothing });
     const lost = attempt({ joules: null, meanWatts: null, method: '', coverage: 0.4 });
     expect(meteringOf([lost], null, 1)).toEqual({ coverage: 0.4, ...nothing });
@@ -62,9 +69,8 @@ describe('how the energy of a trial was read', () => {
         },
         (sentence) => doubts.push(sentence),
       );
-    expect(convert({ coverage: 0.99, samplesPerSecond: 5, disagreement: 0.1, idleWatts: 9 })).toMatchObject({
-      energy: { joules: 5, coverage: 0.99, samplesPerSecond: 5, disagreement: 0.1, idleWatts: 9 },
-    });
+    const all = { coverage: 0.99, samplesPerSecond: 5, disagreement: 0.1, idleWatts: 9, share: 0.5 };
+    expect(convert(all)).toMatchObject({ energy: { joules: 5, ...all } });
     expect(Object.keys((convert({}) as { energy: object }).energy)).toHaveLength(4);
     const odd = convert({ coverage: NaN, idleWatts: -3 }) as { energy: object };
     expect(Object.keys(odd.energy)).toHaveLength(4);
@@ -85,5 +91,10 @@ describe('how the energy of a trial was read', () => {
     const text = renderMarkdown(report);
     expect(text).toContain('5.0 times a second, 99.4 % of the time at least; at rest 40 W');
     expect(text).toContain('differ, by up to 25 %');
+    expect(text).not.toContain('shared a device');
+    last.end = attempt({ samplesPerSecond: 5, share: 0.5 }).end;
+    const shared = buildReport(state, { now: BEGIN + 7_200_000 });
+    expect(shared.warnings.map(({ code }) => code)).toContain('shared_devices');
+    expect(renderMarkdown(shared)).toContain('1 trial shared a device with others');
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { FreeMemory } from '../../../services/trainer/service/free-memory.js';
-import { foreignDevices, planSlots } from '../../../services/trainer/slots/inventory.js';
+import { foreignDevices, joinSlots, planSlots } from '../../../services/trainer/slots/inventory.js';
 
 const gpus = ['a', 'b', 'c'].map((id) => ({ id, model: 'GPU', memoryBytes: null }));
-const plan = { slots: 'auto', threadsPerSlot: null, cores: 8 } as const;
+const plan = { slots: 'auto', threadsPerSlot: null, cores: 8, cpus: [] } as const;
 
 describe('slots', () => {
   it('are one a GPU, else one on the CPU', () => {
@@ -14,9 +14,24 @@ describe('slots', () => {
   it('of several CPU slots share the cores, and the energy of the one counter that there is', () => {
     const slots = planSlots([], { ...plan, slots: { cpu: 4 } });
     expect(slots.map(({ device }) => device.threads)).toEqual([2, 2, 2, 2]);
-    expect(slots.flatMap(({ metered }) => metered.map(({ share }) => share))).toEqual([
-      0.25, 0.25, 0.25, 0.25,
-    ]);
+    for (const { metered } of slots) expect(metered).toEqual([{ id: 'cpu', share: 1, isShared: true }]);
+  });
+
+  it('may share each GPU, and then have a part of its memory and of the threads', () => {
+    const [gpu] = gpus.slice(0, 1).map((one) => ({ ...one, memoryBytes: 24e9 }));
+    const slots = planSlots([gpu!], { ...plan, slotsPerDevice: 3 });
+    expect(slots.map(({ slotId }) => slotId)).toEqual(['gpu0-0', 'gpu0-1', 'gpu0-2']);
+    for (const slot of slots)
+      expect(slot).toMatchObject({
+        device: { uuids: ['a'], threads: 2 },
+        memoryBytes: 8e9,
+        metered: [{ id: 'a', share: 1, isShared: true }],
+        sharedBy: 3,
+      });
+    expect(joinSlots(slots[0]!, slots.slice(1)).device.uuids).toEqual(['a']);
+    const free = new FreeMemory(() => [{ device: 'a', memoryUsedBytes: 6e9 }]);
+    const look = (holder: object | null) => free.look(slots.map((info) => ({ info, holder })));
+    expect(look(null).get('gpu0-2')).toBe(6e9);
   });
 });
 

@@ -118,6 +118,7 @@ describe('the power meter', () => {
       meanWatts: 20,
       method: 'estimate',
       absentReason: '',
+      share: 0.5,
     });
     expect(estimating.methodOf('cpu')).toBe('estimate');
   });

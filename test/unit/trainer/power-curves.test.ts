@@ -457,7 +457,9 @@ describe('a service that is started again', () => {
     const memory = () =>
       new MeterMemory({ path, isNeeded: () => isNeeded, periodMs: 1_000, maxBytes: 2_000 });
     const note = (at: MeterMemory, ms: number): void =>
-      at.note(ms, () => [['gpu', { atMs: ms, counterJoules: ms, sum: { ...ZERO_SUM, counterJoules: ms } }]]);
+      at.note(ms, () => [
+        ['gpu', { atMs: ms, counterJoules: ms, holders: 2, sum: { ...ZERO_SUM, counterJoules: ms } }],
+      ]);
     const first = memory();
     for (let ms = 0; ms <= 100_000; ms += 500) note(first, ms);
     const kept = memory().load().get('gpu')!;
@@ -466,11 +468,12 @@ describe('a service that is started again', () => {
     expect(kept.at(-1)).toEqual({
       atMs: 100_000,
       counterJoules: 100_000,
+      holders: 2,
       sum: { ...ZERO_SUM, counterJoules: 100_000 },
     });
     writeFileSync(
       path,
-      `${JSON.stringify({ version: 1, bootId: 'another' })}\n[["gpu",1,1,1,1,1,1,1,1,1]]\n`,
+      `${JSON.stringify({ version: 2, bootId: 'another' })}\n[["gpu",1,1,1,1,1,1,1,1,1,1,1,1,1]]\n`,
     );
     expect(memory().load().size).toBe(0);
     const again = memory();
@@ -490,6 +493,9 @@ const ZERO_SUM = {
   powerGapSeconds: 0,
   utilizationSeconds: 0,
   utilizationGapSeconds: 0,
+  counterJoulesEach: 0,
+  powerJoulesEach: 0,
+  secondsEach: 0,
   samples: 0,
 };
 
@@ -498,8 +504,10 @@ describe('gross and net', () => {
     const watts = (from: number): number => (from < 10_000 ? 30 : 55);
     const asked: [number, number][] = [];
     let now = 0;
+    const held: number[] = [];
     const idle = new IdleWatts(
       {
+        setHolders: (_id, holders) => held.push(holders),
         energyBetween: (_devices, { beginMonotonicMs, endMonotonicMs }) => {
           asked.push([beginMonotonicMs, endMonotonicMs]);
           return { joules: 1, meanWatts: watts(beginMonotonicMs), method: 'nvml-counter', absentReason: '' };
@@ -513,19 +521,20 @@ describe('gross and net', () => {
     expect(idle.begin(gpu)).toBeNull();
     idle.end(gpu);
     now = 14_000;
-    expect(idle.begin(gpu)).toBe(15);
+    expect(idle.begin(gpu)).toBe(30);
     expect(asked).toEqual([[9_000, 14_000]]);
     // Another attempt on the same device: it does not rest now.
     now = 60_000;
-    expect(idle.begin(gpu)).toBe(15);
+    expect(idle.begin(gpu)).toBe(30);
     idle.end(gpu);
     idle.end(gpu);
     now = 61_000;
     // No pause: what was known.
-    expect(idle.begin(gpu)).toBe(15);
+    expect(idle.begin(gpu)).toBe(30);
     idle.end(gpu);
     now = 200_000;
-    expect(idle.begin(gpu)).toBe(27.5);
+    expect(idle.begin(gpu)).toBe(55);
+    expect(held).toEqual([1, 0, 1, 2, 1, 0, 1, 0, 1]);
     expect(asked.at(-1)).toEqual([140_000, 200_000]);
     expect(idle.begin([{ id: 'other', share: 1 }, ...gpu])).not.toBeNull();
     expect(idle.begin([])).toBeNull();

@@ -5,7 +5,7 @@
  * device model more often than `repeats / models`, rounded up, so none sits on one model only. Boxes of one model take
  * turns as far as that keeps no slot empty.
  */
-import { fitByModel, isOpen, isUnfit, slotsNeeded } from './resources.js';
+import { apart, fitByModel, isOpen, isUnfit, slotsNeeded } from './resources.js';
 import { searchResults } from '../sweeps/results.js';
 import { othersAt } from '../lookups/runs.js';
 import { pointAt } from '../search/index.js';
@@ -40,7 +40,7 @@ function modelsOf(trainer: TrainerState, sweep: SweepState, memoryAboveBytes = -
       ({ slotId, memoryBytes }) =>
         !trainer.slotQuarantines.has(slotId) && (memoryBytes ?? 0) > memoryAboveBytes,
     );
-    return usable.length >= slotsNeeded(sweep) ? [model] : [];
+    return apart(usable).length >= slotsNeeded(sweep) ? [model] : [];
   });
 }
 

@@ -3,7 +3,7 @@ import type { SlotRecord, UnixMs } from '../events.js';
 import { LONGEST_PAUSE_MS } from '../fleet/faults.js';
 import { heldSlots } from '../fleet/held.js';
 import { openTrainers } from '../lookups/openings.js';
-import { capacity, isFit, isOpen, isUnfit, offers, slotsNeeded } from './resources.js';
+import { apart, capacity, isFit, isOpen, isUnfit, offers, slotsNeeded } from './resources.js';
 import type { State, SweepState, TrainerState } from '../state.js';
 
 /** A pause longer than any that is ever set was set by a clock that has been put back since: it is over. */
@@ -39,7 +39,8 @@ export class FreeSlots {
         continue;
       }
       for (const model of new Set(fit.map(({ deviceModel }) => deviceModel))) {
-        const [first, ...rest] = fit.filter(({ deviceModel }) => deviceModel === model).slice(0, needed);
+        const same = apart(fit.filter(({ deviceModel }) => deviceModel === model));
+        const [first, ...rest] = same.slice(0, needed);
         if (first !== undefined && rest.length === needed - 1) yield { trainer, slots: [first, ...rest] };
       }
     }

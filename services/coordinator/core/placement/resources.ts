@@ -66,9 +66,20 @@ export function fitByModel(
   return byModel;
 }
 
+/** Slots of which no two share a GPU, in their order: those that an attempt may hold together. */
+export function apart(slots: readonly SlotRecord[]): readonly SlotRecord[] {
+  const taken = new Set<string>();
+  return slots.filter(({ deviceUuids, sharedBy = 1 }) => {
+    if (sharedBy === 1) return true;
+    if (deviceUuids.some((uuid) => taken.has(uuid))) return false;
+    for (const uuid of deviceUuids) taken.add(uuid);
+    return true;
+  });
+}
+
 /** Slots of the box that could hold an attempt of the sweep together: as many as its best model has. */
 export const capacity = (trainer: TrainerState, sweep: Wanting): number =>
-  Math.max(0, ...[...fitByModel(trainer, sweep).values()].map(({ length }) => length));
+  Math.max(0, ...[...fitByModel(trainer, sweep).values()].map((slots) => apart(slots).length));
 
 /** `8.6 GB`, or `unknown`. */
 export const gigabytes = (bytes: number | null): string =>

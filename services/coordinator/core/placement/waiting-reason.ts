@@ -6,6 +6,7 @@ import type { SlotRecord } from '../events.js';
 import { nextPosition } from '../sweeps/lifecycle.js';
 import { nextPromotion } from './promotion.js';
 import {
+  apart,
   capacity,
   fitByModel,
   freeMemory,
@@ -102,7 +103,8 @@ function memoryOfQueue(sweep: SweepState, boxes: readonly TrainerState[]): strin
   const larger = boxes.filter((box) =>
     [...fitByModel(box, sweep).values()].some(
       (slots) =>
-        slots.length >= slotsNeeded(sweep) && slots.some(({ memoryBytes }) => (memoryBytes ?? 0) > least),
+        apart(slots).length >= slotsNeeded(sweep) &&
+        slots.some(({ memoryBytes }) => (memoryBytes ?? 0) > least),
     ),
   );
   const ranOut = `more memory than ${gigabytes(least)}, where it ran out`;

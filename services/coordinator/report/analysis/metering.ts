@@ -10,6 +10,8 @@ export interface Metering {
   readonly disagreement: number | null;
   /** Watts of its devices while nothing trained on them, as its last attempt found them; null: not known. */
   readonly idleWatts: number | null;
+  /** Least part of the devices' energy that an attempt was booked, 0 to 1: attempts shared them; null: it was all of it. */
+  readonly share: number | null;
   /** Joules of its epochs above the idle watts; null unless both are known. */
   readonly netJoules: number | null;
 }
@@ -37,6 +39,7 @@ export function meteringOf(
     samplesPerSecond: least(told(read.map(({ samplesPerSecond }) => samplesPerSecond))),
     disagreement: disagreements.length === 0 ? null : Math.max(...disagreements),
     idleWatts,
+    share: least(told(energies.map((energy) => energy.share))),
     netJoules:
       idleWatts === null || joules === null || seconds === null
         ? null
