@@ -70,7 +70,9 @@ export function buildCells(
   for (const trial of inOrder) {
     if (trial.device === null || trial.epochs === 0) continue;
     const key = JSON.stringify([trial.settingId, trial.device]);
-    groups.set(key, [...(groups.get(key) ?? []), trial]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [trial]);
+    else group.push(trial);
   }
   return [...groups.values()].flatMap((members, i) => {
     const [first] = members;

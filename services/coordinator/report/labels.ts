@@ -84,7 +84,9 @@ export function labelSettings(spec: SweepSpec, points: ReadonlyMap<string, Param
   const hashesByLabel = new Map<string, string[]>();
   for (const hash of points.keys()) {
     const label = plain(hash);
-    hashesByLabel.set(label, [...(hashesByLabel.get(label) ?? []), hash]);
+    const alike = hashesByLabel.get(label);
+    if (alike === undefined) hashesByLabel.set(label, [hash]);
+    else alike.push(hash);
   }
   const labels = new Map<string, string>();
   for (const [label, hashes] of hashesByLabel) {

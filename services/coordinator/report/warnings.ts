@@ -1,4 +1,5 @@
 /** What a reader must know before believing the numbers, and how the numbers are defined. */
+import { extent } from './analysis/extent.js';
 import type { SweepSpec } from '../core/spec.js';
 import type { SweepState } from '../core/state.js';
 import { recipes } from '../../../proto/recipes.js';
@@ -35,17 +36,17 @@ function powerWarnings(sweep: SweepState, trials: readonly TrialSummary[]): read
   const warnings: ReportWarning[] = [];
   const why = absentReasons(sweep);
   const because = why.length > 0 ? ` (${why.join('; ')})` : '';
-  const unread = ran.filter((trial) => trial.curve.joules.every((j) => j === null));
-  const partly = ran.filter((trial) => trial.joules === null && !unread.includes(trial));
-  if (unread.length === ran.length) {
+  const unread = ran.filter((trial) => trial.curve.joules.every((j) => j === null)).length;
+  const notWhole = ran.filter((trial) => trial.joules === null).length;
+  if (unread === ran.length) {
     warnings.push({
       code: 'no_power_meter',
       text: `Nothing read the power${because}: watts and energy are unknown, not zero.`,
     });
-  } else if (unread.length + partly.length > 0) {
+  } else if (notWhole > 0) {
     warnings.push({
       code: 'partial_power',
-      text: `The power of ${count(unread.length + partly.length, 'trial')} was not read in every epoch${because}; their energy is left out.`,
+      text: `The power of ${count(notWhole, 'trial')} was not read in every epoch${because}; their energy is left out.`,
     });
   }
   const estimated = ran.filter((trial) => trial.estimated).length;
@@ -65,9 +66,10 @@ function powerWarnings(sweep: SweepState, trials: readonly TrialSummary[]): read
   const disagreements = ran.map(({ metering }) => metering.disagreement ?? 0);
   const disagreeing = disagreements.filter((value) => value > NOTABLE_DISAGREEMENT);
   if (disagreeing.length > 0) {
+    const [, most] = extent(disagreeing);
     warnings.push({
       code: 'meters_disagree',
-      text: `In ${count(disagreeing.length, 'trial')} the energy counter and the integrated power differ, by up to ${Math.round(100 * Math.max(...disagreeing))} %. The counter is what is shown; short trials and power that changes quickly do that, and so does a broken sensor.`,
+      text: `In ${count(disagreeing.length, 'trial')} the energy counter and the integrated power differ, by up to ${Math.round(100 * most)} %. The counter is what is shown; short trials and power that changes quickly do that, and so does a broken sensor.`,
     });
   }
   const shared = ran.filter(({ metering }) => metering.share !== null).length;

@@ -1,4 +1,5 @@
 /** How well a trial's energy was read, and what of it is above the devices' rest. */
+import { extent } from './extent.js';
 import type { AttemptState } from '../../core/state.js';
 
 export interface Metering {
@@ -18,8 +19,7 @@ export interface Metering {
 
 const told = (values: readonly (number | undefined)[]): readonly number[] =>
   values.filter((value) => value !== undefined);
-const least = (values: readonly number[]): number | null =>
-  values.length === 0 ? null : Math.min(...values);
+const least = (values: readonly number[]): number | null => (values.length === 0 ? null : extent(values)[0]);
 
 /** @param joules of the trial's epochs @param seconds of them */
 export function meteringOf(
@@ -34,10 +34,14 @@ export function meteringOf(
   return {
     coverage: least([
       ...read.map(({ coverage }) => coverage ?? 1),
-      ...told(energies.filter((energy) => !read.includes(energy)).map(({ coverage }) => coverage)),
+      ...told(
+        energies.map(({ samplesPerSecond, coverage }) =>
+          samplesPerSecond === undefined ? coverage : undefined,
+        ),
+      ),
     ]),
     samplesPerSecond: least(told(read.map(({ samplesPerSecond }) => samplesPerSecond))),
-    disagreement: disagreements.length === 0 ? null : Math.max(...disagreements),
+    disagreement: disagreements.length === 0 ? null : extent(disagreements)[1],
     idleWatts,
     share: least(told(energies.map((energy) => energy.share))),
     netJoules:

@@ -3,6 +3,7 @@
  * the level for sure; otherwise the Kaplan-Meier median (Kaplan and Meier 1958), since the repeats that did not reach
  * it would have taken longer, by an unknown amount.
  */
+import { extent } from './extent.js';
 import type { TransitionStatus } from './curve.js';
 
 /** Mean and spread of a plain quantity. */
@@ -25,7 +26,7 @@ export function spread(values: readonly (number | null)[]): Spread | null {
   if (n === 0) return null;
   const mean = read.reduce((sum, value) => sum + value, 0) / n;
   const squares = read.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  const [min, max] = [Math.min(...read), Math.max(...read)];
+  const [min, max] = extent(read);
   const sd = n > 1 ? Math.sqrt(squares / (n - 1)) : null;
   const isRounding = sd !== null && sd < ROUNDING * Math.max(Math.abs(min), Math.abs(max));
   return { mean, sd: isRounding ? 0 : sd, n, min, max };
@@ -108,5 +109,5 @@ export function aggregate(repeats: readonly (LevelObservation | null)[]): Aggreg
   const median = kaplanMeierMedian(open);
   if (median !== null) return { kind: 'median', value: median, sd: null, ...counts };
   const seen = open.length > 0 ? open : read;
-  return { kind: 'bound', value: Math.max(...seen.map((o) => o.value)), sd: null, ...counts };
+  return { kind: 'bound', value: extent(seen.map((o) => o.value))[1], sd: null, ...counts };
 }

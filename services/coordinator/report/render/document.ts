@@ -1,4 +1,5 @@
 /** What the report says, in order, for every renderer. Texts are not escaped yet. */
+import { extent } from '../analysis/extent.js';
 import type { Report } from '../types.js';
 import { count, joulesText, listText, momentText, secondsText } from './format.js';
 import {
@@ -120,13 +121,14 @@ function meteringText({ trials }: Report): string {
   const idle = known(trials.map(({ metering }) => metering.idleWatts));
   const nets = trials.filter(({ joules }) => joules !== null).map(({ metering }) => metering.netJoules);
   const net = known(nets);
-  const least = Math.min(...coverages);
+  const [least] = extent(coverages);
   const range = (values: readonly number[]): string => {
-    const [low, high] = [Math.min(...values).toFixed(0), Math.max(...values).toFixed(0)];
+    const [least, most] = extent(values);
+    const [low, high] = [least.toFixed(0), most.toFixed(0)];
     return low === high ? low : `${low} to ${high}`;
   };
   return [
-    ...(rates.length === 0 ? [] : [`, ${Math.min(...rates).toFixed(1)} times a second`]),
+    ...(rates.length === 0 ? [] : [`, ${extent(rates)[0].toFixed(1)} times a second`]),
     ...(coverages.length === 0 || least > 0.9995
       ? []
       : [`, ${(100 * least).toFixed(1)} % of the time at least`]),

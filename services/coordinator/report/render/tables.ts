@@ -1,4 +1,5 @@
 /** The report's tables, for every renderer: text that is not escaped yet. */
+import { extent } from '../analysis/extent.js';
 import { isReached } from '../cells.js';
 import type { Cell, Report, TrialSummary } from '../types.js';
 import type { Aggregate, Spread } from '../analysis/repeats.js';
@@ -84,9 +85,9 @@ function shownCells(report: Report): readonly Cell[] {
   if (report.cells.length <= SHOWN_ROWS) return report.cells;
   const ranks = new Map(report.trials.map((trial, i) => [trial.trialId, i]));
   const rankOf = (cell: Cell): number =>
-    Math.min(...cell.trialIds.map((trialId) => ranks.get(trialId) ?? Infinity));
-  const best = [...report.cells].sort((a, b) => rankOf(a) - rankOf(b)).slice(0, SHOWN_ROWS);
-  return report.cells.filter((cell) => best.includes(cell));
+    extent(cell.trialIds.map((trialId) => ranks.get(trialId) ?? Infinity))[0];
+  const best = new Set([...report.cells].sort((a, b) => rankOf(a) - rankOf(b)).slice(0, SHOWN_ROWS));
+  return report.cells.filter((cell) => best.has(cell));
 }
 
 /** Best value and what an epoch cost, one row a setting and device model. */

@@ -1,4 +1,5 @@
 /** The best value of each trial against what it had cost when it stood, with the front that nothing beats. */
+import { extent } from '../../analysis/extent.js';
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { curveStepAfter, line } from 'd3-shape';
 import { costOfBest } from '../../cells.js';
@@ -43,8 +44,8 @@ export function tradeoffPlot(report: Report, series: Series): Markup {
   }));
   const costs = points.map((p) => p.cost);
   const values = points.map((p) => p.value);
-  const [least, most] = [Math.min(...costs), Math.max(...costs)];
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const [least, most] = extent(costs);
+  const [low, high] = extent(values);
   const room = (high - low) * 0.06 || Math.abs(high) * 0.01 || 1;
   const logarithmic = most / least > LOG_FROM_RATIO;
   const x = logarithmic
