@@ -17,9 +17,11 @@ import {
   natsServerFolder,
   onPath,
   projectRoot,
+  wasmFolder,
+  wasmWanted,
 } from './lib/layout.mjs';
 
-export { cacheHome, gpuWanted, isClone, onPath, projectRoot };
+export { cacheHome, gpuWanted, isClone, onPath, projectRoot, wasmWanted };
 
 /** @param {string | null} folder */
 const whenComplete = (folder) => (folder && existsSync(join(folder, MANIFEST)) ? folder : null);
@@ -31,6 +33,9 @@ const whenComplete = (folder) => (folder && existsSync(join(folder, MANIFEST)) ?
 export function enginePath({ gpu = gpuWanted() } = {}) {
   return (gpu ? whenComplete(engineFolder(true)) : null) ?? whenComplete(engineFolder(false));
 }
+
+/** A folder with what trains by WebAssembly, which the native engine's is too; null when set-up has not run. */
+export const wasmPath = () => whenComplete(wasmFolder()) ?? enginePath();
 
 /** The folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin, or null. */
 export const cifar10Dir = () => whenComplete(cifar10Folder());

@@ -4,7 +4,14 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { WattsweepError } from '../../proto/errors.js';
-import { cifar10Dir, enginePath, natsServerPath, projectRoot } from '../../setup/locate.mjs';
+import {
+  cifar10Dir,
+  enginePath,
+  natsServerPath,
+  projectRoot,
+  wasmPath,
+  wasmWanted,
+} from '../../setup/locate.mjs';
 import { checkNatsVersion } from '../nats/server.js';
 import { type Finding, bad, ok, reservation } from './finding.js';
 
@@ -25,6 +32,12 @@ interface Proof {
  */
 export async function checkEngine(gpuExpected: boolean): Promise<Finding> {
   const folder = enginePath();
+  if (wasmWanted() === true || (folder === null && wasmPath() !== null))
+    return reservation(
+      'engine',
+      'training runs by WebAssembly, some twenty times slower than natively',
+      'Run `node setup/ready.mjs --only=engine`: it says why the native engine cannot be had here.',
+    );
   if (folder === null) return bad('engine', 'the native engine is not set up', SET_UP);
   try {
     const script = join(projectRoot(), 'setup', 'prove-engine.cjs');

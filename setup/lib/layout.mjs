@@ -92,6 +92,18 @@ export function engineFolder(gpu) {
   );
 }
 
+/** The cache folder of the engine without TensorFlow's library: the same packages, nothing compiled. */
+export function wasmFolder() {
+  const lock = readFileSync(join(engineSource(), 'npm-shrinkwrap.json'), 'utf8');
+  return join(cacheHome(), 'engine', `tfjs-wasm-${fingerprint(lock)}`);
+}
+
+/**
+ * Whether training by WebAssembly is wanted: `WATTSWEEP_WASM=1` or `0` decides; null where nobody did.
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+export const wasmWanted = (env = process.env) => (env.WATTSWEEP_WASM ? env.WATTSWEEP_WASM !== '0' : null);
+
 export const natsServerFolder = () =>
   join(cacheHome(), 'nats-server', `${pins().natsServer.version}-${platformKey()}`);
 export const cifar10Folder = () => join(cacheHome(), 'cifar10', pins().cifar10.version);

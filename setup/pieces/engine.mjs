@@ -14,6 +14,8 @@ import {
   pins,
   platformKey,
   projectRoot,
+  wasmFolder,
+  wasmWanted,
 } from '../lib/layout.mjs';
 import { SetupError } from '../lib/errors.mjs';
 import { npm } from '../lib/npm.mjs';
@@ -190,11 +192,64 @@ async function proveEngine(folder, gpu) {
   }
 }
 
+/** What nobody at this machine can mend: no library for this platform, or none that this CPU runs. */
+const CANNOT_BE_HAD = new Set(['SETUP_PLATFORM', 'SETUP_ENGINE']);
+
 /**
+ * The native engine; where it cannot be had, or `WATTSWEEP_WASM=1` says so, the WebAssembly one.
  * @param {{gpu?: boolean, verify?: boolean}} [options] `gpu` unset: as `gpuWanted()` finds
  * @returns {Promise<string>} the engine folder, see `locate.mjs`
  */
-export async function ensureEngine({ gpu: asked, verify = false } = {}) {
+export async function ensureEngine(options = {}) {
+  if (wasmWanted() === true) return ensureWasm(options);
+  try {
+    return await ensureNative(options);
+  } catch (error) {
+    const hopeless = error instanceof SetupError && CANNOT_BE_HAD.has(error.code);
+    if (!hopeless || wasmWanted() === false || options.gpu === true) throw error;
+    say(error.report);
+    say(
+      'engine: SO TRAINING FALLS BACK TO WEBASSEMBLY, on one thread and some twenty times slower; WATTSWEEP_WASM=0 refuses that',
+    );
+    return ensureWasm(options);
+  }
+}
+
+/** @param {{verify?: boolean}} options */
+const ensureWasm = ({ verify = false }) =>
+  ensurePiece({
+    name: 'engine',
+    folder: wasmFolder(),
+    verify,
+    spaceBytes: 500e6,
+    make: async (fresh) => {
+      await installPackages(fresh);
+      progress('engine', 'proving');
+      const ran = await run(process.execPath, [join(projectRoot(), 'setup', 'prove-wasm.cjs'), fresh]);
+      if (ran.code === 0) return;
+      throw new SetupError(
+        'SETUP_ENGINE',
+        'The WebAssembly engine was set up but does not compute right on this machine.',
+        'The lines below say why; it needs a Node.js with WebAssembly SIMD.',
+        { detail: lastWords(ran) },
+      );
+    },
+  });
+
+/** @param {string} fresh */
+async function installPackages(fresh) {
+  progress('engine', 'npm ci');
+  for (const name of ['package.json', 'npm-shrinkwrap.json']) {
+    copyFileSync(join(engineSource(), name), join(fresh, name));
+  }
+  await npm(['ci'], fresh, 'TensorFlow.js');
+}
+
+/**
+ * @param {{gpu?: boolean, verify?: boolean}} options
+ * @returns {Promise<string>}
+ */
+async function ensureNative({ gpu: asked, verify = false }) {
   let gpu = asked ?? gpuWanted();
   if (asked === undefined && gpu && !libtensorflowFolder(true)) {
     say(
@@ -214,11 +269,7 @@ export async function ensureEngine({ gpu: asked, verify = false } = {}) {
     verify,
     spaceBytes: 700e6,
     make: async (fresh) => {
-      progress('engine', 'npm ci');
-      for (const name of ['package.json', 'npm-shrinkwrap.json']) {
-        copyFileSync(join(engineSource(), name), join(fresh, name));
-      }
-      await npm(['ci'], fresh, 'TensorFlow.js');
+      await installPackages(fresh);
       await libraries;
       progress('engine', 'compiling');
       await compileBinding(join(fresh, 'node_modules'), librariesFolder);

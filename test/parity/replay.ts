@@ -38,7 +38,7 @@ export async function replay(engine: Engine, name: string, rates: readonly numbe
     training.pixels,
     (pixel, i) => Math.fround(pixel / 255) - (mean[i % PIXELS] ?? 0),
   );
-  const program = Model.compile(engine, architecture, settings);
+  const program = engine.program(Model.source(engine.tf, architecture, settings));
   const model = new Model(program, settings);
   try {
     const start = Model.initial(architecture, settings, 0);

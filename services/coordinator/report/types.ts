@@ -198,6 +198,7 @@ export type WarningCode =
   | 'replayed'
   | 'meters_disagree'
   | 'shared_devices'
+  | 'wasm_fallback'
   | 'several_devices'
   | 'moved_between_devices'
   | 'unconfirmed_levels'

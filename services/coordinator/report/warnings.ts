@@ -82,6 +82,20 @@ function powerWarnings(sweep: SweepState, trials: readonly TrialSummary[]): read
   return warnings;
 }
 
+/** @see services/trainer/runner/wasm.ts */
+function fallbackWarning(sweep: SweepState): readonly ReportWarning[] {
+  const fell = [...sweep.trials.values()].filter(({ attempts }) =>
+    attempts.some(({ engine }) => engine['name'] === 'tfjs-wasm'),
+  ).length;
+  if (fell === 0) return [];
+  return [
+    {
+      code: 'wasm_fallback',
+      text: `${count(fell, 'trial')} trained by WebAssembly, on a box without TensorFlow's library: accuracies are what they would be, seconds and joules are some twenty times too large. Their rows name the device with (WebAssembly, 1 thread).`,
+    },
+  ];
+}
+
 /** Counter and integral that differ by less are as one. */
 const NOTABLE_DISAGREEMENT = 0.1;
 
@@ -133,6 +147,7 @@ export function buildWarnings(
       `The sweep has not ended${sweep.openTrials > 0 ? `, ${count(sweep.openTrials, 'trial')} still open` : ''}: everything here may change.`,
     ),
     ...powerWarnings(sweep, trials),
+    ...fallbackWarning(sweep),
     ...when(
       devices.length > 1,
       'several_devices',

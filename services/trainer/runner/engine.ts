@@ -1,6 +1,7 @@
 /**
- * The native engine: tfjs-node-gpu with TensorFlow's own libraries, as set-up left it in the cache folder. It says which
- * device really computes, after a convolution on it; nothing here assumes a GPU.
+ * What computes: the native engine, tfjs-node-gpu with TensorFlow's own libraries as set-up left it in the cache folder, or
+ * where that cannot be had the WebAssembly engine (`wasm.ts`). An engine says which device really computes, after a
+ * convolution on it; nothing here assumes a GPU.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,17 +10,29 @@ import { join } from 'node:path';
 import util from 'node:util';
 import type { Rank } from '@tensorflow/tfjs-node-gpu';
 import { WattsweepError } from '../../../proto/errors.js';
-import { cifar10Dir, enginePath } from '../../../setup/locate.mjs';
+import { cifar10Dir, enginePath, wasmPath, wasmWanted } from '../../../setup/locate.mjs';
 import type { SlotDevice } from '../protocol/runner.js';
 import type { TensorFlow } from './graph/binding.js';
 import { nativeBackend } from './graph/binding.js';
+import { compile } from './graph/compile.js';
+import type { ProgramSource, Runnable } from './graph/signature.js';
+import { openWasm } from './wasm.js';
 
 export interface Engine {
   readonly tf: TensorFlow;
-  /** TensorFlow's version, e.g. `2.21.0`. */
+  /** `tfjs-wasm` trains the same some twenty times slower, and in float32 only. */
+  readonly name: 'tensorflow' | 'tfjs-wasm';
+  /** Of TensorFlow, e.g. `2.21.0`, or of tfjs. */
   readonly version: string;
+  readonly mode: 'graph' | 'eager';
+  /** Why it is not the native one; null for that. */
+  readonly fallback: string | null;
   /** What computes, as a convolution showed. */
   readonly device: { readonly kind: 'gpu' | 'cpu'; readonly name: string };
+  /** Makes signatures ready to run. */
+  program(source: ProgramSource): Runnable;
+  /** Tensors that are held now, beside the variables of programs. */
+  heldTensors(): number;
 }
 
 /**
@@ -76,13 +89,38 @@ export function openEngine(slot: Pick<SlotDevice, 'model'>): Engine {
     assertConvolution(tf);
     const kind = backend.isUsingGpuDevice ? 'gpu' : 'cpu';
     const name = kind === 'gpu' ? slot.model : (cpus()[0]?.model.trim() ?? 'CPU');
-    return { tf, version: backend.binding.TF_Version, device: { kind, name } };
+    return {
+      tf,
+      name: 'tensorflow',
+      version: backend.binding.TF_Version,
+      mode: 'graph',
+      fallback: null,
+      device: { kind, name },
+      program: (source) => compile(tf, source),
+      heldTensors: () => backend.binding.getNumOfTensors(),
+    };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new WattsweepError('ENGINE_MISSING', `the native engine in ${folder} does not work: ${reason}`, {
       cause,
     });
   }
+}
+
+/**
+ * The engine of a slot: the native one, or the WebAssembly one where set-up found that the native one cannot be had here, or
+ * where `WATTSWEEP_WASM=1` wants it. A GPU slot never falls back.
+ *
+ * @throws WattsweepError ENGINE_MISSING
+ */
+export async function openEngineOf(slot: SlotDevice): Promise<Engine> {
+  const folder = wasmPath();
+  const isSetUp = process.env['WATTSWEEP_ENGINE'] !== undefined || enginePath() !== null;
+  const falls = wasmWanted() ?? (!isSetUp && folder !== null);
+  if (!falls || slot.kind === 'gpu') return openEngine(slot);
+  if (folder === null) throw new WattsweepError('ENGINE_MISSING', 'the WebAssembly engine is not set up');
+  const why = isSetUp ? 'WATTSWEEP_WASM asks for it' : 'the native engine cannot be had on this box';
+  return openWasm(folder, why, assertConvolution);
 }
 
 /** A 3x3 convolution of ones, where every inner result is 9. A library that loads but cannot compute fails here. */

@@ -37,7 +37,7 @@ async function checkpointOf(parameters: Parameters) {
     movingVariance: noise(statistics, 2).map((value) => value + 0.5),
   };
   const mean = noise(3072, 3);
-  const program = Model.compile(engine, architecture, settings);
+  const program = engine.program(Model.source(engine.tf, architecture, settings));
   const model = new Model(program, settings);
   model.write(vectors);
   const images = newImages(IMAGES, 32);

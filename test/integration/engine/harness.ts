@@ -46,9 +46,11 @@ export class RunnerProcess {
   readonly #arrived = new Set<() => void>();
   readonly exited: Promise<[code: number | null, signal: NodeJS.Signals | null]>;
 
-  constructor() {
+  /** @param environment On top of this process's. */
+  constructor(environment: NodeJS.ProcessEnv = {}) {
     this.#child = spawn(process.execPath, ['--import', 'tsx', main], {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
     });
     createInterface({ input: this.#child.stdio[3] as Readable }).on('line', (line) => {
       this.lines.push(JSON.parse(line) as RunnerLine);
@@ -97,8 +99,9 @@ export class RunnerProcess {
 /** Runs one attempt to its end in a process of its own. */
 export async function runAttempt(
   attempt: AttemptSpec,
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<RunnerProcess & { readonly end: Line<'end'> }> {
-  const runner = new RunnerProcess();
+  const runner = new RunnerProcess(environment);
   runner.run(attempt);
   const end = await runner.line('end');
   runner.endInput();

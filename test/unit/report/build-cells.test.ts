@@ -22,6 +22,15 @@ describe('several device models', () => {
     expect(codes(report)).toContain('several_devices');
   });
 
+  it('say so where one of them trained by WebAssembly', () => {
+    const fell = sweepState({ spec, trials });
+    expect(codes(buildReport(fell, { now: BEGIN }))).not.toContain('wasm_fallback');
+    const attempt = fell.trials.get('t2')?.attempts[0];
+    if (attempt === undefined) throw new Error('no attempt');
+    attempt.engine = { name: 'tfjs-wasm', version: '4.22.0', mode: 'eager' };
+    expect(codes(buildReport(fell, { now: BEGIN }))).toContain('wasm_fallback');
+  });
+
   it('put a trial that moved between them into a cell of its own', () => {
     const moved = sweepState({
       spec,

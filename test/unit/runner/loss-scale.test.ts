@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Program } from '../../../services/trainer/runner/graph/program.js';
+import type { Runnable } from '../../../services/trainer/runner/graph/signature.js';
 import { resnetV2 } from '../../../services/trainer/runner/recipes/images/networks.js';
 import { Model } from '../../../services/trainer/runner/recipes/images/model.js';
 import { parseSettings } from '../../../services/trainer/runner/recipes/images/settings.js';
@@ -7,10 +7,10 @@ import { parseSettings } from '../../../services/trainer/runner/recipes/images/s
 const of = (precision: string) => parseSettings({ depth: 11, precision }, 1);
 const step = [new Float32Array(3072), new Int32Array(1), { lr: 1 }, 1] as const;
 /** A program that fetches the same from every step. */
-const fetching = (fetched: Readonly<Record<string, number>>): Program =>
+const fetching = (fetched: Readonly<Record<string, number>>): Runnable =>
   ({
     run: () => Object.fromEntries(Object.entries(fetched).map(([name, value]) => [name, [value]])),
-  }) as unknown as Program;
+  }) as unknown as Runnable;
 const forward = { crossEntropySum: 2, correct: 1, activations: 3 };
 
 describe('the loss scale', () => {

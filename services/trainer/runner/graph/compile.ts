@@ -8,12 +8,13 @@ import { join } from 'node:path';
 import { constantAttr, shapeAttr, stringAttr, typeAttr } from './attributes.js';
 import type { NativeBackend, NativeBinding, Tensor, TensorFlow } from './binding.js';
 import { nativeBackend } from './binding.js';
+import { feedsOf } from './feeds.js';
 import { Program } from './program.js';
 import { Recorder } from './recorder.js';
 import { SAVED_MODEL_FILE, SERVE, encodeSavedModel } from './saved-model.js';
 import { ShapeProbe } from './shapes.js';
 import type { CompiledSignature, ProgramSource, Signature, TensorSpec } from './signature.js';
-import { DONE, READ, WRITE, sizeOf } from './signature.js';
+import { DONE, READ, WRITE } from './signature.js';
 import type { NodeDef } from './tensorflow/gen/graph.js';
 import { DataType } from './tensorflow/gen/types.js';
 
@@ -30,7 +31,7 @@ export function compile(tf: TensorFlow, source: ProgramSource): Program {
   try {
     writeFileSync(join(folder, SAVED_MODEL_FILE), encodeSavedModel(nodes, binding.TF_Version));
     const session = binding.loadSavedModel(folder, SERVE);
-    return new Program(binding, session, source, signatures, nodes.length);
+    return new Program(binding, session, signatures, nodes.length);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -109,11 +110,7 @@ class SignatureTrace {
   ) {}
 
   trace(signature: Signature): CompiledSignature {
-    const feeds = Object.entries(signature.feeds).map(([feed, { shape, dtype = 'float32' }]) => ({
-      name: feed,
-      spec: { shape, dtype },
-      length: sizeOf(shape),
-    }));
+    const feeds = feedsOf(signature.feeds);
     const state = this.#readVariables();
     const fed = Object.fromEntries(feeds.map(({ name, spec }) => [name, this.#placeholder(name, spec)]));
     const result = signature.step(state, fed);

@@ -1,5 +1,6 @@
 /** What a program is made of: variables, and signatures that share them. */
 import type { Tensor } from './binding.js';
+import type { Feed } from './feeds.js';
 import type { Precision } from './precision.js';
 
 export type FeedValues = Float32Array | Int32Array;
@@ -28,13 +29,27 @@ export interface ProgramSource {
   readonly precision?: Precision;
 }
 
+/** Signatures at work on variables of their own. */
+export interface Runnable {
+  /**
+   * Runs one signature; blocks the event loop until the device has finished. Values are row-major; the arrays given are
+   * only read, and free again when this returns.
+   *
+   * @throws Error for an unknown signature, a missing or additional feed, a feed of the wrong type or length, and
+   * whatever the backend reports.
+   */
+  run(signature: string, feeds?: Readonly<Record<string, FeedValues>>): Record<string, FeedValues>;
+  /** Copies of all variables, by name. */
+  read(): Record<string, Float32Array>;
+  /** Sets all variables. @throws Error when one is missing, unknown, or of another length. */
+  write(values: Readonly<Record<string, Float32Array>>): void;
+  /** Frees everything. May be called twice. */
+  dispose(): void;
+}
+
 /** @internal How a traced signature is called. */
 export interface CompiledSignature {
-  readonly feeds: readonly {
-    readonly name: string;
-    readonly spec: Required<TensorSpec>;
-    readonly length: number;
-  }[];
+  readonly feeds: readonly Feed[];
   readonly feedNames: string;
   readonly fetches: readonly string[];
   readonly fetchNames: string;

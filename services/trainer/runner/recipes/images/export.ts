@@ -18,7 +18,7 @@ import { IMAGE_CHANNELS, batchNorms, parameterTensors } from './architecture.js'
 import type { ImageRecipe } from './image-recipe.js';
 import { forward } from './network.js';
 import { architectureOf } from './networks.js';
-import { createOperations } from './operations.js';
+import { fusedOperations } from './fused.js';
 import { pixelsOf } from './pictures.js';
 import { parseSettings } from './settings.js';
 
@@ -90,7 +90,7 @@ function served(
       at += channels;
     }
     const operations = {
-      ...createOperations(tf),
+      ...fusedOperations(tf),
       // No shape of it holds the number of images.
       globalAverage: (x: Tensor): Tensor => tf.mean(x, [1, 2]),
     };

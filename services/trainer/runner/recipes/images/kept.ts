@@ -4,8 +4,8 @@
  * and every variable of the program is written before an attempt trains.
  */
 import type { SlotDevice } from '../../../protocol/runner.js';
-import { type Engine, openEngine, setThreads } from '../../engine.js';
-import type { Program } from '../../graph/program.js';
+import { type Engine, openEngineOf, setThreads } from '../../engine.js';
+import type { Runnable } from '../../graph/signature.js';
 import type { Architecture } from './architecture.js';
 import { type Data, readData } from './data.js';
 import { Model } from './model.js';
@@ -33,18 +33,28 @@ class Kept<T> {
     this.#key = key;
     return this.#value;
   }
+
+  forget(): void {
+    this.#key = null;
+    this.#value = null;
+  }
 }
 
-const engine = new Kept<Engine>();
+const engine = new Kept<Promise<Engine>>();
 const dataset = new Kept<KeptData>();
-const program = new Kept<Program>();
+const program = new Kept<Runnable>();
 
 /** @throws WattsweepError ENGINE_MISSING */
-export function keptEngine(device: SlotDevice): Engine {
-  return engine.get(JSON.stringify(device), () => {
-    setThreads(device.threads);
-    return openEngine(device);
-  });
+export async function keptEngine(device: SlotDevice): Promise<Engine> {
+  try {
+    return await engine.get(JSON.stringify(device), () => {
+      setThreads(device.threads);
+      return openEngineOf(device);
+    });
+  } catch (error) {
+    engine.forget();
+    throw error;
+  }
 }
 
 /** @throws WattsweepError DATASET_INVALID */
@@ -57,10 +67,10 @@ export function keptData(settings: Settings): KeptData {
 }
 
 /** The program for these settings; the one of other settings is disposed of. */
-export function keptProgram(engine: Engine, architecture: Architecture, settings: Settings): Program {
+export function keptProgram(engine: Engine, architecture: Architecture, settings: Settings): Runnable {
   return program.get(
     Model.programKey(settings),
-    () => Model.compile(engine, architecture, settings),
+    () => engine.program(Model.source(engine.tf, architecture, settings)),
     (old) => old.dispose(),
   );
 }

@@ -1,8 +1,6 @@
 /** The compiled network with its variables: one training step, one evaluation, state in and out. */
-import type { Engine } from '../../engine.js';
-import { compile } from '../../graph/compile.js';
-import type { Program } from '../../graph/program.js';
-import type { Signature } from '../../graph/signature.js';
+import type { TensorFlow } from '../../graph/binding.js';
+import type { ProgramSource, Runnable, Signature } from '../../graph/signature.js';
 import type { Architecture } from './architecture.js';
 import { initialParameters, initialStatistics } from './initializers.js';
 import { INITIAL_LOSS_SCALE, isScaled } from './loss-scale.js';
@@ -43,17 +41,17 @@ const scalar = (fetched: Readonly<Record<string, ArrayLike<number>>>, name: stri
   fetched[name]?.[0] ?? NaN;
 
 export class Model {
-  readonly #program: Program;
+  readonly #program: Runnable;
   readonly #settings: Settings;
 
-  /** @param program Of {@link compile}, for settings with the same {@link programKey}; its variables have no values yet. */
-  constructor(program: Program, settings: Settings) {
+  /** @param program Made from {@link source}, for settings with the same {@link programKey}; its variables have no values yet. */
+  constructor(program: Runnable, settings: Settings) {
     this.#program = program;
     this.#settings = settings;
   }
 
-  /** Traces and loads the signatures that an attempt with these settings needs. */
-  static compile({ tf }: Engine, architecture: Architecture, settings: Settings): Program {
+  /** Variables and signatures that an attempt with these settings needs. */
+  static source(tf: TensorFlow, architecture: Architecture, settings: Settings): ProgramSource {
     const sizes = (images: number, batch: number): Set<number> =>
       new Set([Math.min(batch, images), images % batch || Math.min(batch, images)]);
     const signatures: Record<string, Signature> = {};
@@ -66,7 +64,7 @@ export class Model {
       }
     }
     const variables = variablesOf(architecture, settings);
-    return compile(tf, { variables, signatures, precision: settings.precision });
+    return { variables, signatures, precision: settings.precision };
   }
 
   /**

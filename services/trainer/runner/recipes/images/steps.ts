@@ -8,9 +8,11 @@ import type { ProgramSource, Signature, Tensors } from '../../graph/signature.js
 import type { Architecture } from './architecture.js';
 import { IMAGE_CHANNELS, batchNorms, parameterTensors } from './architecture.js';
 import { LOSS_SCALE_VARIABLES, isScaled, nextLossScale } from './loss-scale.js';
+import { composedOperations } from './composed.js';
+import { fusedOperations } from './fused.js';
+import type { Normalise } from './network.js';
 import { channelViews, cut, forward } from './network.js';
 import type { Operations } from './operations.js';
-import { createOperations } from './operations.js';
 import type { GraphState, StepScalars } from './optimizers.js';
 import { SCALARS, graphUpdate, slotsOf } from './optimizers.js';
 import type { Settings } from './settings.js';
@@ -57,10 +59,74 @@ export function variablesOf(architecture: Architecture, settings: StepSettings):
   };
 }
 
-/** Sums over the batch: cross-entropy in nats, and correctly classified images. */
-function tally(tf: TensorFlow, logits: Tensor, labels: Tensor, losses: Tensor): Tensors {
+/** Fused kernels on the native engine; on another what they do, composed. */
+const operationsOn = (tf: TensorFlow): Operations =>
+  tf.getBackend() === 'tensorflow' ? fusedOperations(tf) : composedOperations(tf);
+
+interface Classified {
+  /** Cross-entropy of each image, in nats. */
+  readonly losses: Tensor;
+  /** Sums over the batch: cross-entropy, and correctly classified images. */
+  readonly sums: Tensors;
+}
+
+/** The network on the batch that is fed. */
+function classify(
+  tf: TensorFlow,
+  architecture: Architecture,
+  operations: Operations,
+  feeds: Tensors,
+  values: readonly Tensor[],
+  normalise: Normalise,
+): Classified {
+  const labels = variable(feeds, 'labels');
+  const logits = forward(architecture, operations, values, variable(feeds, 'images'), normalise);
+  const losses = operations.crossEntropy(logits, labels);
   const hits = tf.argMax(logits, 1).equal(labels);
-  return { crossEntropySum: losses.sum(), correct: hits.cast('float32').sum() };
+  return { losses, sums: { crossEntropySum: losses.sum(), correct: hits.cast('float32').sum() } };
+}
+
+interface Backward {
+  /** Of the whole parameter vector, the penalty's included; multiplied by the loss scale where there is one. */
+  readonly gradient: Tensor;
+  readonly sums: Tensors;
+  readonly statistics: ReadonlyMap<string, { readonly mean: Tensor; readonly variance: Tensor }>;
+}
+
+/** Forward and backward pass. @param lossScale Null where the loss is not scaled. */
+function gradientOf(
+  tf: TensorFlow,
+  architecture: Architecture,
+  settings: StepSettings,
+  flat: Tensor,
+  feeds: Tensors,
+  lossScale: Tensor | null,
+): Backward {
+  const operations = operationsOn(tf);
+  const tensors = parameterTensors(architecture);
+  const parameters = cut(
+    tf,
+    flat,
+    tensors.map(({ shape }) => shape),
+  );
+  const statistics = new Map<string, { mean: Tensor; variance: Tensor }>();
+  let sums: Tensors = {};
+  const loss = (...values: Tensor[]): Tensor => {
+    const found = classify(tf, architecture, operations, feeds, values, (x, gamma, beta, layer) => {
+      const { output, mean, variance } = operations.batchNormTraining(x, gamma, beta);
+      statistics.set(layer.name, { mean, variance });
+      return output;
+    });
+    sums = keepAll(tf, found.sums);
+    const mean = found.losses.mean();
+    return lossScale === null ? mean : mean.mul(lossScale.reshape([]));
+  };
+  const { grads } = tf.valueAndGrads(loss)(parameters);
+  const l2 = lossScale === null ? settings.l2 : lossScale.mul(settings.l2);
+  const gradient = tf.concat(
+    grads.map((grad, index) => withPenalty(grad, parameters[index], tensors[index], l2).flatten()),
+  );
+  return { gradient, sums, statistics };
 }
 
 /**
@@ -77,87 +143,46 @@ export function trainSignature(
   settings: StepSettings,
   batch: number,
 ): Signature {
-  const operations = createOperations(tf);
-  const scaled = isScaled(settings.precision);
   const step: Signature['step'] = (state, feeds) => {
-    const lossScale = scaled ? variable(state, 'lossScale') : null;
+    const lossScale = isScaled(settings.precision) ? variable(state, 'lossScale') : null;
     const flat = variable(state, 'parameters');
-    const tensors = parameterTensors(architecture);
-    const parameters = cut(
-      tf,
-      flat,
-      tensors.map(({ shape }) => shape),
-    );
-    const labels = variable(feeds, 'labels');
-    const batchStatistics = new Map<string, { mean: Tensor; variance: Tensor }>();
-    let fetches: Tensors = {};
-    const loss = (...values: Tensor[]) => {
-      const logits = forward(
-        architecture,
-        operations,
-        values,
-        variable(feeds, 'images'),
-        (x, gamma, beta, layer) => {
-          const { output, mean, variance } = operations.batchNormTraining(x, gamma, beta);
-          batchStatistics.set(layer.name, { mean, variance });
-          return output;
-        },
-      );
-      const losses = operations.crossEntropy(logits, labels);
-      fetches = keepAll(tf, tally(tf, logits, labels, losses));
-      return lossScale === null ? losses.mean() : losses.mean().mul(lossScale.reshape([]));
-    };
-    const { grads } = tf.valueAndGrads(loss)(parameters);
-    const l2 = lossScale === null ? settings.l2 : lossScale.mul(settings.l2);
-    const joinedGradient = tf.concat(
-      grads.map((grad, index) => withPenalty(grad, parameters[index], tensors[index], l2).flatten()),
-    );
-    const gradient = lossScale === null ? joinedGradient : joinedGradient.div(lossScale);
+    const backward = gradientOf(tf, architecture, settings, flat, feeds, lossScale);
+    const gradient = lossScale === null ? backward.gradient : backward.gradient.div(lossScale);
     const slots = Object.fromEntries(
       slotsOf(settings.optimizer).map((slot) => [slot, variable(state, slot)]),
     );
+    const scalars = Object.fromEntries(SCALARS.map((name) => [name, variable(feeds, name)]));
     const before: GraphState = { weights: flat, slots };
     const updated = graphUpdate(
       tf,
       settings.optimizer,
       before,
       gradient,
-      {
-        rate: variable(feeds, 'rate'),
-        decay: variable(feeds, 'decay'),
-        momentum: variable(feeds, 'momentum'),
-        epsilon: variable(feeds, 'epsilon'),
-      },
-      settings.decayed === 'kernels' ? kernelsOnly(tf, tensors) : null,
+      scalars as Record<keyof StepScalars, Tensor>,
+      settings.decayed === 'kernels' ? kernelsOnly(tf, parameterTensors(architecture)) : null,
     );
-    const { means, variances } = joined(tf, architecture, batch, batchStatistics);
+    const { means, variances } = joined(tf, architecture, batch, backward.statistics);
     const toward = (name: string, current: Tensor): Tensor => {
       const moving = variable(state, name);
       return moving.add(current.sub(moving).mul(1 - settings.bnMomentum));
     };
-    const finite = lossScale === null ? null : gradient.isFinite().all();
-    const { weights, slots: nextSlots } = finite === null ? updated : chosen(tf, finite, updated, before);
+    const statistics = {
+      movingMean: toward('movingMean', means),
+      movingVariance: toward('movingVariance', variances),
+    };
+    const fetches = { ...backward.sums, activations: means.sum().add(variances.sum()) };
+    if (lossScale === null) {
+      return { state: { parameters: updated.weights, ...updated.slots, ...statistics }, fetches };
+    }
+    const finite = gradient.isFinite().all();
+    const kept = chosen(tf, finite, updated, before);
+    const scale = nextLossScale(tf, { lossScale, goodSteps: variable(state, 'goodSteps') }, finite);
     return {
-      state: {
-        parameters: weights,
-        ...nextSlots,
-        ...(lossScale === null || finite === null
-          ? {}
-          : nextLossScale(tf, { lossScale, goodSteps: variable(state, 'goodSteps') }, finite)),
-        movingMean: toward('movingMean', means),
-        movingVariance: toward('movingVariance', variances),
-      },
-      fetches: {
-        ...fetches,
-        activations: means.sum().add(variances.sum()),
-        ...(lossScale === null || finite === null ? {} : { applied: finite.cast('float32'), lossScale }),
-      },
+      state: { parameters: kept.weights, ...kept.slots, ...scale, ...statistics },
+      fetches: { ...fetches, applied: finite.cast('float32'), lossScale },
     };
   };
-  return {
-    feeds: { ...feedsOf(architecture, batch), ...scalarShapes },
-    step,
-  };
+  return { feeds: { ...feedsOf(architecture, batch), ...scalarShapes }, step };
 }
 
 /** The updated state where `finite`, else the one before. */
@@ -220,29 +245,20 @@ function joined(
 
 /** Evaluation of `batch` images with the moving statistics. Fetches: `crossEntropySum`, `correct`. */
 export function evaluateSignature(tf: TensorFlow, architecture: Architecture, batch: number): Signature {
-  const operations: Operations = createOperations(tf);
   return {
     feeds: feedsOf(architecture, batch),
     step: (state, feeds) => {
+      const operations = operationsOn(tf);
       const shapes = parameterTensors(architecture).map(({ shape }) => shape);
       const values = cut(tf, variable(state, 'parameters'), shapes);
       const means = channelViews(tf, architecture, variable(state, 'movingMean'));
       const variances = channelViews(tf, architecture, variable(state, 'movingVariance'));
-      const logits = forward(
-        architecture,
-        operations,
-        values,
-        variable(feeds, 'images'),
-        (x, gamma, beta, layer) => {
-          const mean = means.get(layer.name);
-          const variance = variances.get(layer.name);
-          if (mean === undefined || variance === undefined)
-            throw new Error(`${layer.name} has no statistics`);
-          return operations.batchNormInference(x, gamma, beta, mean, variance);
-        },
-      );
-      const labels = variable(feeds, 'labels');
-      return { fetches: tally(tf, logits, labels, operations.crossEntropy(logits, labels)) };
+      const { sums } = classify(tf, architecture, operations, feeds, values, (x, gamma, beta, { name }) => {
+        const [mean, variance] = [means.get(name), variances.get(name)];
+        if (mean === undefined || variance === undefined) throw new Error(`${name} has no statistics`);
+        return operations.batchNormInference(x, gamma, beta, mean, variance);
+      });
+      return { fetches: sums };
     },
   };
 }
