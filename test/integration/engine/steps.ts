@@ -16,7 +16,13 @@ export const { tf } = openEngine({ model: 'CPU' });
 export const { binding } = nativeBackend(tf);
 
 export const common = { weightDecay: 0, clipNorm: null, semantics: 'keras' } as const;
-export const adam: OptimizerSettings = { ...common, kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
+export const adam = {
+  ...common,
+  kind: 'adam',
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-7,
+} as const satisfies OptimizerSettings;
 export const still = { rate: 0, decay: 0, momentum: 0, epsilon: 1 };
 export const architecture = resnetV2(11);
 export const settings = {
