@@ -8,8 +8,9 @@ import { WattsweepError } from '../../../proto/errors.js';
 import { decide, type Action, type Input, type LedgerEvent, type State } from '../core/index.js';
 import { systemClock, type Clock } from '../clock.js';
 import { decodeBatch, encodeBatch, encodeEvents, type BatchHeader } from './codec.js';
-import { appendFenced, type FencedOutcome } from './fence.js';
+import { appendFenced, placeAfter, placeOf, type FencedOutcome } from './fence.js';
 import { loadLedger, type LoadedLedger } from './load.js';
+import type { FoldedLog } from './log.js';
 import { toMarked, type ReportsMark } from './mark.js';
 import type { CommitterOptions } from './options.js';
 import { SnapshotKeeper } from './snapshot/index.js';
@@ -33,9 +34,7 @@ export class Committer {
   readonly #clock: Clock;
   #state: State;
   #term: number;
-  #madeAt: string;
-  #lastSeq: number;
-  #lastAppendId: string;
+  #folded: FoldedLog;
   /** Events in the ledger. */
   #events: number;
   readonly #keeper: SnapshotKeeper | null;
@@ -54,9 +53,7 @@ export class Committer {
     this.#clock = options.clock ?? systemClock;
     this.#state = loaded.state;
     this.#term = loaded.state.term;
-    this.#madeAt = loaded.madeAt;
-    this.#lastSeq = loaded.lastSeq;
-    this.#lastAppendId = loaded.appendId;
+    this.#folded = placeOf(loaded);
     this.#events = loaded.events;
     const { snapshots } = options;
     this.#keeper =
@@ -99,8 +96,7 @@ export class Committer {
       if (outcome.outcome !== 'accepted') continue;
       const committer = new Committer(options, {
         ...loaded,
-        lastSeq: outcome.seq,
-        appendId: header.appendId,
+        ...placeAfter(loaded, header, outcome),
         events: loaded.events + events.length,
       });
       options.onCommitted(events, actions);
@@ -115,7 +111,7 @@ export class Committer {
 
   /** Sequence of the ledger's last entry. */
   get lastSeq(): number {
-    return this.#lastSeq;
+    return this.#folded.lastSeq;
   }
 
   /** The term that stands in the ledger: what commands carry. */
@@ -174,7 +170,7 @@ export class Committer {
   /** Looks whether another coordinator has begun a newer term, and ends if so. @throws NATS_UNREACHABLE */
   async checkTerm(): Promise<void> {
     const { term } = this.#state;
-    for await (const { seq, data } of this.#options.log.read(this.#lastSeq + 1)) {
+    for await (const { seq, data } of this.#options.log.read(this.lastSeq + 1)) {
       for (const event of decodeBatch(data, seq).events) {
         if (event.type === 'term_started' && event.term > term)
           this.#end(deposed(event.coordinatorId, event.term));
@@ -263,15 +259,14 @@ export class Committer {
         this.#requeue(units);
         return;
       }
-      this.#lastSeq = outcome.seq;
-      this.#lastAppendId = header.appendId;
+      this.#folded = placeAfter(this.#folded, header, outcome);
       this.#events += units.reduce((sum, unit) => sum + unit.events.length, 0);
       this.#savedReports = reports;
     }
     this.#reports = reports;
     this.#flying = [];
     const { seq: reportsSeq } = this.#savedReports;
-    const place = { seq: this.#lastSeq, appendId: this.#lastAppendId, reportsSeq };
+    const place = { seq: this.#folded.lastSeq, appendId: this.#folded.appendId, reportsSeq };
     this.#keeper?.written(units.length, place);
     if (this.#ended !== null) return;
     const events = units.flatMap((u) => u.events);
@@ -288,8 +283,7 @@ export class Committer {
     const observe = (result: 'accepted' | 'fenced' | 'failed'): void =>
       observer?.appended(result, count, (this.#clock.monotonicMs() - begin) / 1_000);
     try {
-      const after = { madeAt: this.#madeAt, lastSeq: this.#lastSeq };
-      const outcome = await appendFenced(log, header, data, after, signal, onRetry, this.#clock);
+      const outcome = await appendFenced(log, header, data, this.#folded, signal, onRetry, this.#clock);
       observe(outcome.outcome === 'accepted' ? 'accepted' : 'fenced');
       return outcome;
     } catch (error) {
@@ -319,11 +313,12 @@ export class Committer {
   async #rebase(): Promise<void> {
     this.#keeper?.abandon();
     const loaded = await loadLedger(this.#options.log, this.#options.snapshots);
-    const place = { state: this.#state, term: this.#term, lastSeq: this.#lastSeq, madeAt: this.#madeAt };
-    assertSameTerm(place, { ...loaded, term: loaded.state.term });
+    assertSameTerm(
+      { ...this.#folded, state: this.#state, term: this.#term },
+      { ...loaded, term: loaded.state.term },
+    );
     this.#state = loaded.state;
-    this.#lastSeq = loaded.lastSeq;
-    this.#lastAppendId = loaded.appendId;
+    this.#folded = placeOf(loaded);
     this.#events = loaded.events;
     this.#savedReports = loaded.reports;
     this.#rebasing = false;

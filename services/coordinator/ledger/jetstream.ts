@@ -10,15 +10,28 @@ const HEADER_BYTES = 1_024;
 const SILENCE_LIMIT_MS = 15_000;
 
 /** What the log needs of the connection. */
-export type LedgerLink = Pick<NatsLink, 'maxPayloadBytes' | 'publish' | 'find' | 'bounds' | 'consume'>;
+export type LedgerLink = Pick<
+  NatsLink,
+  'maxPayloadBytes' | 'publish' | 'find' | 'bounds' | 'consume' | 'messageAt' | 'onReconnect'
+>;
 
 export class JetStreamLog implements LedgerLog {
   readonly #link: LedgerLink;
   readonly #clock: Clock;
+  #interruptions = 0;
 
   constructor(link: LedgerLink, clock: Clock = systemClock) {
     this.#link = link;
     this.#clock = clock;
+    link.onReconnect(() => (this.#interruptions += 1));
+  }
+
+  get interruptions(): number {
+    return this.#interruptions;
+  }
+
+  async entryAt(seq: number): Promise<Uint8Array | null> {
+    return (await this.#link.messageAt(LEDGER_STREAM, seq))?.data ?? null;
   }
 
   get maxEntryBytes(): number {

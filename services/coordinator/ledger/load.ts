@@ -3,17 +3,11 @@ import { WattsweepError } from '../../../proto/errors.js';
 import { fold, initialState, type LedgerEvent, type State } from '../core/index.js';
 import { decodeBatch } from './codec.js';
 import { marked, NOTHING_TAKEN, type ReportsMark } from './mark.js';
-import type { LedgerLog } from './log.js';
+import type { FoldedLog, LedgerLog } from './log.js';
 import { wholeSnapshots, type SnapshotOptions } from './snapshot/index.js';
 
-export interface LoadedLedger {
+export interface LoadedLedger extends FoldedLog {
   readonly state: State;
-  /** Sequence of the last entry folded; 0 for an empty ledger. */
-  readonly lastSeq: number;
-  /** The log's own, when it was read. */
-  readonly madeAt: string;
-  /** Id of the append that wrote it; empty for an empty ledger. */
-  readonly appendId: string;
   /** Up to which the ledger has every report. */
   readonly reports: ReportsMark;
   /** Events in all, and how many of them a snapshot spared. */
@@ -31,6 +25,7 @@ export async function* readEvents(log: LedgerLog): AsyncGenerator<LedgerEvent> {
  * @throws LEDGER_UNREADABLE, LEDGER_VERSION naming the entry; NATS_UNREACHABLE
  */
 export async function loadLedger(log: LedgerLog, snapshots?: SnapshotOptions): Promise<LoadedLedger> {
+  const { interruptions } = log;
   const madeAt = (await log.look())?.madeAt ?? '';
   if (snapshots !== undefined) {
     for await (const { state, facts, skip } of wholeSnapshots(snapshots)) {
@@ -38,6 +33,7 @@ export async function loadLedger(log: LedgerLog, snapshots?: SnapshotOptions): P
         ...facts,
         state,
         madeAt,
+        interruptions,
         lastSeq: facts.seq,
         reports: { seq: facts.reportsSeq, storedAtMs: null },
         eventsInSnapshot: facts.events,
@@ -53,6 +49,7 @@ export async function loadLedger(log: LedgerLog, snapshots?: SnapshotOptions): P
   return foldFrom(log, {
     state: initialState(),
     madeAt,
+    interruptions,
     lastSeq: 0,
     appendId: '',
     reports: NOTHING_TAKEN,
@@ -89,6 +86,6 @@ async function foldFrom(log: LedgerLog, begin: LoadedLedger): Promise<LoadedLedg
     events += batch.events.length;
   }
   if (!isKnown) throw new WattsweepError('LEDGER_UNREADABLE', 'its last entry is not in this ledger');
-  const { madeAt, eventsInSnapshot } = begin;
-  return { state, madeAt, lastSeq, appendId, reports, events, eventsInSnapshot };
+  const { madeAt, interruptions, eventsInSnapshot } = begin;
+  return { state, madeAt, interruptions, lastSeq, appendId, reports, events, eventsInSnapshot };
 }

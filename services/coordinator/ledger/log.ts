@@ -21,9 +21,23 @@ export interface LogStanding {
   readonly lastSeq: number;
 }
 
+/** A log as its writer has folded it. */
+export interface FoldedLog extends LogStanding {
+  /** Of the append that wrote the last entry; empty for none. */
+  readonly appendId: string;
+  /** As the log had counted them when its last entry was certainly that one. */
+  readonly interruptions: number;
+}
+
 export interface LedgerLog {
   /** Largest entry, bytes. */
   readonly maxEntryBytes: number;
+
+  /** Rises whenever the way to the log was interrupted: another one may stand there since. */
+  readonly interruptions: number;
+
+  /** Null when there is none. @throws NATS_UNREACHABLE */
+  entryAt(seq: number): Promise<Uint8Array | null>;
 
   /** Null when there is no log. @throws NATS_UNREACHABLE */
   look(): Promise<LogStanding | null>;

@@ -22,6 +22,12 @@ export class MemoryLog implements LedgerLog {
     this.#lose = options.lose ?? (() => null);
   }
 
+  readonly interruptions = 0;
+
+  entryAt(seq: number): Promise<Uint8Array | null> {
+    return Promise.resolve(this.#entries[seq - 1] ?? null);
+  }
+
   look(): Promise<LogStanding> {
     return Promise.resolve({ madeAt: this.#madeAt, lastSeq: this.#entries.length });
   }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { LedgerEvent, State } from '../core/index.js';
+import type { FoldedLog } from './log.js';
 
 /** Short, since every report says it, and drawn from so many that no two histories of a ledger share one. */
 const TERM_ID_LENGTH = 12;
@@ -26,12 +27,9 @@ export function assertSameLedger(expected: string, found: string): void {
 }
 
 /** Where a writer believes the ledger to be, or where it is. */
-interface Place {
+interface Place extends FoldedLog {
   readonly state: Pick<State, 'ledgerId' | 'termId'>;
   readonly term: number;
-  readonly lastSeq: number;
-  /** When the stream was made. */
-  readonly madeAt: string;
 }
 
 /** @throws LEDGER_UNREADABLE; DEPOSED when another term has begun, or what this one has written is gone */
@@ -40,7 +38,8 @@ export function assertSameTerm(expected: Place, found: Place): void {
   if (found.term !== expected.term || found.state.termId !== expected.state.termId)
     throw deposed('another coordinator', found.term);
   // What was acknowledged may be missing. Going on, this term would give the same names once more.
-  if (found.madeAt !== expected.madeAt || found.lastSeq < expected.lastSeq)
+  const isOther = found.lastSeq === expected.lastSeq && found.appendId !== expected.appendId;
+  if (found.madeAt !== expected.madeAt || found.lastSeq < expected.lastSeq || isOther)
     throw new WattsweepError('DEPOSED', 'the stream LEDGER holds a copy of this ledger now');
 }
 

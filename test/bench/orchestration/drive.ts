@@ -52,6 +52,8 @@ export const forgetfulLog = (): LedgerLog & { bytes: number } => {
   return {
     bytes: 0,
     maxEntryBytes: 1_047_552,
+    interruptions: 0,
+    entryAt: () => Promise.resolve(null),
     look: () => Promise.resolve({ madeAt: 'once', lastSeq }),
     async *read() {
       // Nothing is kept.

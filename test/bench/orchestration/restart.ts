@@ -108,6 +108,8 @@ function writeLedger(
     const { events } = await drive({
       log: {
         maxEntryBytes: written.maxEntryBytes,
+        interruptions: 0,
+        entryAt: (seq) => written.entryAt(seq),
         look: () => written.look(),
         read: (from) => written.read(from),
         append: (id, data, expected) => {

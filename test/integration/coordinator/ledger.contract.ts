@@ -1,8 +1,13 @@
 /** What every ledger log must do; run on each implementation by `ledger.test.ts`. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { encodeBatch, encodeEvents, type BatchHeader } from '../../../services/coordinator/ledger/codec.js';
+import {
+  decodeBatch,
+  encodeBatch,
+  encodeEvents,
+  type BatchHeader,
+} from '../../../services/coordinator/ledger/codec.js';
 import { appendFenced } from '../../../services/coordinator/ledger/fence.js';
-import type { LedgerLog, LogEntry, LogStanding } from '../../../services/coordinator/ledger/log.js';
+import type { LedgerLog, LogEntry, FoldedLog } from '../../../services/coordinator/ledger/log.js';
 import type { LedgerEvent } from '../../../services/coordinator/core/index.js';
 
 export interface LogUnderTest {
@@ -46,10 +51,15 @@ async function all(log: LedgerLog, from = 1): Promise<LogEntry[]> {
 }
 
 /** A log as a writer has folded it up to this entry. */
-const upTo = async (log: LedgerLog, lastSeq: number): Promise<LogStanding> => ({
-  madeAt: (await log.look())?.madeAt ?? '',
-  lastSeq,
-});
+const upTo = async (log: LedgerLog, lastSeq: number): Promise<FoldedLog> => {
+  const entryThere = lastSeq === 0 ? null : await log.entryAt(lastSeq);
+  return {
+    madeAt: (await log.look())?.madeAt ?? '',
+    lastSeq,
+    appendId: entryThere === null ? '' : decodeBatch(entryThere, lastSeq).appendId,
+    interruptions: log.interruptions,
+  };
+};
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const texts = (entries: readonly LogEntry[]): string[] =>
@@ -115,7 +125,7 @@ export function ledgerContract(name: string, open: () => Promise<LogUnderTest>):
       loseNextAcknowledgement();
       const mine = entry(header('x', 1), paused('s'));
       const outcome = await appendFenced(log, header('x', 1), mine, folded, never);
-      expect(outcome).toEqual({ outcome: 'accepted', seq: 2 });
+      expect(outcome).toMatchObject({ outcome: 'accepted', seq: 2 });
       expect(await all(log)).toHaveLength(2);
     });
 
@@ -124,10 +134,19 @@ export function ledgerContract(name: string, open: () => Promise<LogUnderTest>):
       const mine = entry(header('x', 1), paused('s'));
       await log.append('x', mine, 0);
       await other.append('t2', entry(header('t2', 2), termStarted(2)), 1);
-      expect(await appendFenced(log, header('x', 1), mine, await upTo(log, 0), never)).toEqual({
+      expect(await appendFenced(log, header('x', 1), mine, await upTo(log, 0), never)).toMatchObject({
         outcome: 'accepted',
         seq: 1,
       });
+    });
+
+    test('writes nothing behind an entry that is not the one folded, once the way to the log was interrupted', async () => {
+      const { log } = await start();
+      await log.append('t1', entry(header('t1', 1), termStarted(1)), 0);
+      const folded = { ...(await upTo(log, 1)), appendId: 'mine', interruptions: log.interruptions - 1 };
+      const mine = entry(header('x', 1), paused('s'));
+      expect(await appendFenced(log, header('x', 1), mine, folded, never)).toEqual({ outcome: 'behind' });
+      expect(await all(log)).toHaveLength(1);
     });
 
     test('writes an append whose request is lost', async () => {
@@ -136,7 +155,7 @@ export function ledgerContract(name: string, open: () => Promise<LogUnderTest>):
       loseNextRequest();
       const mine = entry(header('x', 1), paused('s'));
       const outcome = await appendFenced(log, header('x', 1), mine, folded, never);
-      expect(outcome).toEqual({ outcome: 'accepted', seq: 1 });
+      expect(outcome).toMatchObject({ outcome: 'accepted', seq: 1 });
       expect(await all(log)).toHaveLength(1);
     });
   });

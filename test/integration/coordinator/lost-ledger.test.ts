@@ -3,7 +3,11 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { SweepState, type ListSweepsResponse } from '../../../proto/gen/wattsweep/v1/coordinator.js';
+import {
+  SweepState,
+  TrialState,
+  type ListSweepsResponse,
+} from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { LEDGER_STREAM, LEDGER_SUBJECT } from '../../../proto/subjects.js';
 import { startCoordinator, type RunningCoordinator } from '../../../services/coordinator/index.js';
 import { encodeBatch, encodeEvents } from '../../../services/coordinator/ledger/codec.js';
@@ -29,7 +33,7 @@ let client: Client;
 let sweepId: string;
 
 /** A leader, and a box that trains for it. */
-async function world(slots: number): Promise<void> {
+async function world(slots: number, epochMs = 200): Promise<void> {
   store = await mkdtemp(join(tmpdir(), 'wattsweep-lost-'));
   later(() => rm(store, { recursive: true, force: true }));
   nats = await startNats({ dataDir: store });
@@ -39,13 +43,15 @@ async function world(slots: number): Promise<void> {
   later(() => link.close());
   leader = await startLeader(url, { leaseTtlMs: 3_000 });
   later(() => leader.close());
-  trainer = await FakeTrainer.start({ natsUrl: url, trainerId: 'box', slots, epochMs: 200 });
+  trainer = await FakeTrainer.start({ natsUrl: url, trainerId: 'box', slots, epochMs });
   later(() => trainer.vanish());
   client = new Client(leader.grpcAddress);
   later(() => close(client));
   ({ sweepId } = await client.submit(SWEEP));
   await until(() => trainer.started.length >= 2);
 }
+
+const isRunning = ({ state }: { readonly state: TrialState }): boolean => state === TrialState.RUNNING;
 
 async function entries(): Promise<Uint8Array[]> {
   const all: Uint8Array[] = [];
@@ -107,6 +113,21 @@ test.each([
   await until(() => [...trainer.attempts.values()].every(({ epoch }) => epoch === 3));
   expect(trainer.stopped).toEqual([]);
   expect(trainer.started).toHaveLength(inHand);
+});
+
+test('changed for one of exactly as many entries: the coordinator ends at its next append and has written nothing', async () => {
+  await world(2, 600_000);
+  await until(async () => (await client.sweep(sweepId)).trials.filter(isRunning).length === 2);
+  const by = theirs((await entries()).length);
+  const ended = expect(leader.done).rejects.toMatchObject({
+    code: 'LEDGER_UNREADABLE',
+    message: /holds the ledger theirs now/,
+  });
+  await putInPlace(await written(by));
+  await client.submit(SWEEP).catch(() => undefined);
+  await ended;
+  expect((await entries()).map(String)).toEqual(by.map(String));
+  expect(trainer.stopped).toEqual([]);
 });
 
 test('removed: nobody leads, nothing is made in its place, and once it is restored the sweep goes on', async () => {

@@ -31,8 +31,12 @@ class SlowLog implements LedgerLog {
   constructor(readonly inner: MemoryLog) {
     this.maxEntryBytes = inner.maxEntryBytes;
   }
+  interruptions = 0;
   look(): ReturnType<LedgerLog['look']> {
     return this.inner.look();
+  }
+  entryAt(seq: number): ReturnType<LedgerLog['entryAt']> {
+    return this.inner.entryAt(seq);
   }
   read(fromSeq: number): ReturnType<LedgerLog['read']> {
     return this.inner.read(fromSeq);
@@ -365,6 +369,38 @@ describe('the writer of a term', () => {
     const next = await lead(new SlowLog(copy), 'two');
     expect(next.committer.state.term).toBe(2);
     expect(next.committer.state.termId).not.toBe(termId);
+  });
+
+  test('ends when another ledger of as many entries took the place of its own while the way there was interrupted', async () => {
+    const scene = await lead(new SlowLog(new MemoryLog()), 'one', { clock: impatient });
+    const other = new MemoryLog();
+    const theirs = await lead(new SlowLog(other), 'theirs');
+    await Promise.all([scene.committer.offer([seen]), theirs.committer.offer([seen])]);
+    const { madeAt = '' } = (await scene.log.look()) ?? {};
+    scene.log.look = async () => ({ ...(await other.look()), madeAt });
+    scene.log.read = (fromSeq) => other.read(fromSeq);
+    scene.log.entryAt = (seq) => other.entryAt(seq);
+    scene.log.append = (...args) => other.append(...args);
+    scene.log.interruptions += 1;
+    const before = await entries(other);
+    await expect(scene.committer.offer([submit('s')])).rejects.toMatchObject({
+      code: 'LEDGER_UNREADABLE',
+      message: /holds the ledger .* now/,
+    });
+    expect(await entries(other)).toEqual(before);
+  });
+
+  test('looks at its last entry once after an interruption, and never without one', async () => {
+    const scene = await lead(new SlowLog(new MemoryLog()), 'one', { clock: impatient });
+    const { inner } = scene.log;
+    let looks = 0;
+    scene.log.entryAt = (seq) => ((looks += 1), inner.entryAt(seq));
+    await scene.committer.offer([seen]);
+    expect(looks).toBe(0);
+    scene.log.interruptions += 1;
+    await scene.committer.offer([submit('s')]);
+    await scene.committer.offer([submit('t')]);
+    expect(looks).toBe(1);
   });
 
   test('stamps an entry with the term in which it is written, not with one that is on its way', async () => {
