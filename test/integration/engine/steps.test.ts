@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { compile } from '../../../services/trainer/runner/graph/compile.js';
+import { compile, traceGraph } from '../../../services/trainer/runner/graph/compile.js';
+import { DataType } from '../../../services/trainer/runner/graph/tensorflow/gen/types.js';
 import { parameterTensors } from '../../../services/trainer/runner/recipes/images/architecture.js';
 import {
   initialParameters,
@@ -157,7 +158,33 @@ describe('a compiled step', () => {
     program.dispose();
   });
 
-  it('computes convolutions in bfloat16 close to float32, with float32 everywhere else', () => {
+  it('keeps layers in bfloat16 from convolution to convolution, statistics and weights in float32', () => {
+    const own = { ...settings, precision: 'bfloat16' as const };
+    const { nodes } = traceGraph(tf, {
+      variables: variablesOf(architecture, own),
+      signatures: { train: trainSignature(tf, architecture, own, 2) },
+      precision: own.precision,
+    });
+    const typesOf = (op: string, attribute: string) =>
+      new Set(nodes.filter((node) => node.op === op).map((node) => node.attr[attribute]?.value?.value));
+    for (const op of [
+      'Conv2D',
+      'Conv2DBackpropInput',
+      'BiasAdd',
+      'FusedBatchNormV3',
+      'FusedBatchNormGradV3',
+      'Relu',
+    ])
+      expect(typesOf(op, 'T'), op).toEqual(new Set([DataType.DT_BFLOAT16]));
+    expect(typesOf('FusedBatchNormV3', 'U')).toEqual(new Set([DataType.DT_FLOAT]));
+    expect(typesOf('AssignVariableOp', 'dtype')).toEqual(new Set([DataType.DT_FLOAT]));
+    // Sums of layers are reduced; those of gradients and penalties are not.
+    expect(typesOf('Add', 'T')).toEqual(new Set([DataType.DT_BFLOAT16, DataType.DT_FLOAT]));
+    // Each of 13 kernels and biases, the images, and what leaves for the head once; their gradients back.
+    expect(nodes.filter(({ op }) => op === 'Cast').length).toBeLessThan(60);
+  });
+
+  it('computes layers in bfloat16 close to float32', () => {
     const losses = (['float32', 'bfloat16'] as const).map((precision) => {
       const own = { ...settings, precision };
       const signatures = { train: trainSignature(tf, architecture, own, 8) };

@@ -1,29 +1,39 @@
 /** Which operations run in reduced precision, between casts that the recorder puts in. */
 import { DataType } from './tensorflow/gen/types.js';
 
-/** Arithmetic of the convolutions; everything else, and every variable, stays float32. */
+/**
+ * Arithmetic of the network's layers: convolutions, and what stands between them. Everything else, every variable, and the
+ * statistics of batch normalisation stay float32.
+ */
 export type Precision = 'float32' | 'bfloat16' | 'float16';
 
-const REDUCED: Readonly<Record<Exclude<Precision, 'float32'>, DataType>> = {
+export const REDUCED: Readonly<Record<Exclude<Precision, 'float32'>, DataType>> = {
   bfloat16: DataType.DT_BFLOAT16,
   float16: DataType.DT_HALF,
 };
 
-/** Indices of the floating inputs of each convolution (the others are shapes). */
-const CONVOLUTIONS: ReadonlyMap<string, readonly number[]> = new Map([
-  ['Conv2D', [0, 1]],
-  ['Conv2DBackpropInput', [1, 2]],
-  ['Conv2DBackpropFilter', [0, 2]],
+interface Rule {
+  /** Indices of the inputs in reduced precision; the others are shapes, or stay float32. */
+  readonly inputs: readonly number[];
+  /** It is reduced only where these inputs are so already: a sum of weights is not one of layers. */
+  readonly follows: readonly number[];
+}
+
+/** Of each the first output is reduced, the others (statistics) are float32. */
+const RULES: ReadonlyMap<string, Rule> = new Map([
+  ['Conv2D', { inputs: [0, 1], follows: [] }],
+  ['Conv2DBackpropInput', { inputs: [1, 2], follows: [] }],
+  ['Conv2DBackpropFilter', { inputs: [0, 2], follows: [] }],
+  ['BiasAdd', { inputs: [0, 1], follows: [0] }],
+  ['BiasAddGrad', { inputs: [0], follows: [0] }],
+  ['FusedBatchNormV3', { inputs: [0], follows: [0] }],
+  ['FusedBatchNormGradV3', { inputs: [0, 1], follows: [1] }],
+  ['Relu', { inputs: [0], follows: [0] }],
+  ['ReluGrad', { inputs: [0, 1], follows: [1] }],
+  ['Add', { inputs: [0, 1], follows: [0, 1] }],
+  ['AddV2', { inputs: [0, 1], follows: [0, 1] }],
 ]);
 
-export interface Reduction {
-  readonly type: DataType;
-  /** Inputs to be cast. */
-  readonly inputs: readonly number[];
-}
-
-/** How `op` is computed in this precision, or undefined when it runs in float32. */
-export function reductionOf(precision: Precision, op: string): Reduction | undefined {
-  const inputs = CONVOLUTIONS.get(op);
-  return precision === 'float32' || inputs === undefined ? undefined : { type: REDUCED[precision], inputs };
-}
+/** How `op` may be computed in this precision, or undefined when it runs in float32. */
+export const ruleOf = (precision: Precision, op: string): Rule | undefined =>
+  precision === 'float32' ? undefined : RULES.get(op);

@@ -6,15 +6,17 @@
 import { attributeMessage, constantAttr, typeAttr } from './attributes.js';
 import type { NativeBinding, OpAttribute, TensorMetadata, Values } from './binding.js';
 import type { Precision } from './precision.js';
-import { reductionOf } from './precision.js';
+import { REDUCED, ruleOf } from './precision.js';
 import type { ShapeProbe, TracedValue } from './shapes.js';
 import type { AttrValue } from './tensorflow/gen/attr_value.js';
 import type { NodeDef } from './tensorflow/gen/graph.js';
 import { DataType } from './tensorflow/gen/types.js';
 
 interface Traced extends TracedValue {
-  /** Output of a node; a constant gets its node when it is first used. */
+  /** Output of a node; a constant, and what is only there in reduced precision, gets its node when it is first used. */
   readonly source?: string;
+  /** The same in reduced precision. */
+  readonly reduced?: string;
   /** Operation that made it, for messages. */
   readonly madeBy: string;
 }
@@ -30,7 +32,6 @@ export class Recorder {
   readonly #precision: Precision;
   readonly #traced = new Map<number, Traced>();
   readonly #constants = new Map<string, string>();
-  readonly #casts = new Map<string, string>();
   // tfjs marks a tensor that is not uploaded yet with id -1.
   #nextId = -2;
 
@@ -82,9 +83,25 @@ export class Recorder {
   source(id: number, reader: string): string {
     const traced = this.#read(id, reader);
     if (traced.source !== undefined) return traced.source;
-    const source = this.#constantNode(traced);
+    const source =
+      traced.reduced === undefined
+        ? this.#constantNode(traced)
+        : this.#cast(traced.reduced, this.#reducedType(), DataType.DT_FLOAT);
     this.#traced.set(id, { ...traced, source });
     return source;
+  }
+
+  #reducedSource(id: number, reader: string): string {
+    const known = this.#read(id, reader).reduced;
+    if (known !== undefined) return known;
+    const reduced = this.#cast(this.source(id, reader), DataType.DT_FLOAT, this.#reducedType());
+    this.#traced.set(id, { ...this.#read(id, reader), reduced });
+    return reduced;
+  }
+
+  #reducedType(): DataType {
+    if (this.#precision === 'float32') throw new Error('float32 is not reduced');
+    return REDUCED[this.#precision];
   }
 
   #read(id: number, reader: string): Traced {
@@ -136,30 +153,21 @@ export class Recorder {
     const attr = Object.fromEntries(
       attributes.map((attribute) => [attribute.name, attributeMessage(this.#binding, op, attribute)]),
     );
-    const sources = ids.map((id) => this.source(id, op));
-    const node = this.#reduced(op, sources, attr) ?? this.node(op, sources, attr);
-    return shapes.map(({ shape, dtype }, index) =>
-      this.#add({ shape, dtype, source: index === 0 ? node : `${node}:${index}`, madeBy: op }),
+    const rule = ruleOf(this.#precision, op);
+    const isReduced = rule?.follows.every((index) => inputs[index]?.reduced !== undefined) ?? false;
+    const sources = ids.map((id, index) =>
+      isReduced && rule?.inputs.includes(index) ? this.#reducedSource(id, op) : this.source(id, op),
     );
-  }
-
-  /** The operation in reduced precision between casts, when this program wants that. */
-  #reduced(op: string, sources: readonly string[], attr: Record<string, AttrValue>): string | undefined {
-    const reduction = reductionOf(this.#precision, op);
-    if (reduction === undefined) return undefined;
-    const { type, inputs } = reduction;
-    const cast = sources.map((source, index) =>
-      inputs.includes(index) ? this.#cast(source, DataType.DT_FLOAT, type) : source,
-    );
-    return this.#cast(this.node(op, cast, { ...attr, T: typeAttr(type) }), type, DataType.DT_FLOAT);
+    const node = this.node(op, sources, isReduced ? { ...attr, T: typeAttr(this.#reducedType()) } : attr);
+    return shapes.map(({ shape, dtype }, index) => {
+      const output =
+        index === 0 ? { [isReduced ? 'reduced' : 'source']: node } : { source: `${node}:${index}` };
+      return this.#add({ shape, dtype, ...output, madeBy: op });
+    });
   }
 
   #cast(source: string, from: DataType, to: DataType): string {
-    const key = `${source}>${to}`;
-    const cast =
-      this.#casts.get(key) ?? this.node('Cast', [source], { SrcT: typeAttr(from), DstT: typeAttr(to) });
-    this.#casts.set(key, cast);
-    return cast;
+    return this.node('Cast', [source], { SrcT: typeAttr(from), DstT: typeAttr(to) });
   }
 }
 

@@ -175,7 +175,7 @@ export const trainingParameters: Descriptors = {
   precision: {
     type: 'string',
     description:
-      'Arithmetic of the convolutions; weights, batch normalisation, loss and optimizer stay in float32. bfloat16 pays off on CPUs with avx512_bf16 or amx and on GPUs since Ampere; float16, with dynamic loss scaling, is for GPUs only.',
+      'Arithmetic of the layers; weights, statistics of batch normalisation, loss and optimizer stay in float32. bfloat16 pays off on CPUs with avx512_bf16 or amx and on GPUs since Ampere; float16, with dynamic loss scaling, is for GPUs only.',
     default: 'float32',
     choices: ['float32', 'bfloat16', 'float16'],
   },
