@@ -6,26 +6,33 @@
  * the words; `WATTSWEEP_BENCH_JIT=0` leaves out Keras with XLA, whose compiling takes minutes. Keras for Python is installed
  * into the cache folder when it is first wanted. `WATTSWEEP_BENCH_JIT=0 npm run bench -- training --only keras,graph --rounds
  * 3 --cells 11/32,11/64,11/128,56/32,56/64,56/128` takes about ten minutes on two quiet cores.
+ *
+ * `npm run bench -- training --epochs [--images 6400] [--validation-images 1000] [--cells 11/32] [--rounds 1]`: whole epochs
+ * instead, and how long training waits for data (training/epochs.ts).
  */
-import { readFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { openEngine, setThreads } from '../../services/trainer/runner/engine.js';
 import type { Cell, Contender, Prepared, StepTime } from './training/contender.js';
 import { ours, peers } from './training/contenders.js';
+import { geometricMean, instructions, median } from './training/numbers.js';
+import { benchEpochs } from './training/epochs-table.js';
 
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
-    cells: { type: 'string', default: '11/32,56/32' },
-    rounds: { type: 'string', default: '5' },
+    cells: { type: 'string' },
+    rounds: { type: 'string' },
     threads: { type: 'string', default: String(cpus().length) },
     only: { type: 'string', default: '' },
+    epochs: { type: 'boolean', default: false },
+    images: { type: 'string', default: '6400' },
+    'validation-images': { type: 'string', default: '1000' },
   },
 });
 
-const rounds = Number(options.rounds);
-const cells = options.cells.split(',').map((text): Cell => {
+const rounds = Number(options.rounds ?? (options.epochs ? '1' : '5'));
+const cells = (options.cells ?? (options.epochs ? '11/32' : '11/32,56/32')).split(',').map((text): Cell => {
   const [depth = NaN, batch = NaN] = text.split('/').map(Number);
   if (!Number.isInteger(depth) || !Number.isInteger(batch))
     throw new Error(`--cells ${text}: write DEPTH/BATCH`);
@@ -33,12 +40,18 @@ const cells = options.cells.split(',').map((text): Cell => {
 });
 const wanted = ({ name }: Contender): boolean =>
   options.only.split(',').some((word) => name.toLowerCase().includes(word.toLowerCase()));
+if (options.epochs) {
+  const sizes = {
+    images: Number(options.images),
+    validationImages: Number(options['validation-images']),
+    threads: Number(options.threads),
+  };
+  await benchEpochs(cells, sizes, rounds, options.json);
+  process.exit();
+}
 const contenders = [...peers, ...ours].filter(wanted);
 setThreads(Number(options.threads));
 const engine = openEngine({ model: 'GPU' });
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
 /** A block lasts about this long, so that a fast step is timed over several. */
 const BLOCK_MS = 1000;
@@ -63,16 +76,6 @@ async function measure(cell: Cell): Promise<Measured[]> {
   }
   for (const { work } of prepared) await work.dispose();
   return prepared;
-}
-
-/** Vector instructions that decide how fast a CPU convolves. */
-function instructions(): string {
-  try {
-    const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? [];
-    return flags.filter((flag) => /^(avx2|avx512f|avx512_(vnni|bf16|fp16)|amx_\w+)$/.test(flag)).join(' ');
-  } catch {
-    return 'instructions unknown';
-  }
 }
 
 const wall = (times: readonly StepTime[]): number => median(times.map(({ wallMs }) => wallMs));
@@ -132,9 +135,6 @@ for (const cell of cells) {
     }
   }
 }
-const geometricMean = (values: readonly number[]): number =>
-  Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
-
 if (!options.json) {
   const [head = [], ...body] = rows.map((row) => `| ${row.join(' | ')} |`);
   console.log([head, `|${'---|'.repeat(rows[0]?.length ?? 0)}`, ...body].join('\n'));

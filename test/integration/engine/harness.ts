@@ -40,6 +40,8 @@ export function attemptOf(parameters: Parameters, more: Partial<AttemptSpec> = {
 
 export class RunnerProcess {
   readonly lines: RunnerLine[] = [];
+  /** Process id. */
+  readonly pid: number;
   /** Its standard error so far. */
   errors = '';
   readonly #child;
@@ -52,6 +54,7 @@ export class RunnerProcess {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     });
+    this.pid = this.#child.pid ?? NaN;
     createInterface({ input: this.#child.stdio[3] as Readable }).on('line', (line) => {
       this.lines.push(JSON.parse(line) as RunnerLine);
       for (const wake of this.#arrived) wake();
