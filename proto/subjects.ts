@@ -12,6 +12,8 @@ export const TRAINERS_BUCKET = 'trainers';
 export const LEADER_BUCKET = 'leader';
 /** Object store of checkpoints that follow a trial to its next box. */
 export const CHECKPOINTS_BUCKET = 'checkpoints';
+/** Object store of folders of code that sweeps ship to the boxes, by the SHA-256 of the packed folder. */
+export const CODE_BUCKET = 'code';
 /** Object store of snapshots of the folded ledger: they only save time, and may be removed. */
 export const SNAPSHOTS_BUCKET = 'snapshots';
 

@@ -17,7 +17,8 @@
  *   attempts/<ledger>/<sweep>/<trial>/checkpoints.jsonl
  *                                   what attempts that have been removed here said of their checkpoints
  *   removed/                        what is being removed
- *   fetched/                        a checkpoint that is on its way from NATS
+ *   fetched/                        a checkpoint, or code, that is on its way from NATS
+ *   code/<sha256>/                  code that sweeps ship, for all attempts that run it
  *   checkpoints/<ledger>/<sweep>/<trial>/   follows the trial to its next attempt
  *
  * The ledger stands in the path because a new ledger may use the same sweep and trial names again. So may one that was
@@ -37,6 +38,9 @@ export interface TrainerLayout {
   readonly checkpointsDir: string;
   readonly removedDir: string;
   readonly fetchedDir: string;
+  readonly codeFoldersDir: string;
+  /** @param sha256 of the packed folder, hexadecimal */
+  codeDir(sha256: string): string;
   slotDir(slotId: string): string;
   attemptDir(ledgerId: string, key: AttemptKey): string;
   checkpointDir(ledgerId: string, key: Pick<AttemptKey, 'sweepId' | 'trialId' | 'trialTermId'>): string;
@@ -54,6 +58,8 @@ export function trainerLayout(dataDir: string, trainerId: string): TrainerLayout
     checkpointsDir: join(root, 'checkpoints'),
     removedDir: join(root, 'removed'),
     fetchedDir: join(root, 'fetched'),
+    codeFoldersDir: join(root, 'code'),
+    codeDir: (sha256) => join(root, 'code', sha256),
     slotDir: (slotId) => join(root, 'slots', slotId),
     attemptDir: (ledgerId, key) =>
       join(

@@ -216,6 +216,8 @@ export function trainerClient(address: string, token?: string) {
     resumeFrom: '',
     furtherSlotIds: [],
     trialTermId: '',
+    setup: undefined,
+    code: undefined,
     ...more,
   });
   return {

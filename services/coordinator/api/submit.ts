@@ -37,6 +37,8 @@ export async function submitSweep(
     );
   const { spec: written, warnings } = parseSweepFile(yaml, { overrides });
   checkTags(tags);
+  if (written.code !== undefined)
+    throw new WattsweepError('CODE_MISSING', `the code of the folder ${written.code.folder} is not in NATS`);
   const earlier = submittedBefore(leader.state, requestId);
   if (earlier !== null) {
     await leader.acknowledged();

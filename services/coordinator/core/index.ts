@@ -41,6 +41,7 @@ export {
 export { JOULES_PER_WH } from './joules.js';
 export { ashaRungs } from './stopping/index.js';
 export { offersAll, programText, recipesOf } from './variants.js';
+export type { CodeSpec, CollectSpec, GitState, ProgramSetup } from './program.js';
 export {
   initialState,
   newTrainer,

@@ -13,6 +13,7 @@ import type {
   TrainerInfo,
   UnixMs,
 } from './events.js';
+import type { ProgramSetup } from './program.js';
 import type { Limits, Parameters, SweepSpec } from './spec.js';
 
 /** A fact about an attempt, as the trainer reported it; not yet accepted. */
@@ -187,6 +188,10 @@ export type Action =
       readonly recipe: string;
       readonly command: readonly string[];
       readonly parameters: Parameters;
+      /** What surrounds the command; absent for nothing. */
+      readonly setup?: ProgramSetup;
+      /** SHA-256 of the packed folder that the program needs; absent for none. */
+      readonly codeSha256?: string;
       readonly maxEpochs: number;
       readonly seed: number;
       /** Which repeat of its setting the trial is, from 1. */

@@ -3,6 +3,7 @@
  * in the ledger as it is, so its shape is a format: only add to it.
  */
 import type { NotifySpec } from './notify/notification.js';
+import type { CodeSpec, ProgramSetup } from './program.js';
 
 /** A parameter's value. */
 export type ParameterValue =
@@ -249,7 +250,7 @@ export interface RetriesSpec {
 }
 
 /** A program among several that the sweep compares. */
-export interface VariantSpec {
+export interface VariantSpec extends ProgramSetup {
   readonly recipe: string;
   /** As that of a sweep; empty for a recipe. */
   readonly command: readonly string[];
@@ -257,12 +258,14 @@ export interface VariantSpec {
   readonly fixed: Parameters;
 }
 
-export interface SweepSpec {
+export interface SweepSpec extends ProgramSetup {
   readonly name: string;
   /** `variants` where the parameter of the name `variant` says what runs. */
   readonly recipe: string;
   /** Program and arguments with `{parameter}` templates, for the recipe `command`; else empty. */
   readonly command: readonly string[];
+  /** What is shipped to the boxes with the command, or the commands of variants; absent: nothing. */
+  readonly code?: CodeSpec;
   readonly objective: ObjectiveSpec;
   /** Levels of the objective for time and energy to accuracy, as in the file. */
   readonly levels: readonly number[];

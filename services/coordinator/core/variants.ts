@@ -1,26 +1,32 @@
 /** What a trial runs: the sweep's one recipe or command, or that of its variant. */
+import { setupOf, type ProgramSetup } from './program.js';
 import type { Parameters, SweepSpec } from './spec.js';
 
 /** The parameter that tells variants apart, and the recipe of a sweep that has them. */
 export const VARIANT = 'variant';
 export const VARIANTS = 'variants';
 
-type Programs = Pick<SweepSpec, 'recipe' | 'command' | 'variants'>;
+type Programs = Pick<SweepSpec, 'recipe' | 'command' | 'variants' | keyof ProgramSetup>;
 
 export interface Program {
   readonly recipe: string;
   readonly command: readonly string[];
   /** What it is given: without `variant`, which is not its business, and with what only it gets. */
   readonly parameters: Parameters;
+  /** Absent: nothing surrounds it. */
+  readonly setup?: ProgramSetup;
 }
 
 /** @param parameters of the trial's point */
-export function programOf({ recipe, command, variants }: Programs, parameters: Parameters): Program {
+export function programOf(programs: Programs, parameters: Parameters): Program {
   const name = parameters[VARIANT];
-  const variant = typeof name === 'string' ? variants?.[name] : undefined;
-  if (variant === undefined) return { recipe, command, parameters };
+  const variant = typeof name === 'string' ? programs.variants?.[name] : undefined;
+  const { recipe, command } = variant ?? programs;
+  const setup = setupOf(variant ?? programs);
+  const surrounded = setup === null ? {} : { setup };
+  if (variant === undefined) return { recipe, command, parameters, ...surrounded };
   const { [VARIANT]: _name, ...shared } = parameters;
-  return { recipe: variant.recipe, command: variant.command, parameters: { ...shared, ...variant.fixed } };
+  return { recipe, command, parameters: { ...shared, ...variant.fixed }, ...surrounded };
 }
 
 /** Everything that a box must offer to run any trial of the sweep. */

@@ -11,6 +11,7 @@ import type { Action, AttemptState, Input, ListedAttempt, NamedAttempt, State } 
 import type { Answer } from './answer.js';
 import type { TrainerCommands } from './clients.js';
 import { toKey, toListedAttempt } from './convert.js';
+import { toSetup } from './setup.js';
 import { nameOf, StartsUnderway } from './underway.js';
 
 type CommandName = Action['type'];
@@ -128,6 +129,8 @@ export class Commander {
       resumeFrom: action.resumeFrom,
       furtherSlotIds: action.furtherSlotIds ?? [],
       trialTermId: action.trialTermId,
+      setup: action.setup === undefined ? undefined : toSetup(action.setup),
+      code: action.codeSha256 === undefined ? undefined : { sha256: action.codeSha256 },
     };
     const answer = await this.#command(
       'start_attempt',

@@ -13,6 +13,7 @@ import {
 import { WattsweepError } from '../../../proto/errors.js';
 import {
   CHECKPOINTS_BUCKET,
+  CODE_BUCKET,
   LEADER_BUCKET,
   LEDGER_STREAM,
   LEDGER_SUBJECT,
@@ -107,6 +108,7 @@ export const wantedStreams = (options: StreamOptions): readonly Config[] => [
   bucket(TRAINERS_BUCKET, options.trainerTtlMs, options),
   bucket(LEADER_BUCKET, options.leaseTtlMs, options),
   objectStore(CHECKPOINTS_BUCKET, options),
+  objectStore(CODE_BUCKET, options),
   objectStore(SNAPSHOTS_BUCKET, options),
 ];
 

@@ -15,7 +15,8 @@ import { nearest, oneOf, show, type Problems } from './problems.js';
 import { WEBHOOK_FORM, type PartialSweepFile } from './schema.js';
 import { needsCounts, readSearch } from './search.js';
 import { readStopping } from './stopping.js';
-import { checkTemplates } from './templates.js';
+import { checkSetupTemplates, readCode, readSetup } from './program.js';
+import { checkTemplates, templatesOf } from './templates.js';
 import { checkVariantTemplates, readVariants, variantAxis } from './variants.js';
 import { warnOfSweep } from './warnings.js';
 
@@ -44,6 +45,19 @@ export function buildSpec(
     content['variants'] === undefined ? readRecipe(file, content, problems) : variants;
   const descriptor = recipe?.descriptor ?? null;
   const objective = readObjective(file, recipe, problems);
+  const ofCommand = recipe?.name === 'command';
+  const setup =
+    variants !== null || recipe === null
+      ? {}
+      : readSetup(file, {
+          path: [],
+          recipe: ofCommand ? null : recipe.name,
+          metric: file.objective?.metric ?? null,
+          problems,
+        });
+  const runsCommand =
+    ofCommand || Object.values(variants?.variants ?? {}).some(({ command }) => command.length > 0);
+  const code = recipe === null ? {} : readCode(file, runsCommand, problems);
   const fixed = readFixed(file.fixed ?? {}, descriptor, problems);
   if (file.sweep !== undefined && Object.keys(file.sweep).length === 0) {
     const message = 'the map is empty';
@@ -94,9 +108,12 @@ export function buildSpec(
   const names = new Set([...declared, ...(listed ?? [])].flatMap((set) => [...set]));
   if (isWhole('fixed') && isWhole('sweep') && isWhole('cases') && isWhole('search')) {
     const holder = listed === null ? 'cases' : 'search.points';
-    const everywhere = listed ?? declared;
-    if (variants !== null) checkVariantTemplates(variants, everywhere, holder, problems);
-    else checkTemplates(recipe?.command ?? [], everywhere, holder, ['command'], problems);
+    const everywhere = { names: listed ?? declared, holder };
+    if (variants !== null) checkVariantTemplates(variants, everywhere, problems);
+    else {
+      checkTemplates(templatesOf(recipe?.command ?? [], ['command']), 'command', everywhere, problems);
+      checkSetupTemplates(setup, everywhere, [], problems);
+    }
   }
   checkConstraints(file.constraints ?? [], names, problems);
   const stopping = readStopping(file.stopping, {
@@ -132,6 +149,8 @@ export function buildSpec(
     name: file.name,
     recipe: recipe.name,
     command: recipe.command,
+    ...setup,
+    ...code,
     objective,
     levels: readLevels(file.levels ?? (target === null ? [] : [target]), problems),
     maxEpochs: file.max_epochs,

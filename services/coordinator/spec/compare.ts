@@ -23,10 +23,12 @@ export const differenceText = ({ key, before, after }: SpecDifference): string =
   withoutSecrets(`${key}: ${show(before)}, in the file ${show(after)}`);
 
 function entriesOf(spec: SweepSpec): Map<string, unknown> {
-  const { sweep, cases, fixed, search, smoke = 0, ...rest } = spec;
+  const { sweep, cases, fixed, search, smoke = 0, code, ...rest } = spec;
   const { added: _added, enqueue = [], ...method } = search;
   const entries = new Map<string, unknown>();
   for (const [name, value] of Object.entries(rest)) addEntry(entries, snake(name), value);
+  // What was packed is known at the submission.
+  if (code !== undefined) entries.set('code', code.folder);
   for (const [name, value] of Object.entries(fixed)) entries.set(`fixed.${name}`, value);
   // What stands in front of it was chosen for the smoke test.
   if (enqueue.length > smoke) entries.set('search.enqueue', enqueue.slice(smoke));

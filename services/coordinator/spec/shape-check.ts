@@ -199,7 +199,10 @@ function reportKey(key: string, holder: Path, content: unknown, problems: Proble
 }
 
 function partOf(holder: Path, content: unknown): string {
-  const [top] = holder;
+  const [top, name, ...inner] = holder;
+  if (top === 'variants' && name !== undefined)
+    return inner.length === 0 ? 'variants.*' : partOf(inner, valueAt(content, ['variants', name]));
+  if (top === 'requires') return 'requires.*';
   if (top !== 'stopping' && top !== 'search') return holder.join('.');
   const kind = valueAt(content, [...holder, top === 'stopping' ? 'rule' : 'method']);
   return `${top}.${typeof kind === 'string' ? kind : ''}`;

@@ -1,11 +1,12 @@
 /** Reads `variants`: several programs that a sweep compares, as values of the parameter `variant`. */
 import { recipes, type RecipeDescriptor } from '../../../proto/recipes.js';
 import { canonicalJson } from '../core/search/index.js';
-import type { Axes, VariantSpec } from '../core/spec.js';
+import type { Axes, ParameterValue, VariantSpec } from '../core/spec.js';
 import { VARIANT, VARIANTS } from '../core/variants.js';
 import { asParameter, checkName, doubt } from './axes.js';
 import type { Path } from './document.js';
-import { checkTemplates } from './templates.js';
+import { checkSetupTemplates, readSetup, SETUP_KEYS } from './program.js';
+import { checkTemplates, templatesOf, type Declared } from './templates.js';
 import { oneOf, type Problems } from './problems.js';
 import type { PartialSweepFile } from './schema.js';
 
@@ -29,6 +30,9 @@ export function readVariants(
     problems.add({ code: 'SPEC_VALUE', path, part: 'key', message, expected });
   for (const key of ['recipe', 'command'])
     if (content[key] !== undefined) add([key], `\`${key}\` stands beside \`variants\``, 'one of the two');
+  for (const key of SETUP_KEYS)
+    if (content[key] !== undefined)
+      add([key], `\`${key}\` stands beside \`variants\``, 'the same key in the variant that it is for');
   const names = Object.keys(file.variants ?? {});
   if (names.length < 2) add(['variants'], 'there is nothing to compare', 'two variants or more');
   const holders = { fixed: [file.fixed], sweep: [file.sweep], cases: file.cases ?? [] };
@@ -41,7 +45,7 @@ export function readVariants(
     add(['search'], 'a list of points does not say which variant runs each', 'grid, random, sobol or tpe');
   const variants: Record<string, VariantSpec> = {};
   const seen = new Map<string, string>();
-  for (const [name, { recipe, command, fixed }] of Object.entries(file.variants ?? {})) {
+  for (const [name, { recipe, command, fixed, ...keys }] of Object.entries(file.variants ?? {})) {
     const path = ['variants', name];
     if (command !== undefined && recipe !== undefined && recipe !== 'command')
       add([...path, 'command'], `\`command\` stands beside \`recipe: ${recipe}\``, 'one of the two');
@@ -63,9 +67,15 @@ export function readVariants(
     const variant: VariantSpec = {
       recipe: command === undefined ? (recipe ?? '') : 'command',
       command: command?.map(String) ?? [],
+      ...readSetup(keys, {
+        path,
+        recipe: command === undefined ? (recipe ?? '') : null,
+        metric: file.objective?.metric ?? null,
+        problems,
+      }),
       fixed: Object.fromEntries(Object.entries(fixed).map(([key, value]) => [key, asParameter(value)])),
     };
-    const text = canonicalJson({ ...variant });
+    const text = canonicalJson(variant as unknown as ParameterValue);
     const twin = seen.get(text);
     if (twin !== undefined) add(path, `the variant ${name} is the same as ${twin}`, 'variants that differ');
     seen.set(text, name);
@@ -95,15 +105,16 @@ export const variantAxis = ({ variants }: Pick<ReadVariants, 'variants'>): Axes[
   domain: { kind: 'list', values: Object.keys(variants) },
 });
 
-/** Every `{name}` of a variant's command must be a parameter of every point, or its own. */
+/** Every `{name}` of a variant's command, and of what surrounds it, must be a parameter of every point, or its own. */
 export function checkVariantTemplates(
   { variants }: Pick<ReadVariants, 'variants'>,
-  declared: readonly ReadonlySet<string>[],
-  holder: string,
+  { names, holder }: Declared,
   problems: Problems,
 ): void {
-  for (const [name, { command, fixed }] of Object.entries(variants)) {
-    const own = declared.map((names) => new Set([...names, ...Object.keys(fixed)]));
-    checkTemplates(command, own, holder, ['variants', name, 'command'], problems);
+  for (const [name, { command, fixed, ...setup }] of Object.entries(variants)) {
+    const path = ['variants', name];
+    const own = { names: names.map((set) => new Set([...set, ...Object.keys(fixed)])), holder };
+    checkTemplates(templatesOf(command, [...path, 'command']), 'command', own, problems);
+    checkSetupTemplates(setup, own, path, problems);
   }
 }

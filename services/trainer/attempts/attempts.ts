@@ -37,6 +37,7 @@ export interface AttemptsOptions extends AcceptOptions {
   /** Told of checkpoints, and when no more of an attempt will come. */
   readonly checkpoints: Pick<CheckpointStore, 'offer' | 'ended'>;
   readonly fetchCheckpoint: ArrivalsOptions['fetch'];
+  readonly prepareProgram: ArrivalsOptions['prepare'];
   /** An attempt that was accepted but not started is not started later than so long after. */
   readonly lostAfterMs: number;
   readonly log: Logger;
@@ -61,8 +62,8 @@ export class Attempts {
 
   constructor(private readonly options: AttemptsOptions) {
     this.#store = new AttemptStore(options.layout);
-    const { fetchCheckpoint: fetch, log } = options;
-    this.#arrivals = new Arrivals({ store: this.#store, fetch, log });
+    const { fetchCheckpoint: fetch, prepareProgram: prepare, log } = options;
+    this.#arrivals = new Arrivals({ store: this.#store, fetch, prepare, log });
   }
 
   /** Every attempt that the box holds or remembers, in the order of their start. */
@@ -272,8 +273,15 @@ export class Attempts {
   }
 
   async #begin(slot: Slot, attempt: Attempt, further: readonly Slot[]): Promise<void> {
-    const { awaits } = attempt.accepted;
-    if (awaits !== undefined && !(await this.#arrivals.arrived(attempt, awaits))) return;
+    const { awaits, needs } = attempt.accepted;
+    if (awaits !== undefined || needs !== undefined) {
+      const arrival = await this.#arrivals.arrived(attempt);
+      if (arrival === 'given_up') return;
+      if (arrival !== 'ready') {
+        await this.#endOrphan(attempt, arrival);
+        return;
+      }
+    }
     if (!this.#closed && !attempt.over) await slot.start(attempt, further);
   }
 
@@ -296,7 +304,7 @@ export class Attempts {
     attempt.phase = AttemptPhase.STOPPING;
     attempt.stopMode = mode;
     if (this.#arrivals.giveUp(attempt)) {
-      const message = 'It waited for its checkpoint, and had not begun.';
+      const message = 'It waited for its checkpoint, or for what its program needs, and had not begun.';
       await this.#endOrphan(attempt, { class: endAs, code: '', message });
       return;
     }

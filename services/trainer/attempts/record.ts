@@ -3,6 +3,7 @@
  * Written by the service (attempt.json) and by the slot's supervisor (the rest); read by both.
  */
 import type { MeteredDevice } from '../power/meter.js';
+import type { ProgramNeeds } from '../programs/needs.js';
 import type { AttemptEndClass, AttemptKey, AttemptSpec, RunnerLine } from '../protocol/runner.js';
 
 /** attempt.json: all that the supervisor needs to run the attempt, whoever is service by then. */
@@ -33,6 +34,8 @@ export interface AcceptedAttempt {
   readonly warmIdleMs: number;
   /** A checkpoint that is looked for in NATS before the attempt begins; absent: none is. */
   readonly awaits?: WantedCheckpoint;
+  /** What must be on this box before; absent: nothing. */
+  readonly needs?: ProgramNeeds;
   readonly spec: AttemptSpec;
 }
 

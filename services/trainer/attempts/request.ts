@@ -9,7 +9,7 @@ import { attemptFiles, type TrainerLayout } from '../layout.js';
 import type { AttemptKey, Parameters } from '../protocol/runner.js';
 import { pinned } from '../slots/cpus.js';
 import { slotEnvironment, type SlotInfo } from '../slots/inventory.js';
-import { fillCommand } from './command-template.js';
+import { programOf, startedProgram } from './program.js';
 import type { AcceptedAttempt } from './record.js';
 import type { ResumePoint } from './resume.js';
 
@@ -63,7 +63,15 @@ export function acceptAttempt(
   const key = checkedKey(request.key, request.trialTermId);
   const parameters = parseParameters(request.parametersJson);
   checkRecipe(request, options);
-  const dir = layout.attemptDir(ledgerId, key);
+  const { work: workDir } = attemptFiles(layout.attemptDir(ledgerId, key));
+  const checkpointDir = layout.checkpointDir(ledgerId, key);
+  const places = {
+    workDir,
+    checkpointDir,
+    codeDir: (sha256: string) => layout.codeDir(sha256),
+    gpus: slot.device.uuids,
+  };
+  const program = programOf(request, parameters, places);
   return {
     version: 1,
     ledgerId,
@@ -85,19 +93,20 @@ export function acceptAttempt(
     },
     warmIdleMs: options.warmIdleMs,
     ...(elsewhere === null ? {} : { awaits: elsewhere }),
+    ...(program.needs === null ? {} : { needs: program.needs }),
     token: `WATTSWEEP_ATTEMPT_TOKEN=${randomUUID()}`,
     spec: {
       key,
       recipe: request.recipe,
-      command: fillCommand(request.command, parameters, request),
+      ...program.spec,
       parameters,
       maxEpochs: request.maxEpochs,
       seed: request.seed,
       repeat: Math.max(1, request.repeat),
       objective: request.objectiveMetric,
       device: slot.device,
-      workDir: attemptFiles(dir).work,
-      checkpointDir: layout.checkpointDir(ledgerId, key),
+      workDir,
+      checkpointDir,
       resumeFrom,
     },
   };
@@ -120,7 +129,7 @@ function parseParameters(json: string): Parameters {
 
 function checkRecipe(request: StartAttemptRequest, { recipes, allowCommands }: AcceptOptions): void {
   if (request.recipe === COMMAND_RECIPE) {
-    const program = request.command[0] ?? '';
+    const program = startedProgram(request);
     // The name as the sweep writes it: allowing `python` allows what PATH calls so, and no file of that name elsewhere.
     if (!allowCommands.includes(program))
       throw new WattsweepError('RECIPE_NOT_OFFERED', `This box does not run the program '${program}'.`, {

@@ -30,7 +30,7 @@ export const isUseful = (
 
 /**
  * The best one that is whole, in its place on this box's disk; null when the store has none that helps. Errors: those of
- * the client and of the disk.
+ * the client and of the disk, also when there are some that help and none could be had.
  */
 export async function fetchCheckpoint(
   options: FetchOptions,
@@ -44,6 +44,7 @@ export async function fetchCheckpoint(
   const useful = (await objects.find(trial))
     .filter((stored) => stored.attempt < key.attempt && isUseful(stored, wanted))
     .sort((a, b) => b.epoch - a.epoch || b.attempt - a.attempt);
+  let failure: unknown = null;
   for (const stored of useful) {
     signal.throwIfAborted();
     try {
@@ -51,12 +52,14 @@ export async function fetchCheckpoint(
       return { path, epoch: stored.epoch };
     } catch (error) {
       if (signal.aborted) throw error;
+      failure = error;
       options.log.warn(
         { trial: key.trialId, epoch: stored.epoch, err: error },
         'a stored checkpoint is of no use',
       );
     }
   }
+  if (failure !== null) throw failure;
   return null;
 }
 

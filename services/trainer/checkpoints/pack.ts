@@ -4,7 +4,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { lstat, mkdir, open, readdir, readlink, symlink } from 'node:fs/promises';
-import { join, normalize, sep } from 'node:path';
+import { dirname, isAbsolute, join, normalize, relative, resolve, sep } from 'node:path';
 
 export interface FolderEntry {
   /** Seen from the folder, with `/`. */
@@ -15,7 +15,7 @@ export interface FolderEntry {
   readonly mode: number;
   /** Changes when the entry does. */
   readonly changedMs: number;
-  /** Where a link points. */
+  /** Where a link points, seen from its own place. */
   readonly target?: string;
 }
 
@@ -34,7 +34,10 @@ export class BrokenPack extends Error {}
 const LONGEST_LINE = 64 * 1024;
 const CHUNK_BYTES = 128 * 1024;
 
-/** Files, folders and links below `root`; sockets and the like are left out. @throws FolderChanged */
+/**
+ * Files, folders and links below `root`; sockets and the like are left out, and links that lead out of it: elsewhere they
+ * would show something else. @throws FolderChanged
+ */
 export async function listFolder(root: string): Promise<FolderListing> {
   const entries: FolderEntry[] = [];
   const descend = async (prefix: string): Promise<void> => {
@@ -42,14 +45,15 @@ export async function listFolder(root: string): Promise<FolderListing> {
       const path = prefix === '' ? name : `${prefix}/${name}`;
       const stats = await lstat(join(root, path));
       const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'link';
-      if (kind === 'link' && !stats.isSymbolicLink()) continue;
+      const target = kind === 'link' && stats.isSymbolicLink() ? await targetInside(root, path) : null;
+      if (kind === 'link' && target === null) continue;
       entries.push({
         path,
         kind,
         bytes: kind === 'file' ? stats.size : 0,
         mode: stats.mode & 0o777,
         changedMs: kind === 'folder' ? 0 : stats.ctimeMs,
-        ...(kind === 'link' ? { target: await readlink(join(root, path)) } : {}),
+        ...(target === null ? {} : { target }),
       });
       if (kind === 'folder') await descend(path);
     }
@@ -62,8 +66,20 @@ export async function listFolder(root: string): Promise<FolderListing> {
   return { entries, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
+/** Where the link at `path` points, seen from its place; null when that is not below `root`. */
+async function targetInside(root: string, path: string): Promise<string | null> {
+  const written = await readlink(join(root, path));
+  const holder = join(resolve(root), dirname(path));
+  const target = isAbsolute(written) ? relative(holder, written) : written;
+  return isInside(join(path, '..', target)) ? target : null;
+}
+
 /** The folder, as `listing` has it. @throws FolderChanged when it is another one by then */
-export async function* packFolder(root: string, listing: FolderListing): AsyncGenerator<Buffer> {
+export async function* packFolder(
+  root: string,
+  listing: FolderListing,
+  list: (root: string) => Promise<FolderListing> = listFolder,
+): AsyncGenerator<Buffer> {
   for (const { path, kind, bytes, mode, target } of listing.entries) {
     yield Buffer.from(`${JSON.stringify({ path, kind, bytes, mode, target })}\n`);
     if (kind !== 'file') continue;
@@ -79,24 +95,38 @@ export async function* packFolder(root: string, listing: FolderListing): AsyncGe
     }
     if (read !== bytes) throw new FolderChanged(`${path} has another size by now`);
   }
-  const now = await listFolder(root);
+  const now = await list(root);
   if (JSON.stringify(now.entries) !== JSON.stringify(listing.entries))
     throw new FolderChanged('something was written meanwhile');
 }
 
-/** Writes what {@link packFolder} gave into `root`, which must not be there yet. @throws BrokenPack, errors of the disk */
-export async function unpackFolder(root: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+/**
+ * Writes what {@link packFolder} gave into `root`, which must not be there yet; with `readOnly`, nobody may write into the
+ * files. @throws BrokenPack, errors of the disk
+ */
+export async function unpackFolder(
+  root: string,
+  chunks: AsyncIterable<Uint8Array>,
+  { readOnly = false }: { readonly readOnly?: boolean } = {},
+): Promise<void> {
   await mkdir(root);
   const source = new ByteSource(chunks[Symbol.asyncIterator]());
+  const links = new Set<string>();
   for (let line = await source.line(); line !== null; line = await source.line()) {
     const entry = parseEntry(line);
+    // Through a link one would get anywhere: what its text says counts from another place then.
+    for (let above = dirname(entry.path); above !== '.'; above = dirname(above))
+      if (links.has(above)) throw new BrokenPack(`${entry.path} lies behind the link ${above}`);
     const path = join(root, entry.path);
     if (entry.kind === 'folder') await mkdir(path, { mode: entry.mode | 0o700 });
-    else if (entry.kind === 'link') await symlink(entry.target ?? '', path);
-    else {
+    else if (entry.kind === 'link') {
+      links.add(entry.path);
+      await symlink(entry.target ?? '', path);
+    } else {
       const file = await open(path, 'wx', entry.mode | 0o600);
       try {
         for await (const part of source.bytes(entry.bytes)) await file.writeFile(part);
+        if (readOnly) await file.chmod(entry.mode & 0o555);
         await file.sync();
       } finally {
         await file.close();
@@ -117,10 +147,16 @@ function parseEntry(line: string): Pick<FolderEntry, 'path' | 'kind' | 'bytes' |
     throw new BrokenPack('an entry lies outside of the folder');
   if (kind !== 'file' && kind !== 'folder' && kind !== 'link')
     throw new BrokenPack('an entry is of no known kind');
-  if (kind === 'link' && (target === undefined || !isInside(join(path, '..', target))))
+  if (kind === 'link' && (target === undefined || isAbsolute(target) || !isInside(join(path, '..', target))))
     throw new BrokenPack(`the link ${path} points out of the folder`);
   if (!Number.isSafeInteger(bytes) || bytes < 0) throw new BrokenPack(`${path} has no size`);
-  return { path, kind, bytes, mode: mode & 0o777, ...(target === undefined ? {} : { target }) };
+  return {
+    path: normalize(path),
+    kind,
+    bytes,
+    mode: mode & 0o777,
+    ...(target === undefined ? {} : { target }),
+  };
 }
 
 function isInside(path: string): boolean {

@@ -40,6 +40,8 @@ export interface CleanUpOptions {
 
 /** A coordinator may repeat its command for so long; the folder is what tells that it was done. */
 const REPEATED_FOR_MS = 3_600_000;
+/** What comes from NATS grows all the time; one that has not for so long has been given up. */
+const HALF_STAYS_MS = 3_600_000;
 const FIRST_AFTER_MS = 60_000;
 const INTERVAL_MS = 3_600_000;
 const MIB = 1024 * 1024;
@@ -69,12 +71,18 @@ export class CleanUp {
 
   /** Cleans up once. What cannot be removed stays, and is told. Errors: those of the file system. */
   async run(): Promise<void> {
-    const { removedDir } = this.options.layout;
+    const { removedDir, fetchedDir } = this.options.layout;
     // It stays: once the disk is full it could not be made.
     mkdirSync(removedDir, { recursive: true });
     // What an earlier service was removing when it was killed.
     for (const name of await readdir(removedDir))
       await rm(join(removedDir, name), { recursive: true, force: true }).catch(this.#told(name));
+    // What it was fetching.
+    for (const name of await readdir(fetchedDir).catch(noneIfUnseen([]))) {
+      const half = join(fetchedDir, name);
+      if (this.options.nowMs() - (await measure(half)).newestMs > HALF_STAYS_MS)
+        await rm(half, { recursive: true, force: true }).catch(this.#told(name));
+    }
     await this.#cleanAttempts();
     await this.#cleanCheckpoints();
   }

@@ -5,15 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  headers,
-  JsHeaders,
-  NatsError,
-  type ConsumerMessages,
-  type JetStreamClient,
-  type JetStreamManager,
-} from 'nats';
+import { headers, JsHeaders, NatsError, type JetStreamClient, type JetStreamManager } from 'nats';
 import { CHECKPOINTS_BUCKET, parseStoredName, storedName, type StoredName } from '../../../proto/subjects.js';
+import { digestText, encodeName, readChunks } from './chunks.js';
 
 /** What is known of a checkpoint in the store. */
 export interface StoredCheckpoint {
@@ -36,8 +30,6 @@ const MAX_FLYING = 2;
 /** Training and reports come first: no more bytes a second than this, of all slots together. */
 const BYTES_PER_SECOND = 32 * 1024 * 1024;
 const TIMEOUT_MS = 10_000;
-const SILENCE_MS = 15_000;
-const PULL_BYTES = 4 * 1024 * 1024;
 /** No such message, or no such stream: a coordinator of before made none. */
 const NOTHING_THERE: ReadonlySet<number> = new Set([10037, 10059]);
 
@@ -117,7 +109,7 @@ export class CheckpointObjects {
       options: { max_chunk_size: CHUNK_BYTES },
       metadata: { attempt: String(about.attempt), epoch: String(about.epoch), folder: about.folder },
       bucket: CHECKPOINTS_BUCKET,
-      nuid: encode(storedName(name)),
+      nuid: encodeName(storedName(name)),
       size: bytes,
       chunks,
       mtime: new Date().toISOString(),
@@ -128,36 +120,10 @@ export class CheckpointObjects {
   }
 
   /** The content; fails at its end when it differs from what was written. Errors: those of the client, too. */
-  async *read(stored: StoredCheckpoint, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const hash = createHash('sha256');
-    let left = stored.chunks;
-    let bytes = 0;
-    let messages: ConsumerMessages | null = null;
-    const stop = (): void => void messages?.close();
-    const silence = setTimeout(stop, SILENCE_MS);
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      const consumer = await this.answered(
-        this.jetstream.consumers.get(STREAM, { filterSubjects: subjectOf('C', stored.name) }),
-      );
-      messages = await this.answered(consumer.consume({ max_bytes: PULL_BYTES }));
-      if (left > 0 && !signal.aborted)
-        for await (const { data } of messages) {
-          silence.refresh();
-          hash.update(data);
-          bytes += data.length;
-          yield data;
-          left -= 1;
-          if (left === 0 || bytes > stored.bytes) break;
-        }
-    } finally {
-      clearTimeout(silence);
-      signal.removeEventListener('abort', stop);
-      messages?.close().catch(() => undefined);
-    }
-    signal.throwIfAborted();
-    if (left > 0 || bytes !== stored.bytes || digestText(hash.digest()) !== stored.digest)
-      throw new Error('a part of it is missing, or differs from what was written');
+  read({ name, bytes, chunks, digest }: StoredCheckpoint, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { jetstream, answered } = this;
+    const subject = subjectOf('C', name);
+    return readChunks({ jetstream, answered, stream: STREAM, subject, bytes, chunks, digest }, signal);
   }
 
   async #publish(subject: string, data: Uint8Array, replaces = false): Promise<void> {
@@ -172,11 +138,8 @@ export class CheckpointObjects {
   }
 }
 
-const base64 = (bytes: Buffer): string => bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
-const encode = (name: string): string => base64(Buffer.from(name));
-const digestText = (digest: Buffer): string => `SHA-256=${base64(digest)}`;
 const subjectOf = (kind: 'C' | 'M', name: StoredName): string =>
-  `$O.${CHECKPOINTS_BUCKET}.${kind}.${encode(storedName(name))}`;
+  `$O.${CHECKPOINTS_BUCKET}.${kind}.${encodeName(storedName(name))}`;
 
 function parseInfo(name: StoredName, text: string): StoredCheckpoint | null {
   try {

@@ -15,6 +15,7 @@ import type { Logger } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WattsweepError } from '../../../proto/errors.js';
 import { CheckpointObjects } from './checkpoint-objects.js';
+import { CodeObjects } from './code-objects.js';
 
 export interface NatsOptions {
   /** `nats://host:port`, several with commas. */
@@ -35,6 +36,8 @@ const isUnauthorized = (error: unknown): boolean =>
 export class NatsLink {
   /** Requests under way; told when the connection breaks, which the client itself notices by time-out only. */
   readonly #underWay = new Set<(error: Error) => void>();
+
+  readonly #closing = new AbortController();
 
   private constructor(
     private readonly connection: NatsConnection,
@@ -101,10 +104,14 @@ export class NatsLink {
     }
   }
 
-  /** The object store of checkpoints, which the coordinator makes. Errors: those of the client. */
-  async checkpoints(): Promise<CheckpointObjects> {
+  /** The object stores of checkpoints and of code, which the coordinator makes. Errors: those of the client. */
+  async objectStores(): Promise<{ readonly checkpoints: CheckpointObjects; readonly code: CodeObjects }> {
     const manager = await this.connection.jetstreamManager({ checkAPI: false });
-    return new CheckpointObjects(this.jetstream, manager, (request) => this.#answered(request));
+    const answered = <T>(request: Promise<T>): Promise<T> => this.#answered(request);
+    return {
+      checkpoints: new CheckpointObjects(this.jetstream, manager, answered),
+      code: new CodeObjects(this.jetstream, manager, answered, this.#closing.signal),
+    };
   }
 
   /** The bucket, once the coordinator has made it. */
@@ -130,6 +137,7 @@ export class NatsLink {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
     // A drain waits for the server; when it is away there is nobody to wait for.
     await Promise.race([this.connection.drain().catch(() => undefined), sleep(500)]);
     await this.connection.close();

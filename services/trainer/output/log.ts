@@ -50,6 +50,8 @@ export class OutputLog {
   #head: number | null = null;
   #headBytes = 0;
   #part: Part | null = null;
+  /** Of the newest part: goes on also when the disk did not take one. */
+  #number = 0;
   /** What the disk did not take, behind the head. */
   #lostBytes = 0;
 
@@ -76,10 +78,11 @@ export class OutputLog {
   #writePart(chunk: Buffer): Buffer {
     let part = this.#part;
     if (part === null || part.bytes >= PART_BYTES) {
-      const number = (part?.number ?? 0) + 1;
+      const number = this.#number + 1;
       if (part !== null) closeSync(part.fd);
       this.#part = null;
       this.#part = part = { fd: openSync(partPath(this.path, number), 'w'), number, bytes: 0 };
+      this.#number = number;
       if (number > 2) rmSync(partPath(this.path, number - 2), { force: true });
     }
     const taken = chunk.subarray(0, PART_BYTES - part.bytes);
@@ -99,11 +102,12 @@ export class OutputLog {
     if (this.#head === null) return;
     try {
       closeSync(this.#head);
-      if (this.#part === null) return;
-      closeSync(this.#part.fd);
+      if (this.#part !== null) closeSync(this.#part.fd);
       const parts = this.#parts();
       const kept = parts.reduce((sum, path) => sum + statSync(path).size, 0);
-      const printed = partBegin(this.#part.number) - HEAD_BYTES + this.#part.bytes + this.#lostBytes;
+      const written =
+        this.#number === 0 ? 0 : partBegin(this.#number) - HEAD_BYTES + (this.#part?.bytes ?? PART_BYTES);
+      const printed = written + this.#lostBytes;
       if (printed > kept) appendFileSync(this.path, gapLine(printed - kept));
       for (const path of parts) appendFileSync(this.path, readFileSync(path));
       for (const path of parts) rmSync(path, { force: true });
@@ -113,8 +117,9 @@ export class OutputLog {
   }
 
   #parts(): readonly string[] {
-    const last = this.#part?.number ?? 0;
-    return [last - 1, last].filter((number) => number > 0).map((number) => partPath(this.path, number));
+    return [this.#number - 1, this.#number]
+      .filter((number) => number > 0)
+      .map((number) => partPath(this.path, number));
   }
 }
 

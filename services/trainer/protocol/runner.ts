@@ -37,6 +37,19 @@ export interface SlotDevice {
   readonly threads: number;
 }
 
+/** From what the epochs of a program are read that does not report itself; paths are seen from where it runs. */
+export type Collect =
+  | { readonly regex: string }
+  | { readonly kerasCsv: string }
+  | {
+      readonly tensorboard: {
+        readonly folder: string;
+        /** Tag by metric. */
+        readonly metrics: Readonly<Record<string, string>>;
+        readonly epochs: 'from_0' | 'from_1' | 'count';
+      };
+    };
+
 /** Everything that a runner needs to train one attempt. */
 export interface AttemptSpec {
   readonly key: AttemptKey;
@@ -53,8 +66,16 @@ export interface AttemptSpec {
   /** Name of the metric that the sweep optimises. */
   readonly objective: string;
   readonly device: SlotDevice;
-  /** Folder of this attempt, the working directory of a program; the recipe makes it when it needs it. */
+  /** Folder of this attempt; the recipe makes it when it needs it. */
   readonly workDir: string;
+  /** Where a program runs; absent: in `workDir`. */
+  readonly runDir?: string;
+  /** Code that a program sees where it runs: an unpacked folder, and the part of it that is meant; absent: none. */
+  readonly code?: { readonly dir: string; readonly folder: string };
+  /** Where a program's environment is written for a wrapper that does not pass it on by itself; absent: nowhere. */
+  readonly environmentFile?: string;
+  /** Absent: a program reports itself. */
+  readonly collect?: Collect;
   /** Folder whose content follows the trial to its next attempt; the recipe makes it when it needs it. */
   readonly checkpointDir: string;
   /** Folder of an earlier checkpoint to go on from, or null. */

@@ -17,11 +17,15 @@ import { CleanUp } from '../cleanup/cleanup.js';
 import { monotonicMs } from '../host/clock.js';
 import { trainerLayout } from '../layout.js';
 import type { CheckpointObjects } from '../nats/checkpoint-objects.js';
+import type { CodeObjects } from '../nats/code-objects.js';
 import { NatsLink } from '../nats/link.js';
 import { Registration } from '../nats/registration.js';
 import { ReportPublisher } from '../nats/report-publisher.js';
 import { TelemetryPublisher } from '../nats/telemetry-publisher.js';
 import { resolveOptions, type TrainerOptions } from '../options.js';
+import { CodeFolders } from '../programs/code-folders.js';
+import { FileHashes } from '../programs/file-hashes.js';
+import { checkNeeds } from '../programs/needs.js';
 import { IdleWatts } from '../power/idle.js';
 import { MeterMemory } from '../power/memory.js';
 import { PowerMeter } from '../power/meter.js';
@@ -108,6 +112,9 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     });
     undo.push(() => telemetry.close());
     let objects: CheckpointObjects | null = null;
+    let codeObjects: CodeObjects | null = null;
+    const codeFolders = new CodeFolders(layout, () => codeObjects);
+    const hashes = new FileHashes();
     const checkpoints = new CheckpointStore({ bounds: options, objects: () => objects, log });
     undo.push(() => checkpoints.close());
     const attempts = new Attempts({
@@ -133,6 +140,10 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
           wanted,
           signal,
         ),
+      prepareProgram: async (needs, signal) => {
+        await checkNeeds(needs, hashes, signal);
+        if (needs.codeSha256 !== undefined) await codeFolders.have(needs.codeSha256);
+      },
       log,
     });
     const makeSlot = (info: SlotInfo, offered = true): Slot =>
@@ -203,7 +214,7 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     });
     const link = nats;
     undo.push(() => link.close());
-    objects = await link.checkpoints();
+    ({ checkpoints: objects, code: codeObjects } = await link.objectStores());
     let closing: Promise<void> | null = null;
     let tellClosed: (reason: WattsweepError | null) => void = () => undefined;
     const closed = new Promise<WattsweepError | null>((resolve) => (tellClosed = resolve));

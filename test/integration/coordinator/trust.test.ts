@@ -177,7 +177,13 @@ test('attempts of another ledger keep their slots, are shown, and end when a per
   const request = {
     ...{ key, slotId: 'cpu0', furtherSlotIds: [], fence: { ledgerId: 'another', term: 9, termId: '' } },
     ...{ recipe: 'resnet-cifar10', command: [], parametersJson: '{}', maxEpochs: 100, seed: 1, repeat: 1 },
-    ...{ objectiveMetric: 'val_accuracy', resumeFrom: '', trialTermId: '' },
+    ...{
+      objectiveMetric: 'val_accuracy',
+      resumeFrom: '',
+      trialTermId: '',
+      setup: undefined,
+      code: undefined,
+    },
   };
   const standing = { epoch: 4, line: 4, stop: false, isAcknowledged: false };
   const theirs = { request, phase: AttemptPhase.RUNNING, ...standing };

@@ -1,5 +1,5 @@
 /** Programs that say nonsense, lie, flood, fill the disk or die: each end has its class and sentence, the box stays up. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { NatsConnection } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
+import type { ProgramSetup } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import type { AttemptEnded, EpochReport, Report } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { startNats, type TestNats } from '../../support/nats.js';
 import {
@@ -164,11 +165,15 @@ describe('a box that runs anything', () => {
     (await publishedReports(connection)).filter(({ fact }) => fact?.value.key?.trialId === trialId);
   const run = async (
     command: readonly string[],
+    setup?: Partial<ProgramSetup>,
   ): Promise<{ trialId: string; end: AttemptEnded; epochs: EpochReport[] }> => {
     const trialId = `t${String(++number)}`;
-    expect(await client.start(trialId, {}, { recipe: 'command', command: [...command] })).toHaveProperty(
-      'ok',
-    );
+    const whole =
+      setup === undefined
+        ? {}
+        : { setup: { workdir: '', wrap: [], requires: [], collect: undefined, ...setup } };
+    const more = { recipe: 'command', command: [...command], ...whole };
+    expect(await client.start(trialId, { lr: 0.25 }, more)).toHaveProperty('ok');
     const find = async () =>
       (await reportsOf(trialId)).flatMap(({ fact }) => (fact?.$case === 'ended' ? [fact.value] : []))[0];
     await expect.poll(find, { timeout: 90_000, interval: 30 }).toBeDefined();
@@ -196,6 +201,52 @@ describe('a box that runs anything', () => {
   it('hears numbers that are not finite as such', async () => {
     const { epochs } = await run(sh(report(1, '"score":NaN,"loss":Infinity,"flag":true,"name":"x"')));
     expect(epochs[0]!.metrics).toEqual({ score: NaN, loss: Infinity });
+  });
+
+  it('runs a program inside of a wrapper, which is told what to hand on', async () => {
+    // What `docker run --env-file` does: nothing but the file's variables reaches the program.
+    const docker = join(dataDir, 'docker.sh');
+    writeFileSync(
+      docker,
+      'file=$2; image=$3; shift 3\nexec env -i PATH="$PATH" IMAGE=$image $(cat "$file") "$@"\n',
+    );
+    const program = `printf '{"epoch":1,"score":%s,"seed":%s}\\n' "$1" "$WATTSWEEP_SEED"; pwd; echo "in $IMAGE" >&2`;
+    const { trialId, end, epochs } = await run([...sh(program), 'sh', '{lr}'], {
+      wrap: ['sh', docker, '--env-file', '{env_file}', 'image-{lr}', '{command}'],
+      workdir: dataDir,
+    });
+    expect(end).toMatchObject({ class: COMPLETED });
+    expect(epochs[0]!.metrics).toEqual({ score: 0.25, seed: 1 });
+    expect(readFileSync(logOf(trialId), 'utf8').split('\n').sort()).toEqual(['', dataDir, 'in image-0.25']);
+  });
+
+  it('starts none where a file lacks, or has another content, and says which', async () => {
+    const data = join(dataDir, 'data.bin');
+    writeFileSync(data, 'x');
+    const content = '2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881';
+    const needs = (path: string, sha256 = '') => ({ requires: [{ path, sha256 }] });
+    expect((await run(sh(report(1)), needs(data, content))).end.class).toBe(COMPLETED);
+    for (const setup of [needs(`${data}.no`), needs(data, 'a'.repeat(64)), { workdir: '/no/such/folder' }]) {
+      const { end, epochs } = await run(sh(report(1)), setup);
+      expect(end).toMatchObject({ class: AttemptEndClass.REFUSED, code: 'REQUIREMENT_MISSING' });
+      expect(end.message).toMatch(/data\.bin|such\/folder/);
+      expect(epochs).toEqual([]);
+    }
+  });
+
+  it('hears a program that does not report, and says when nothing was to be heard', async () => {
+    const none = { regex: '', kerasCsv: '', tensorboard: undefined };
+    const csv = { collect: { ...none, kerasCsv: 'history.csv' } };
+    const rows = 'printf "epoch,score\\n0,0.5\\n" > history.csv; printf "1,0.75\\n" >> history.csv';
+    const heard = await run(sh(rows), csv);
+    expect(heard.end.class).toBe(COMPLETED);
+    expect(heard.epochs.map(({ epoch, metrics }) => [epoch, metrics['score']])).toEqual([
+      [1, 0.5],
+      [2, 0.75],
+    ]);
+    const { end } = await run(sh(`mkdir history.csv; ${report(1)}`), csv);
+    expect(end).toMatchObject({ class: CRASHED, code: 'NO_REPORT' });
+    expect(end.message).toContain('ended without an epoch in what is collected');
   });
 
   it('bounds the log of a flood, and says what it passed over', async () => {

@@ -182,7 +182,8 @@ describe('a trial whose box is gone', () => {
     await until(
       async () =>
         (await publishedReports(connection)).some(
-          ({ fact }) => fact?.$case === 'ended' && fact.value.message.includes('waited for its checkpoint'),
+          ({ fact }) =>
+            fact?.$case === 'ended' && fact.value.message.includes('waited for its checkpoint, or'),
         ),
       60_000,
     );

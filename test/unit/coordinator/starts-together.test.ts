@@ -21,6 +21,8 @@ const request = (trialId: string, parametersJson = '{}'): StartAttemptRequest =>
   resumeFrom: '',
   furtherSlotIds: [],
   trialTermId: '',
+  setup: undefined,
+  code: undefined,
 });
 const idOf = ({ key }: StartAttemptRequest): string => key?.trialId ?? '';
 

@@ -271,4 +271,17 @@ describe('what the box is to blame for', () => {
     world.join(trainer('a', 2, { instanceId: 'again' }));
     expect(world.trial('t0002').attempts.at(-1)?.trainerId).toBe('a');
   });
+
+  it('a box without a file that the sweep needs gives its trials away, and none of them fails for it', () => {
+    const world = new World();
+    world.join(trainer('a'));
+    world.submit(sweepSpec({ sweep: points(3) }));
+    end(world, 't0001', 'refused', 'REQUIREMENT_MISSING');
+    later(world);
+    expect(world.running()).toEqual([]);
+    expect(world.trial('t0001').state).toBe('queued');
+    expect(world.state.trainers.get('a')?.quarantine).toBeNull();
+    world.join(trainer('b'));
+    expect(world.running().map(({ trialId, trainerId }) => [trialId, trainerId])).toEqual([['t0001', 'b']]);
+  });
 });

@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { WattsweepError } from '../../../proto/errors.js';
+import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { Attempts } from '../../../services/trainer/attempts/attempts.js';
 import { attemptFiles, trainerLayout } from '../../../services/trainer/layout.js';
 import type { Outgoing } from '../../../services/trainer/nats/report-publisher.js';
+import type { ProgramNeeds } from '../../../services/trainer/programs/needs.js';
 import { IdleWatts } from '../../../services/trainer/power/idle.js';
 import { PowerMeter } from '../../../services/trainer/power/meter.js';
 import { StatedDevices } from '../../../services/trainer/power/stated.js';
@@ -24,6 +27,8 @@ let meter: PowerMeter;
 let told: string[];
 let published: Outgoing[];
 let slot: Slot;
+/** What a program needs is put onto the box. */
+let prepare: (needs: ProgramNeeds, signal: AbortSignal) => Promise<void>;
 
 const request = (more: Partial<StartAttemptRequest> = {}): StartAttemptRequest => ({
   fence: { ledgerId: LEDGER, term: 1, termId: '' },
@@ -39,6 +44,8 @@ const request = (more: Partial<StartAttemptRequest> = {}): StartAttemptRequest =
   resumeFrom: '',
   furtherSlotIds: [],
   trialTermId: '',
+  setup: undefined,
+  code: undefined,
   ...more,
 });
 const files = () => attemptFiles(trainerLayout(dataDir, 'box').attemptDir(LEDGER, key));
@@ -52,12 +59,13 @@ beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'wattsweep-accepting-'));
   told = [];
   published = [];
+  prepare = () => Promise.resolve();
   meter = new PowerMeter({ sources: [], noSourceReason: 'none', estimateWatts: null });
   attempts = new Attempts({
     layout: trainerLayout(dataDir, 'box'),
     trainerId: 'box',
     recipes: ['resnet-cifar10'],
-    allowCommands: [],
+    allowCommands: ['python3', 'docker'],
     runnerCommand: ['none'],
     stopGraceMs: 1_000,
     warmIdleMs: 0,
@@ -69,6 +77,7 @@ beforeEach(async () => {
     onStep: () => undefined,
     checkpoints: { offer: () => undefined, ended: () => undefined },
     fetchCheckpoint: () => Promise.resolve(null),
+    prepareProgram: (needs, signal) => prepare(needs, signal),
     log: pino({ level: 'silent' }),
   });
   const [info] = planSlots([], { slots: { cpu: 1 }, threadsPerSlot: 1 });
@@ -151,6 +160,78 @@ describe('a start', () => {
     attempts.start(request(), LEDGER, false);
     await attempts.preemptAll();
     expect(told).toEqual(['start', 'pause']);
+  });
+});
+
+describe('a program that needs something of the box', () => {
+  const program = (more: object = {}) =>
+    request({
+      recipe: 'command',
+      command: ['python3', 'x.py'],
+      setup: {
+        workdir: '',
+        wrap: [],
+        requires: [{ path: '/data', sha256: '' }],
+        collect: undefined,
+        ...more,
+      },
+    });
+  const ends = () =>
+    published.flatMap(({ report: { fact } }) => (fact?.$case === 'ended' ? [fact.value] : []));
+
+  it('begins when it is there', async () => {
+    let arrive: () => void = () => undefined;
+    prepare = () => new Promise((resolve) => (arrive = resolve));
+    attempts.start(program(), LEDGER, false);
+    await sleep(1);
+    expect(told).toEqual([]);
+    arrive();
+    await expect.poll(() => told).toEqual(['start']);
+  });
+
+  it('is refused with the sentence where it is not; the slot is free then', async () => {
+    prepare = () =>
+      Promise.reject(new WattsweepError('REQUIREMENT_MISSING', 'This box does not have /data.'));
+    attempts.start(program(), LEDGER, false);
+    await expect.poll(() => ends()).toHaveLength(1);
+    expect(ends()[0]).toMatchObject({
+      class: AttemptEndClass.REFUSED,
+      code: 'REQUIREMENT_MISSING',
+      message: 'This box does not have /data.',
+    });
+    expect([told, slot.holder]).toEqual([[], null]);
+  });
+
+  it('is waited for while NATS is away; a full disk is told at once', async () => {
+    let tries = 0;
+    prepare = () =>
+      Promise.reject(new Error(++tries === 1 ? 'the connection to NATS broke' : 'ENOSPC: no space left'));
+    attempts.start(program(), LEDGER, false);
+    await expect.poll(() => ends(), { timeout: 15_000 }).toHaveLength(1);
+    expect(tries).toBe(2);
+    expect(ends()[0]).toMatchObject({ class: AttemptEndClass.CRASHED, code: 'DISK_FULL' });
+  });
+
+  it('may be stopped while it waits', async () => {
+    prepare = (_needs, signal) =>
+      new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+      );
+    attempts.start(program(), LEDGER, false);
+    await sleep(1);
+    expect(await attempts.stop(key, LEDGER, 'cancel', 'test')).toBe(true);
+    expect(ends()).toMatchObject([{ class: AttemptEndClass.STOPPED }]);
+    expect([told, slot.holder]).toEqual([[], null]);
+  });
+
+  it('is what the box allows: of a wrapper, the wrapper', () => {
+    const start =
+      (wrap: string[], command = ['train']) =>
+      () =>
+        attempts.start({ ...program({ wrap, requires: [] }), command }, LEDGER, false);
+    expect(start(['nice', '{command}'], ['python3'])).toThrow("does not run the program 'nice'");
+    expect(start(['{command}', '-v'])).toThrow("does not run the program 'train'");
+    expect(start(['docker', 'run', '{command}'])()).toBe(true);
   });
 });
 

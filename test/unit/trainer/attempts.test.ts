@@ -5,7 +5,7 @@ import { fc, test } from '@fast-check/vitest';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ReportBatch } from '../../../proto/gen/wattsweep/v1/facts.js';
-import { fillCommand } from '../../../services/trainer/attempts/command-template.js';
+import { fillCommand, valuesOf } from '../../../services/trainer/attempts/command-template.js';
 import { parseRunnerLine, spoolLine, usualType } from '../../../services/trainer/attempts/record.js';
 import { SpoolReader } from '../../../services/trainer/attempts/spool-reader.js';
 import { encodeLine } from '../../../services/trainer/protocol/runner.js';
@@ -35,8 +35,7 @@ describe('a command', () => {
           '{{literal}}',
           '{seed}/{max_epochs}',
         ],
-        { lr_peak: 0.001, optimizer: 'adam w', schedule: { kind: 'constant' } },
-        attempt,
+        valuesOf({ lr_peak: 0.001, optimizer: 'adam w', schedule: { kind: 'constant' } }, attempt),
       ),
     ).toEqual([
       'python',
@@ -53,7 +52,6 @@ describe('a command', () => {
     const filled = fillCommand(
       ['node', 'package.json', '-m', 'test', 'services/trainer/index.ts', 'none.py'],
       {},
-      attempt,
     );
     const here = process.cwd();
     expect(filled).toEqual([
@@ -64,15 +62,15 @@ describe('a command', () => {
       join(here, 'services/trainer/index.ts'),
       'none.py',
     ]);
-    expect(fillCommand(['services', './bin/wattsweep.js'], {}, attempt)).toEqual([
+    expect(fillCommand(['services', './bin/wattsweep.js'], {})).toEqual([
       'services',
       join(here, 'bin/wattsweep.js'),
     ]);
   });
 
   it('is refused when it uses what the trial does not have', () => {
-    expect(() => fillCommand(['x', '{lr}'], { lr_peak: 1 }, attempt)).toThrow('{lr}');
-    expect(() => fillCommand(['x', '{toString}'], {}, attempt)).toThrow('{toString}');
+    expect(() => fillCommand(['x', '{lr}'], { lr_peak: 1 })).toThrow('{lr}');
+    expect(() => fillCommand(['x', '{toString}'], {})).toThrow('{toString}');
   });
 });
 

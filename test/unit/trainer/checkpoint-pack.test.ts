@@ -45,6 +45,19 @@ describe('a packed folder', () => {
     expect(await plain(to())).toEqual(await plain(join(dir, 'from')));
   });
 
+  it('keeps a link that stays inside, however it is written, and leaves out one that leads elsewhere', async () => {
+    const from = join(dir, 'from');
+    await symlink(join(from, 'state.bin'), join(from, 'deep', 'absolute'));
+    await symlink('/etc/passwd', join(from, 'outside'));
+    await symlink('../../nowhere', join(from, 'deep', 'above'));
+    await unpackFolder(to(), pieces(await packed(), 1_000_000));
+    expect(await readlink(join(to(), 'deep', 'absolute'))).toBe('../state.bin');
+    const names = (await listFolder(to())).entries.map(({ path }) => path);
+    expect(names).toContain('latest');
+    expect(names).not.toContain('outside');
+    expect(names).not.toContain('deep/above');
+  });
+
   it('is none when something in it changes while it is read', async () => {
     const from = join(dir, 'from');
     const listing = await listFolder(from);
@@ -76,6 +89,16 @@ describe('a packed folder', () => {
     await expect(unpack(entry({ path: 'l', kind: 'link', target: '../../etc' }))).rejects.toThrow(
       'points out',
     );
+    await expect(unpack(entry({ path: 'l', kind: 'link', target: '/etc' }))).rejects.toThrow('points out');
+    // `l/up` is inside by its text; behind the link it is not.
+    const behind = [
+      { path: 'p', kind: 'folder' },
+      { path: 'p/q', kind: 'folder' },
+      { path: 'd', kind: 'folder' },
+      { path: 'p/q/l', kind: 'link', target: '../../d' },
+      { path: 'p/q/l/up', kind: 'link', target: '../..' },
+    ];
+    await expect(unpack(Buffer.concat(behind.map(entry)))).rejects.toThrow('behind the link p/q/l');
     await expect(unpack(entry({ path: 'l', kind: 'socket' }))).rejects.toThrow(BrokenPack);
     await expect(unpack(entry({ path: 'f', kind: 'file', bytes: -1 }))).rejects.toThrow(BrokenPack);
   });

@@ -92,6 +92,17 @@ describe('the clean-up of a box', () => {
     expect(readdirSync(layout.removedDir)).toEqual([]);
   });
 
+  it('removes what an earlier service was fetching, and nothing that is being fetched', async () => {
+    for (const name of ['old', 'new']) {
+      mkdirSync(join(layout.fetchedDir, name), { recursive: true });
+      writeFileSync(join(layout.fetchedDir, name, 'part'), 'x');
+    }
+    age(join(layout.fetchedDir, 'old'), 0.1);
+    age(join(layout.fetchedDir, 'new'), 0);
+    await clean();
+    expect(readdirSync(layout.fetchedDir)).toEqual(['new']);
+  });
+
   it('removes none that is open, has no end, or whose end is not acknowledged', async () => {
     const running = ended('t1', { days: 99 });
     ended('t2', { days: 99, complete: false });

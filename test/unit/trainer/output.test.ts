@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -105,6 +105,22 @@ describe('the output of a program', () => {
     const after = readAll(next);
     expect(after.map(({ leftOut }) => leftOut)).toEqual(after.map(() => 0));
     expect(Buffer.concat(after.map(({ data }) => data)).equals(all.subarray(600_000))).toBe(true);
+  });
+
+  it('loses what the disk does not take, says how much, and nothing else', () => {
+    const all = printed(HEAD_BYTES + 2 * PART_BYTES);
+    const log = new OutputLog(path);
+    log.write(all.subarray(0, HEAD_BYTES + PART_BYTES));
+    // No file can be made there.
+    mkdirSync(`${path}.2`);
+    log.write(all.subarray(0, 1_000));
+    rmSync(`${path}.2`, { recursive: true });
+    log.write(all.subarray(HEAD_BYTES + PART_BYTES));
+    log.close();
+    expect(readdirSync(dir)).toEqual(['output.log']);
+    const gap = Buffer.from('\n[... 1000 bytes left out ...]\n');
+    const head = all.subarray(0, HEAD_BYTES);
+    expect(readFileSync(path).equals(Buffer.concat([head, gap, all.subarray(HEAD_BYTES)]))).toBe(true);
   });
 
   it('of one that has printed nothing is empty', () => {

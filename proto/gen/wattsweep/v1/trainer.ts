@@ -236,6 +236,63 @@ export interface StartAttemptRequest {
    * of the ledger that a restore took away. Empty where it is not known.
    */
   readonly trialTermId: string;
+  /** What surrounds the command; absent for nothing. */
+  readonly setup:
+    | ProgramSetup
+    | undefined;
+  /** Folder that the program needs; absent for none. */
+  readonly code: CodeFolder | undefined;
+}
+
+/** What surrounds a command. Texts hold `{parameter}` templates, as the command does. */
+export interface ProgramSetup {
+  /** Folder in which it runs; empty for one of its own. */
+  readonly workdir: string;
+  /** Words around the command; the word `{command}` stands for its own. Empty for none. */
+  readonly wrap: readonly string[];
+  /** What the box must have. */
+  readonly requires: readonly RequiredFile[];
+  /** From what epochs are read; absent: the program reports. */
+  readonly collect: Collector | undefined;
+}
+
+/** A file that a box must have. */
+export interface RequiredFile {
+  /** On the box. */
+  readonly path: string;
+  /** SHA-256 of its content, hexadecimal; empty: it must only be there. */
+  readonly sha256: string;
+}
+
+/** From what the epochs of a program are read. One of these. */
+export interface Collector {
+  /** Named groups of a line of stdout. */
+  readonly regex: string;
+  /** File of Keras' CSVLogger. */
+  readonly kerasCsv: string;
+  /** Event files. */
+  readonly tensorboard: TensorboardCollector | undefined;
+}
+
+/** Event files of TensorFlow or PyTorch. */
+export interface TensorboardCollector {
+  /** Folder that holds them. */
+  readonly folder: string;
+  /** Tag by metric. */
+  readonly metrics: { [key: string]: string };
+  /** What a step is: `from_0`, `from_1` or `count`. */
+  readonly epochs: string;
+}
+
+export interface TensorboardCollector_MetricsEntry {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** A packed folder in the object store `code`. */
+export interface CodeFolder {
+  /** SHA-256 of the packed folder, hexadecimal; names the object. */
+  readonly sha256: string;
 }
 
 /** The attempt stands on the box's disk and is starting or running. */
@@ -1234,6 +1291,8 @@ function createBaseStartAttemptRequest(): StartAttemptRequest {
     repeat: 0,
     furtherSlotIds: [],
     trialTermId: "",
+    setup: undefined,
+    code: undefined,
   };
 }
 
@@ -1277,6 +1336,12 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     }
     if (message.trialTermId !== "") {
       writer.uint32(106).string(message.trialTermId);
+    }
+    if (message.setup !== undefined) {
+      ProgramSetup.encode(message.setup, writer.uint32(114).fork()).join();
+    }
+    if (message.code !== undefined) {
+      CodeFolder.encode(message.code, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1398,6 +1463,22 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
             message.trialTermId = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.setup = ProgramSetup.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.code = CodeFolder.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1453,6 +1534,8 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
         : isSet(object.trial_term_id)
         ? globalThis.String(object.trial_term_id)
         : "",
+      setup: isSet(object.setup) ? ProgramSetup.fromJSON(object.setup) : undefined,
+      code: isSet(object.code) ? CodeFolder.fromJSON(object.code) : undefined,
     };
   },
 
@@ -1497,6 +1580,12 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     if (message.trialTermId !== "") {
       obj.trialTermId = message.trialTermId;
     }
+    if (message.setup !== undefined) {
+      obj.setup = ProgramSetup.toJSON(message.setup);
+    }
+    if (message.code !== undefined) {
+      obj.code = CodeFolder.toJSON(message.code);
+    }
     return obj;
   },
 
@@ -1518,6 +1607,612 @@ export const StartAttemptRequest: MessageFns<StartAttemptRequest> = {
     message.repeat = object.repeat ?? 0;
     message.furtherSlotIds = object.furtherSlotIds?.map((e) => e) || [];
     message.trialTermId = object.trialTermId ?? "";
+    message.setup = (object.setup !== undefined && object.setup !== null)
+      ? ProgramSetup.fromPartial(object.setup)
+      : undefined;
+    message.code = (object.code !== undefined && object.code !== null)
+      ? CodeFolder.fromPartial(object.code)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseProgramSetup(): ProgramSetup {
+  return { workdir: "", wrap: [], requires: [], collect: undefined };
+}
+
+export const ProgramSetup: MessageFns<ProgramSetup> = {
+  encode(message: ProgramSetup, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.workdir !== "") {
+      writer.uint32(10).string(message.workdir);
+    }
+    for (const v of message.wrap) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.requires) {
+      RequiredFile.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.collect !== undefined) {
+      Collector.encode(message.collect, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProgramSetup {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProgramSetup() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.workdir = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.wrap.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requires.push(RequiredFile.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.collect = Collector.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProgramSetup {
+    return {
+      workdir: isSet(object.workdir) ? globalThis.String(object.workdir) : "",
+      wrap: globalThis.Array.isArray(object?.wrap) ? object.wrap.map((e: any) => globalThis.String(e)) : [],
+      requires: globalThis.Array.isArray(object?.requires)
+        ? object.requires.map((e: any) => RequiredFile.fromJSON(e))
+        : [],
+      collect: isSet(object.collect) ? Collector.fromJSON(object.collect) : undefined,
+    };
+  },
+
+  toJSON(message: ProgramSetup): unknown {
+    const obj: any = {};
+    if (message.workdir !== "") {
+      obj.workdir = message.workdir;
+    }
+    if (message.wrap?.length) {
+      obj.wrap = message.wrap;
+    }
+    if (message.requires?.length) {
+      obj.requires = message.requires.map((e) => RequiredFile.toJSON(e));
+    }
+    if (message.collect !== undefined) {
+      obj.collect = Collector.toJSON(message.collect);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ProgramSetup>, I>>(base?: I): ProgramSetup {
+    return ProgramSetup.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ProgramSetup>, I>>(object: I): ProgramSetup {
+    const message = createBaseProgramSetup() as any;
+    message.workdir = object.workdir ?? "";
+    message.wrap = object.wrap?.map((e) => e) || [];
+    message.requires = object.requires?.map((e) => RequiredFile.fromPartial(e)) || [];
+    message.collect = (object.collect !== undefined && object.collect !== null)
+      ? Collector.fromPartial(object.collect)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRequiredFile(): RequiredFile {
+  return { path: "", sha256: "" };
+}
+
+export const RequiredFile: MessageFns<RequiredFile> = {
+  encode(message: RequiredFile, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.sha256 !== "") {
+      writer.uint32(18).string(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequiredFile {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequiredFile() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequiredFile {
+    return {
+      path: isSet(object.path) ? globalThis.String(object.path) : "",
+      sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+    };
+  },
+
+  toJSON(message: RequiredFile): unknown {
+    const obj: any = {};
+    if (message.path !== "") {
+      obj.path = message.path;
+    }
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RequiredFile>, I>>(base?: I): RequiredFile {
+    return RequiredFile.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RequiredFile>, I>>(object: I): RequiredFile {
+    const message = createBaseRequiredFile() as any;
+    message.path = object.path ?? "";
+    message.sha256 = object.sha256 ?? "";
+    return message;
+  },
+};
+
+function createBaseCollector(): Collector {
+  return { regex: "", kerasCsv: "", tensorboard: undefined };
+}
+
+export const Collector: MessageFns<Collector> = {
+  encode(message: Collector, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.regex !== "") {
+      writer.uint32(10).string(message.regex);
+    }
+    if (message.kerasCsv !== "") {
+      writer.uint32(18).string(message.kerasCsv);
+    }
+    if (message.tensorboard !== undefined) {
+      TensorboardCollector.encode(message.tensorboard, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Collector {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCollector() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.regex = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kerasCsv = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.tensorboard = TensorboardCollector.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Collector {
+    return {
+      regex: isSet(object.regex) ? globalThis.String(object.regex) : "",
+      kerasCsv: isSet(object.kerasCsv)
+        ? globalThis.String(object.kerasCsv)
+        : isSet(object.keras_csv)
+        ? globalThis.String(object.keras_csv)
+        : "",
+      tensorboard: isSet(object.tensorboard) ? TensorboardCollector.fromJSON(object.tensorboard) : undefined,
+    };
+  },
+
+  toJSON(message: Collector): unknown {
+    const obj: any = {};
+    if (message.regex !== "") {
+      obj.regex = message.regex;
+    }
+    if (message.kerasCsv !== "") {
+      obj.kerasCsv = message.kerasCsv;
+    }
+    if (message.tensorboard !== undefined) {
+      obj.tensorboard = TensorboardCollector.toJSON(message.tensorboard);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Collector>, I>>(base?: I): Collector {
+    return Collector.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Collector>, I>>(object: I): Collector {
+    const message = createBaseCollector() as any;
+    message.regex = object.regex ?? "";
+    message.kerasCsv = object.kerasCsv ?? "";
+    message.tensorboard = (object.tensorboard !== undefined && object.tensorboard !== null)
+      ? TensorboardCollector.fromPartial(object.tensorboard)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseTensorboardCollector(): TensorboardCollector {
+  return { folder: "", metrics: {}, epochs: "" };
+}
+
+export const TensorboardCollector: MessageFns<TensorboardCollector> = {
+  encode(message: TensorboardCollector, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.folder !== "") {
+      writer.uint32(10).string(message.folder);
+    }
+    globalThis.Object.entries(message.metrics).forEach(([key, value]: [string, string]) => {
+      TensorboardCollector_MetricsEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    if (message.epochs !== "") {
+      writer.uint32(26).string(message.epochs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TensorboardCollector {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTensorboardCollector() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.folder = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = TensorboardCollector_MetricsEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.metrics[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.epochs = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TensorboardCollector {
+    return {
+      folder: isSet(object.folder) ? globalThis.String(object.folder) : "",
+      metrics: isObject(object.metrics)
+        ? (globalThis.Object.entries(object.metrics) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      epochs: isSet(object.epochs) ? globalThis.String(object.epochs) : "",
+    };
+  },
+
+  toJSON(message: TensorboardCollector): unknown {
+    const obj: any = {};
+    if (message.folder !== "") {
+      obj.folder = message.folder;
+    }
+    if (message.metrics) {
+      const entries = globalThis.Object.entries(message.metrics) as [string, string][];
+      if (entries.length > 0) {
+        obj.metrics = {};
+        entries.forEach(([k, v]) => {
+          obj.metrics[k] = v;
+        });
+      }
+    }
+    if (message.epochs !== "") {
+      obj.epochs = message.epochs;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<TensorboardCollector>, I>>(base?: I): TensorboardCollector {
+    return TensorboardCollector.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TensorboardCollector>, I>>(object: I): TensorboardCollector {
+    const message = createBaseTensorboardCollector() as any;
+    message.folder = object.folder ?? "";
+    message.metrics = (globalThis.Object.entries(object.metrics ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.epochs = object.epochs ?? "";
+    return message;
+  },
+};
+
+function createBaseTensorboardCollector_MetricsEntry(): TensorboardCollector_MetricsEntry {
+  return { key: "", value: "" };
+}
+
+export const TensorboardCollector_MetricsEntry: MessageFns<TensorboardCollector_MetricsEntry> = {
+  encode(message: TensorboardCollector_MetricsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TensorboardCollector_MetricsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTensorboardCollector_MetricsEntry() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TensorboardCollector_MetricsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: TensorboardCollector_MetricsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<TensorboardCollector_MetricsEntry>, I>>(
+    base?: I,
+  ): TensorboardCollector_MetricsEntry {
+    return TensorboardCollector_MetricsEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TensorboardCollector_MetricsEntry>, I>>(
+    object: I,
+  ): TensorboardCollector_MetricsEntry {
+    const message = createBaseTensorboardCollector_MetricsEntry() as any;
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseCodeFolder(): CodeFolder {
+  return { sha256: "" };
+}
+
+export const CodeFolder: MessageFns<CodeFolder> = {
+  encode(message: CodeFolder, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sha256 !== "") {
+      writer.uint32(10).string(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CodeFolder {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCodeFolder() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CodeFolder {
+    return { sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "" };
+  },
+
+  toJSON(message: CodeFolder): unknown {
+    const obj: any = {};
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CodeFolder>, I>>(base?: I): CodeFolder {
+    return CodeFolder.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CodeFolder>, I>>(object: I): CodeFolder {
+    const message = createBaseCodeFolder() as any;
+    message.sha256 = object.sha256 ?? "";
     return message;
   },
 };

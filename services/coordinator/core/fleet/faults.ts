@@ -15,6 +15,9 @@ const OF_THE_BOX: ReadonlySet<string> = new Set<ErrorCode>([
   'FILE_UNWRITABLE',
 ]);
 
+/** What the trial needs and this box lacks: it, and the sweep's other trials, go elsewhere. */
+const OF_THE_PAIRING: ReadonlySet<string> = new Set<ErrorCode>(['RECIPE_NOT_OFFERED', 'REQUIREMENT_MISSING']);
+
 /** Codes of starts that failed without anybody's fault: the box was busy, has changed meanwhile, or was cut off. */
 const OF_NOBODY: ReadonlySet<string> = new Set<ErrorCode>([
   'SLOT_BUSY',
@@ -36,7 +39,7 @@ export interface Ending {
 /** Null when nobody is to blame: it ended as it should, was stopped, preempted or lost. */
 export function faultOf({ class: endClass, code }: Ending): Fault | null {
   if (!FAILURES.has(endClass) || OF_NOBODY.has(code)) return null;
-  if (code === 'RECIPE_NOT_OFFERED') return 'pairing';
+  if (OF_THE_PAIRING.has(code)) return 'pairing';
   if (OF_THE_BOX.has(code)) return 'box';
   return endClass === 'preempted' ? null : 'trial';
 }

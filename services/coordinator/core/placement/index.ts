@@ -229,13 +229,16 @@ function startAction(sweep: SweepState, trial: TrialRecord): Action {
   const attempt = trial.attempts.at(-1);
   if (attempt === undefined) throw new Error(`trial ${trial.trialId} has no attempt`);
   const previous = { ...trial, attempts: trial.attempts.slice(0, -1) };
+  const { code } = sweep.spec;
+  const program = programOf(sweep.spec, trial.parameters);
   return {
     type: 'start_attempt',
     ...named({ sweep, trial, attempt }),
     trainerId: attempt.trainerId,
     slotId: attempt.slotId,
     ...(attempt.furtherSlotIds.length === 0 ? {} : { furtherSlotIds: attempt.furtherSlotIds }),
-    ...programOf(sweep.spec, trial.parameters),
+    ...program,
+    ...(code === undefined || program.command.length === 0 ? {} : { codeSha256: code.sha256 }),
     maxEpochs: attempt.maxEpochs,
     seed: trial.seed,
     repeat: trial.repeat,

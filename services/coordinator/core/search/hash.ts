@@ -1,6 +1,7 @@
 /** Stable names and numbers for points and repeats. They stand in ledgers: never change what they return. */
 import { createHash } from 'node:crypto';
-import type { Parameters, SweepSpec } from '../spec.js';
+import type { ProgramSetup } from '../program.js';
+import type { Parameters, ParameterValue, SweepSpec } from '../spec.js';
 import { programOf } from '../variants.js';
 import { canonicalJson } from './canonical.js';
 
@@ -9,10 +10,12 @@ import { canonicalJson } from './canonical.js';
  * parameters have the same hash in every sweep, whatever the order of keys.
  */
 export function pointHash(
-  spec: Pick<SweepSpec, 'recipe' | 'command' | 'variants'>,
+  spec: Pick<SweepSpec, 'recipe' | 'command' | 'variants' | keyof ProgramSetup>,
   parameters: Parameters,
 ): string {
-  const text = canonicalJson({ ...programOf(spec, parameters) });
+  const { setup, ...program } = programOf(spec, parameters);
+  const surrounded = setup === undefined ? {} : { setup: setup as unknown as ParameterValue };
+  const text = canonicalJson({ ...program, ...surrounded });
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 

@@ -9,14 +9,18 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { LineSplitter } from '../../../host/lines.js';
 import { boxFaultIn, isOutOfMemory } from '../../../protocol/last-words.js';
-import type { AttemptSpec, RunnerLine } from '../../../protocol/runner.js';
+import type { AttemptSpec, Collect, RunnerLine } from '../../../protocol/runner.js';
 import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
 import { completed } from '../recipe.js';
-import { parseReport } from './report.js';
+import { createCollector, type Collector } from './collect/index.js';
+import { linkCode } from './link-code.js';
+import { parseReport, type CommandReport } from './report.js';
 
 /** From the request to stop to the kill of the whole process group. */
 const GRACE_MS = Number(process.env['WATTSWEEP_STOP_GRACE_MS'] ?? 30_000);
 const MAX_LINE_BYTES = 64 * 1024;
+/** Between two looks at files from which epochs are read. */
+const LOOK_MS = 200;
 /** From the program's exit to the end of its output. */
 const DRAIN_MS = 2_000;
 
@@ -27,15 +31,27 @@ export const runCommand: RunRecipe = async (attempt, context) => {
     return { class: 'refused', code: 'PARAMETER_REFUSED', message: 'command: it names no program' };
   }
   for (const folder of [attempt.workDir, attempt.checkpointDir]) mkdirSync(folder, { recursive: true });
+  if (attempt.code !== undefined) linkCode(attempt.code, attempt.workDir);
+  const folder = attempt.runDir ?? attempt.workDir;
+  const reports = new Reports(context);
+  const collector =
+    attempt.collect === undefined ? null : collectorOf(attempt, attempt.collect, folder, reports);
+  const env = { ...process.env, ...environment(attempt), ...context.environment };
+  if (attempt.environmentFile !== undefined) writeEnvironment(attempt.environmentFile, env);
   const child = spawn(program, args, {
-    cwd: attempt.workDir,
-    env: { ...process.env, ...environment(attempt), ...context.environment },
+    cwd: folder,
+    env,
     // A group of its own, so that a stop reaches what the program started, and not the runner.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const reports = new Reports(context);
-  const lines = new LineSplitter((line) => reports.take(line), MAX_LINE_BYTES);
+  const lines = new LineSplitter((line) => {
+    if (collector === null) reports.take(line);
+    else {
+      process.stdout.write(`${line}\n`);
+      collector.line?.(line);
+    }
+  }, MAX_LINE_BYTES);
   child.stdout.on('data', (chunk: Buffer) => {
     lines.push(chunk);
     reports.flush();
@@ -45,6 +61,14 @@ export const runCommand: RunRecipe = async (attempt, context) => {
     process.stderr.write(chunk);
     complaints.push(chunk);
   });
+  const look = collector?.look;
+  const looking =
+    look === undefined
+      ? undefined
+      : setInterval(() => {
+          look(false);
+          reports.flush();
+        }, LOOK_MS);
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null } | Error>((resolve) => {
     child.on('error', resolve);
     child.on('exit', (code, signal) => {
@@ -81,18 +105,54 @@ export const runCommand: RunRecipe = async (attempt, context) => {
   });
   const exit = await exited;
   clearTimeout(killer);
+  clearInterval(looking);
   // A last line may lack its end.
   lines.push(Buffer.from('\n'));
+  look?.(true);
   reports.flush();
   reports.ignored += lines.dropped;
   kill('SIGKILL');
   child.stdout.destroy();
   child.stderr.destroy();
-  return ending(program, exit, asked, reports, complaints);
+  const source = collector === null ? 'a report' : 'an epoch in what is collected';
+  return ending(program, exit, asked, reports, complaints, source);
 };
 
+/** Notes of a collector that stand in the log. */
+const MOST_NOTES = 20;
+
+function collectorOf(attempt: AttemptSpec, collect: Collect, folder: string, reports: Reports): Collector {
+  const noted = new Set<string>();
+  const note = (text: string): void => {
+    if (noted.has(text) || noted.size >= MOST_NOTES) return;
+    noted.add(text);
+    process.stdout.write(`wattsweep: ${text}\n`);
+  };
+  const collector = createCollector(collect, {
+    folder,
+    objective: attempt.objective,
+    take: (report) => reports.hear(report, `epoch ${report.epoch}, which is not later than the one before`),
+    note,
+  });
+  const { look } = collector;
+  if (look === undefined) return collector;
+  return {
+    look: (isLast) => {
+      try {
+        look(isLast);
+      } catch (error) {
+        note(`what is collected cannot be read: ${String(error)}`);
+      }
+    },
+  };
+}
+
 function environment(attempt: AttemptSpec): Record<string, string> {
-  const file = join(attempt.workDir, 'parameters.json');
+  // Beside the code there may be another `parameters.json`.
+  const file = join(
+    attempt.workDir,
+    attempt.code === undefined ? 'parameters.json' : 'wattsweep-parameters.json',
+  );
   writeFileSync(file, `${JSON.stringify(attempt.parameters, undefined, 2)}\n`);
   const parameters = Object.entries(attempt.parameters).map(([name, value]) => [
     `WATTSWEEP_PARAMETER_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`,
@@ -109,6 +169,15 @@ function environment(attempt: AttemptSpec): Record<string, string> {
     WATTSWEEP_RESUME_FROM: attempt.resumeFrom ?? '',
     OMP_NUM_THREADS: String(attempt.device.threads),
   };
+}
+
+/** What a wrapper must hand on to the program inside: a line a variable, as `docker run --env-file` reads it. */
+function writeEnvironment(path: string, env: NodeJS.ProcessEnv): void {
+  const ours = /^(WATTSWEEP_.*|CUDA_VISIBLE_DEVICES|CUDA_DEVICE_ORDER|OMP_NUM_THREADS)$/;
+  const lines = Object.entries(env).flatMap(([name, value]) =>
+    ours.test(name) && value?.includes('\n') === false ? [`${name}=${value}\n`] : [],
+  );
+  writeFileSync(path, lines.join(''));
 }
 
 const TAIL_BYTES = 4096;
@@ -156,12 +225,20 @@ class Reports {
 
   take(line: string): void {
     const report = parseReport(line);
-    if (report === 'log') {
-      process.stdout.write(`${line}\n`);
-    } else if (report === 'malformed' || report.epoch <= this.#epoch) {
-      this.ignored++;
-      process.stdout.write(`ignored: ${line.slice(0, 200)}\n`);
-    } else {
+    if (report === 'log') process.stdout.write(`${line}\n`);
+    else if (report === 'malformed') this.#ignore(line);
+    else this.hear(report, line);
+  }
+
+  #ignore(line: string): void {
+    this.ignored++;
+    process.stdout.write(`ignored: ${line.slice(0, 200)}\n`);
+  }
+
+  /** @param line as it stands in the log when the report is none */
+  hear(report: CommandReport, line: string): void {
+    if (report.epoch <= this.#epoch) this.#ignore(line);
+    else {
       this.count++;
       this.#epoch = report.epoch;
       const window = { beginMonotonicMs: this.#beginMs, endMonotonicMs: monotonicMs() };
@@ -194,6 +271,8 @@ function ending(
   asked: boolean,
   reports: Reports,
   complaints: Tail,
+  /** What is missed when it has told no epoch. */
+  source: string,
 ): AttemptEnd {
   const crashed = (message: string, code = 'ATTEMPT_CRASHED'): AttemptEnd => ({
     class: 'crashed',
@@ -219,6 +298,6 @@ function ending(
     );
   }
   if (exit.code !== 0) return failed(`${program} ended with exit code ${exit.code ?? ''}${said}${ignored}`);
-  if (reports.count === 0) return crashed(`${program} ended without a report${said}${ignored}`, 'NO_REPORT');
+  if (reports.count === 0) return crashed(`${program} ended without ${source}${said}${ignored}`, 'NO_REPORT');
   return completed;
 }
