@@ -58,15 +58,15 @@ export class Arrivals {
 
   async #checkpoint(attempt: Attempt, wanted: WantedCheckpoint, signal: AbortSignal): Promise<void> {
     const { store, fetch, log } = this.options;
-    for (let left = TRIES; left > 0 && !signal.aborted; left -= 1) {
+    for (let left = TRIES; left > 0 && !isAborted(signal); left -= 1) {
       try {
         const found = await fetch(attempt, wanted, signal);
-        if (signal.aborted || found === null) return;
+        if (isAborted(signal) || found === null) return;
         store.resumeFrom(attempt, found.path, wanted.epoch);
         log.info({ attempt: attempt.name, epoch: found.epoch }, 'goes on from a checkpoint of NATS');
         return;
       } catch (error) {
-        if (signal.aborted) return;
+        if (isAborted(signal)) return;
         log.warn({ attempt: attempt.name, reason: String(error), left }, 'no checkpoint from NATS yet');
         await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
       }
@@ -104,6 +104,9 @@ export class Arrivals {
     for (const controller of this.#waiting.values()) controller.abort();
   }
 }
+
+/** Asked anew after each wait. */
+const isAborted = (signal: AbortSignal): boolean => signal.aborted;
 
 /** Null: it is tried again. */
 function endOf(error: unknown, isLast: boolean): UnbegunEnd | null {

@@ -44,7 +44,7 @@ export async function fetchCheckpoint(
   const useful = (await objects.find(trial))
     .filter((stored) => stored.attempt < key.attempt && isUseful(stored, wanted))
     .sort((a, b) => b.epoch - a.epoch || b.attempt - a.attempt);
-  let failure: unknown = null;
+  let failure: Error | null = null;
   for (const stored of useful) {
     signal.throwIfAborted();
     try {
@@ -52,7 +52,7 @@ export async function fetchCheckpoint(
       return { path, epoch: stored.epoch };
     } catch (error) {
       if (signal.aborted) throw error;
-      failure = error;
+      failure = error instanceof Error ? error : new Error(String(error));
       options.log.warn(
         { trial: key.trialId, epoch: stored.epoch, err: error },
         'a stored checkpoint is of no use',

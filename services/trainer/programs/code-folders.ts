@@ -46,9 +46,10 @@ export class CodeFolders {
       );
     for (const dir of [this.layout.fetchedDir, join(path, '..')]) mkdirSync(dir, { recursive: true });
     const half = join(this.layout.fetchedDir, randomUUID());
+    const chunks = stored.read();
     const hash = createHash('sha256');
     async function* hashed(): AsyncGenerator<Uint8Array> {
-      for await (const chunk of stored!.read()) {
+      for await (const chunk of chunks) {
         hash.update(chunk);
         yield chunk;
       }
