@@ -8,7 +8,7 @@ type Options = ServerOptions & JsonOption;
 export function register(program: Command): void {
   const command = program
     .command('trainers')
-    .description('trainers, their slots, and what runs on them; drain, release, stop what is held');
+    .description('trainers, their slots, and what runs on them; drain, release, forget, stop what is held');
   withServer(command).action(showTrainers);
   const under = (usage: string, description: string): Command =>
     withServer(command.command(usage).description(description));
@@ -26,6 +26,11 @@ export function register(program: Command): void {
   under('release <trainer>', 'end the quarantine of the trainer and of its slots').action(
     async (trainerId: string, _options: Options, at: Command) => {
       await steer(trainerId, 'RELEASE', at.optsWithGlobals());
+    },
+  );
+  under('forget <trainer>', 'take a lost trainer, which will not come back, out of the list').action(
+    async (trainerId: string, _options: Options, at: Command) => {
+      await steer(trainerId, 'FORGET', at.optsWithGlobals());
     },
   );
   under(
@@ -49,6 +54,7 @@ const SAID = {
   DRAIN: 'is drained',
   UNDRAIN: 'takes attempts again',
   RELEASE: 'is released',
+  FORGET: 'is forgotten',
 } as const;
 
 async function steer(

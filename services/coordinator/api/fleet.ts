@@ -8,7 +8,7 @@ import {
   type StopHeldAttemptRequest,
   type StopHeldAttemptResponse,
 } from '../../../proto/gen/wattsweep/v1/coordinator.js';
-import type { HeldAttempt, State, TrainerState } from '../core/index.js';
+import { isForgettable, type HeldAttempt, type State, type TrainerState } from '../core/index.js';
 import type { Leader } from './leader.js';
 import { heldName, trainerView } from './views.js';
 
@@ -18,10 +18,11 @@ export const listTrainers = (state: State): ListTrainersResponse => ({
     .sort((a, b) => (a.trainerId < b.trainerId ? -1 : a.trainerId > b.trainerId ? 1 : 0)),
 });
 
-const CONTROLS: Readonly<Record<TrainerControl, 'drain' | 'undrain' | 'release' | null>> = {
+const CONTROLS: Readonly<Record<TrainerControl, 'drain' | 'undrain' | 'release' | 'forget' | null>> = {
   [TrainerControl.DRAIN]: 'drain',
   [TrainerControl.UNDRAIN]: 'undrain',
   [TrainerControl.RELEASE]: 'release',
+  [TrainerControl.FORGET]: 'forget',
   [TrainerControl.UNSPECIFIED]: null,
   [TrainerControl.UNRECOGNIZED]: null,
 };
@@ -32,12 +33,17 @@ export async function controlTrainer(
   { trainerId, control: asked, stopRunning }: ControlTrainerRequest,
   now: () => number,
 ): Promise<ControlTrainerResponse> {
-  trainerIn(leader.state, trainerId);
+  const trainer = trainerIn(leader.state, trainerId);
   const control = CONTROLS[asked];
   if (control === null)
     throw new WattsweepError('USAGE', 'the request does not say what to do with the trainer');
+  if (control === 'forget' && !isForgettable(trainer))
+    throw new WattsweepError('USAGE', `${trainerId} is ${trainer.status}: only a lost trainer is forgotten`, {
+      advice: 'End its service first; it is lost after --lost-after of the coordinator.',
+    });
   await leader.offer([{ type: 'control_trainer', trainerId, control, stopRunning, at: now() }]);
-  return { trainer: trainerView(trainerIn(leader.state, trainerId)) };
+  const after = leader.state.trainers.get(trainerId);
+  return { trainer: after === undefined ? undefined : trainerView(after) };
 }
 
 /** @throws TRAINER_NOT_FOUND, HELD_NOT_FOUND, USAGE, DEPOSED */

@@ -62,6 +62,8 @@ export function sentenceOf(event: LedgerEvent): string | null {
       return `trainer ${event.trainerId} is drained`;
     case 'trainer_undrained':
       return `trainer ${event.trainerId} takes attempts again`;
+    case 'trainer_forgotten':
+      return `trainer ${event.trainerId} is forgotten: it is not expected back`;
     case 'attempts_held':
       return event.held.length === 0
         ? `trainer ${event.trainerId} holds nothing that this ledger never heard of`

@@ -268,6 +268,12 @@ export type LedgerEvent =
   | { readonly type: 'trainer_drained'; readonly trainerId: string; readonly at: UnixMs }
   | { readonly type: 'trainer_undrained'; readonly trainerId: string; readonly at: UnixMs }
   | {
+      /** A lost one, which a person does not expect back. If it comes all the same, it joins as a new one. */
+      readonly type: 'trainer_forgotten';
+      readonly trainerId: string;
+      readonly at: UnixMs;
+    }
+  | {
       /** All that the trainer holds of other ledgers, or of a part of this one that is gone; empty when nothing is left. */
       readonly type: 'attempts_held';
       readonly trainerId: string;

@@ -18,6 +18,7 @@ export {
   type Simulation,
 } from './hindsight/simulation.js';
 export { Replay, type Difference } from './hindsight/replay.js';
+export { isForgettable } from './fleet/index.js';
 export { isRerunnable, selectRerun } from './sweeps/changes.js';
 export { lackOf, waitingReason } from './placement/waiting-reason.js';
 export { capacity, isOpen, slotsNeeded, suits } from './placement/resources.js';

@@ -130,7 +130,7 @@ export type Input =
       /** An operator takes a box out of service, or back. */
       readonly type: 'control_trainer';
       readonly trainerId: string;
-      readonly control: 'drain' | 'undrain' | 'release';
+      readonly control: 'drain' | 'undrain' | 'release' | 'forget';
       /** With `drain`: its attempts checkpoint and go on elsewhere. */
       readonly stopRunning: boolean;
       readonly at: UnixMs;

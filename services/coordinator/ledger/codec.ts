@@ -77,6 +77,7 @@ const EVENT_TYPES: Readonly<Record<LedgerEventType, true>> = {
   trainer_released: true,
   trainer_drained: true,
   trainer_undrained: true,
+  trainer_forgotten: true,
   attempts_held: true,
   held_stop_requested: true,
 };

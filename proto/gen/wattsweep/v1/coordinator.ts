@@ -284,6 +284,8 @@ export enum TrainerControl {
   UNDRAIN = 2,
   /** RELEASE - Ends the quarantine of the trainer and of its slots. */
   RELEASE = 3,
+  /** FORGET - Takes a lost trainer out of the fleet; refused while it is not lost. */
+  FORGET = 4,
   UNRECOGNIZED = -1,
 }
 
@@ -301,6 +303,9 @@ export function trainerControlFromJSON(object: any): TrainerControl {
     case 3:
     case "TRAINER_CONTROL_RELEASE":
       return TrainerControl.RELEASE;
+    case 4:
+    case "TRAINER_CONTROL_FORGET":
+      return TrainerControl.FORGET;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -318,6 +323,8 @@ export function trainerControlToJSON(object: TrainerControl): string {
       return "TRAINER_CONTROL_UNDRAIN";
     case TrainerControl.RELEASE:
       return "TRAINER_CONTROL_RELEASE";
+    case TrainerControl.FORGET:
+      return "TRAINER_CONTROL_FORGET";
     case TrainerControl.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -883,7 +890,7 @@ export interface ControlTrainerRequest {
 
 /** Done, and in the ledger. */
 export interface ControlTrainerResponse {
-  /** The trainer, after it. */
+  /** The trainer, after it; absent when it is forgotten. */
   readonly trainer: Trainer | undefined;
 }
 

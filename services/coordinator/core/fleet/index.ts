@@ -6,7 +6,7 @@ import { backoffMs, faultOf } from './faults.js';
 import { noteHeld } from './held.js';
 import { named, requestStop } from '../sweeps/lifecycle.js';
 import { closeAttempt, slotPauseMs } from '../sweeps/reports.js';
-import type { AttemptState, SweepState, TrialRecord } from '../state.js';
+import type { AttemptState, SweepState, TrainerState, TrialRecord } from '../state.js';
 import type { Step } from '../step.js';
 
 type InputOf<T extends Input['type']> = Extract<Input, { type: T }>;
@@ -135,6 +135,10 @@ function stopDeleted(step: Step, trainerId: string, listed: ListedAttempt): void
   step.act({ type: 'stop_attempt', sweepId, trialId, attempt, termId, trainerId, mode: 'cancel', reason });
 }
 
+/** It is lost, so that what it ran was given up. */
+export const isForgettable = ({ status, holders }: TrainerState): boolean =>
+  status === 'lost' && holders.size === 0;
+
 /** An operator takes a box out of service, or back. What changes nothing is not recorded. */
 export function onControlTrainer(step: Step, input: InputOf<'control_trainer'>): void {
   const { trainerId, control, stopRunning, at } = input;
@@ -143,6 +147,9 @@ export function onControlTrainer(step: Step, input: InputOf<'control_trainer'>):
   switch (control) {
     case 'undrain':
       if (trainer.drained) step.emit({ type: 'trainer_undrained', trainerId, at });
+      return;
+    case 'forget':
+      if (isForgettable(trainer)) step.emit({ type: 'trainer_forgotten', trainerId, at });
       return;
     case 'release':
       if (trainer.quarantine !== null || trainer.slotQuarantines.size > 0 || trainer.failures.length > 0)

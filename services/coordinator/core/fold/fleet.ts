@@ -1,6 +1,7 @@
 /** The fold of what befalls boxes beside their attempts: quarantine, drain, attempts that they hold of other ledgers. */
 import type { LedgerEvent } from '../events.js';
 import { trainerOf } from '../find.js';
+import { forgetTrainer } from '../lookups/openings.js';
 import { heldKey, type State } from '../state.js';
 import { noticeForgotten } from './restored.js';
 
@@ -12,6 +13,7 @@ type SteeringEvent = Extract<
       | 'trainer_released'
       | 'trainer_drained'
       | 'trainer_undrained'
+      | 'trainer_forgotten'
       | 'attempts_held'
       | 'held_stop_requested';
   }
@@ -35,6 +37,10 @@ export function steerTrainer(state: State, event: SteeringEvent): void {
     case 'trainer_drained':
     case 'trainer_undrained':
       trainer.drained = event.type === 'trainer_drained';
+      return;
+    case 'trainer_forgotten':
+      state.trainers.delete(event.trainerId);
+      forgetTrainer(state, event.trainerId);
       return;
     case 'attempts_held': {
       const before = new Map(trainer.held);

@@ -216,6 +216,7 @@ export function fold(state: State, event: LedgerEvent): void {
     case 'trainer_released':
     case 'trainer_drained':
     case 'trainer_undrained':
+    case 'trainer_forgotten':
     case 'attempts_held':
     case 'held_stop_requested':
       steerTrainer(state, event);

@@ -12,6 +12,8 @@ interface Openings {
   /** Position of a trainer in the order of joining. */
   readonly order: Map<string, number>;
   readonly open: Set<string>;
+  /** Position of the next one that joins. */
+  next: number;
 }
 
 const known = new WeakMap<State, Openings>();
@@ -22,9 +24,17 @@ export function noteTrainer(state: State, trainer: TrainerState): void {
   if (openings !== undefined) note(openings, trainer);
 }
 
-function note({ order, open }: Openings, { info, holders }: TrainerState): void {
+/** To be told when a trainer is no longer of the fleet. */
+export function forgetTrainer(state: State, trainerId: string): void {
+  const openings = known.get(state);
+  openings?.order.delete(trainerId);
+  openings?.open.delete(trainerId);
+}
+
+function note(openings: Openings, { info, holders }: TrainerState): void {
+  const { order, open } = openings;
   const { trainerId, slots } = info;
-  if (!order.has(trainerId)) order.set(trainerId, order.size);
+  if (!order.has(trainerId)) order.set(trainerId, openings.next++);
   if (holders.size < slots.length) open.add(trainerId);
   else open.delete(trainerId);
 }
@@ -33,7 +43,7 @@ function note({ order, open }: Openings, { info, holders }: TrainerState): void 
 export function openTrainers(state: State): TrainerState[] {
   let openings = known.get(state);
   if (openings === undefined) {
-    openings = { order: new Map(), open: new Set() };
+    openings = { order: new Map(), open: new Set(), next: 0 };
     for (const trainer of state.trainers.values()) note(openings, trainer);
     known.set(state, openings);
   }
