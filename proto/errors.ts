@@ -240,6 +240,12 @@ export const errorRegistry = {
     badInput,
     'Put the file or the folder named onto the box, as the sweep wants it; other boxes take the trial meanwhile.',
   ),
+  POWER_LIMIT_NOT_OFFERED: entry(
+    'FAILED_PRECONDITION',
+    false,
+    environment,
+    'Run the trainer of a box with NVIDIA GPUs as root, a slot a GPU; or take gpu_power_limit_watts out of the sweep.',
+  ),
   SLOT_BUSY: entry('RESOURCE_EXHAUSTED', true, internal, 'The coordinator tries another slot.'),
   DRAINING: entry('UNAVAILABLE', true, internal, 'The coordinator tries another box.'),
   ATTEMPT_CRASHED: entry('INTERNAL', true, internal, "Read the attempt's log on its box."),

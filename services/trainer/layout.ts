@@ -3,6 +3,7 @@
  *
  *   service.json                    the service that uses this folder: instance, pid, start time
  *   power.jsonl                     what the meter knows, while something trains
+ *   power-limits.json               what the power limits of GPUs were that attempts have changed
  *   fence.json                      highest term seen of each ledger
  *   slots/<slot>/                   slot.json (how to reach the slot's supervisor), its socket and its log
  *   attempts/<ledger>/<sweep>/<trial>/<attempt>/
@@ -33,6 +34,7 @@ export interface TrainerLayout {
   readonly serviceFile: string;
   readonly fenceFile: string;
   readonly powerFile: string;
+  readonly limitsFile: string;
   readonly slotsDir: string;
   readonly attemptsDir: string;
   readonly checkpointsDir: string;
@@ -53,6 +55,7 @@ export function trainerLayout(dataDir: string, trainerId: string): TrainerLayout
     serviceFile: join(root, 'service.json'),
     fenceFile: join(root, 'fence.json'),
     powerFile: join(root, 'power.jsonl'),
+    limitsFile: join(root, 'power-limits.json'),
     slotsDir: join(root, 'slots'),
     attemptsDir: join(root, 'attempts'),
     checkpointsDir: join(root, 'checkpoints'),

@@ -12,7 +12,6 @@ import type { StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { AttemptPhase, type StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { bootId } from '../host/process.js';
 import type { Outgoing } from '../nats/report-publisher.js';
-import type { IdleWatts } from '../power/idle.js';
 import type { PowerMeter } from '../power/meter.js';
 import type { StatedDevices } from '../power/stated.js';
 import type { AttemptEndClass, AttemptKey, StopMode } from '../protocol/runner.js';
@@ -20,6 +19,7 @@ import type { Slot } from '../slots/slot.js';
 import type { CheckpointStore } from '../checkpoints/store.js';
 import type { Attempt } from './attempt.js';
 import { Arrivals, type ArrivalsOptions } from './arrivals.js';
+import { endBefore, type AttemptDevices } from './devices.js';
 import { AttemptFollower } from './follower.js';
 import { attemptId, type AcceptedAttempt } from './record.js';
 import { joinSlots } from '../slots/inventory.js';
@@ -30,7 +30,7 @@ import { AttemptStore } from './store.js';
 
 export interface AttemptsOptions extends AcceptOptions {
   readonly meter: PowerMeter;
-  readonly idle: IdleWatts;
+  readonly devices: AttemptDevices;
   readonly statedDevices: StatedDevices;
   readonly publish: (outgoing: Outgoing) => void;
   readonly onStep: (attemptId: string, step: StepProgress) => void;
@@ -94,13 +94,14 @@ export class Attempts {
     for (const attempt of found) if (!attempt.published || known.has(attempt)) this.#add(attempt);
     for (const [slot, dir] of held) if (dir !== null) this.#hold(slot, this.#byDir.get(dir) ?? null);
     for (const attempt of this.open) {
-      this.options.idle.adopt(attempt.accepted.metered);
+      this.options.devices.adopt(attempt.accepted);
       await this.#followers.get(attempt.id)?.notify();
       const slot = this.#slotOf(attempt);
       if (slot !== undefined)
         this.options.log.info({ attempt: attempt.name, slot: slot.info.slotId }, 'adopted a running attempt');
       else if (!attempt.over) await this.#takeUp(attempt);
     }
+    await this.options.devices.restoreAllBut(this.running);
   }
 
   /** An attempt that no supervisor runs: start it if it never was, else say how it ended. */
@@ -153,8 +154,9 @@ export class Attempts {
         },
         onStep: (step) => this.options.onStep(attempt.id, step),
         onCheckpoint: (written) => this.options.checkpoints.offer({ ...written, attempt }),
+        onGone: () => this.options.devices.leave(attempt),
         onEnd: (endClass) => {
-          this.options.idle.end(attempt.accepted.metered);
+          this.options.devices.end(attempt.accepted);
           this.options.checkpoints.ended(attempt, mayGoOn(endClass, attempt.stopMode));
           // Before the end is told: whoever hears of it may use the slot at once.
           for (const slot of this.#slots) if (slot.holder === attempt) slot.holder = null;
@@ -219,6 +221,7 @@ export class Attempts {
       throw new WattsweepError('SLOT_NOT_FOUND', `This trainer has no slot '${slotId}'.`);
     if (slot.holder !== null)
       throw new WattsweepError('SLOT_BUSY', `Slot ${slotId} runs ${slot.holder.name}.`);
+    this.options.devices.assertFree(slot.info);
     return slot;
   }
 
@@ -236,8 +239,7 @@ export class Attempts {
       further.map(({ info }) => info),
     );
     const accepted = acceptAttempt(request, ledgerId, joined, resume, this.options);
-    const idleWatts = this.options.idle.begin(joined.metered);
-    const attempt = this.#create(idleWatts === null ? accepted : { ...accepted, idleWatts });
+    const attempt = this.#create({ ...accepted, ...this.options.devices.take(joined) });
     this.#add(attempt);
     this.#hold(slot, attempt);
     this.options.log.info(
@@ -257,7 +259,7 @@ export class Attempts {
     try {
       return this.#store.create(accepted);
     } catch (error) {
-      this.options.idle.end(accepted.metered);
+      this.options.devices.end(accepted);
       throw new WattsweepError('BOX_UNFIT', `The attempt cannot be written to the disk: ${String(error)}.`, {
         cause: error,
       });
@@ -267,8 +269,7 @@ export class Attempts {
   #launch(slot: Slot, attempt: Attempt): void {
     const further = this.#slots.filter((other) => other !== slot && other.holder === attempt);
     this.#begin(slot, attempt, further).catch(async (error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      await this.#endOrphan(attempt, { class: 'crashed', code: 'ATTEMPT_CRASHED', message: reason });
+      await this.#endOrphan(attempt, endBefore(error));
     });
   }
 
@@ -282,7 +283,8 @@ export class Attempts {
         return;
       }
     }
-    if (!this.#closed && !attempt.over) await slot.start(attempt, further);
+    if (this.#closed || attempt.over) return;
+    await slot.start(attempt, further, () => this.options.devices.prepare(attempt));
   }
 
   /** Asks an attempt to end. Returns false when it has ended, or is not known here. */

@@ -28,7 +28,9 @@ export interface FollowerEvents {
   readonly onStep: (step: StepProgress) => void;
   /** A checkpoint stands on the disk, or what a program keeps may have changed. */
   readonly onCheckpoint: (checkpoint: WrittenCheckpoint) => void;
-  /** The end line has been read: every process is gone. Called before the end's report is given. */
+  /** Every process is gone. The end is taken, and told, when it resolves. */
+  readonly onGone: () => Promise<void>;
+  /** The end line has been read. Called before the end's report is given. */
   readonly onEnd: (endClass: AttemptEndClass) => void;
 }
 
@@ -62,16 +64,23 @@ export class AttemptFollower {
         .catch(() => undefined)
         .then(async () => {
           this.#pending = false;
-          for (const record of this.#reader.read()) this.#take(record);
+          await this.#takeAll();
           // A long spool is read in pieces: others have a turn between them.
           while (this.#reader.hasMore && !this.#closed) {
             await setImmediate();
-            for (const record of this.#reader.read()) this.#take(record);
+            await this.#takeAll();
           }
           if (this.attempt.over) this.close();
         });
     }
     return this.#reading;
+  }
+
+  async #takeAll(): Promise<void> {
+    for (const record of this.#reader.read()) {
+      if (record.record?.line.type === 'end' && !this.attempt.over) await this.events.onGone();
+      this.#take(record);
+    }
   }
 
   #take({ number, record }: NumberedRecord): void {

@@ -17,6 +17,8 @@ export interface AcceptedAttempt {
   readonly metered: readonly MeteredDevice[];
   /** Watts of them before it, while nothing trained there; absent when they are not known. */
   readonly idleWatts?: number;
+  /** Bytes of its GPUs' memory that were in use before the first attempt of its runner; absent when they are not known. */
+  readonly memoryBefore?: Readonly<Record<string, number>>;
   readonly acceptedAtUnixMs: number;
   readonly bootId: string;
   /** Program and arguments of the runner. */

@@ -265,6 +265,12 @@ export class PowerMeter {
     return Math.min(1, sum / devices.length);
   }
 
+  /** Bytes of the device's memory in use, read now; null when they cannot be. */
+  memoryUsedBytes(id: string): number | null {
+    const readings = this.#tracks.get(id)?.source.read(true) ?? [];
+    return readings.find(({ device }) => device === id)?.memoryUsedBytes ?? null;
+  }
+
   /** The latest reading of every device. */
   now(): readonly DeviceNow[] {
     return [...this.#tracks].flatMap(([id, { track, model }]) => {

@@ -12,6 +12,7 @@ import type { Rank } from '@tensorflow/tfjs-node-gpu';
 import { WattsweepError } from '../../../proto/errors.js';
 import { cifar10Dir, enginePath, wasmPath, wasmWanted } from '../../../setup/locate.mjs';
 import type { SlotDevice } from '../protocol/runner.js';
+import { assertGpus, cudaGpus } from './cuda.js';
 import type { TensorFlow } from './graph/binding.js';
 import { nativeBackend } from './graph/binding.js';
 import { compile } from './graph/compile.js';
@@ -74,11 +75,11 @@ export function setThreads(threads: number): void {
 }
 
 /**
- * Loads the engine and computes a convolution on it.
+ * Loads the engine and computes a convolution on it; on a GPU, on those of the slot, as far as CUDA's driver tells.
  *
  * @throws WattsweepError ENGINE_MISSING when it is not set up or does not load or compute.
  */
-export function openEngine(slot: Pick<SlotDevice, 'model'>): Engine {
+export function openEngine(slot: Pick<SlotDevice, 'model'> & Partial<Pick<SlotDevice, 'uuids'>>): Engine {
   const folder = engineFolder();
   shimNode();
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
@@ -88,7 +89,7 @@ export function openEngine(slot: Pick<SlotDevice, 'model'>): Engine {
     const backend = nativeBackend(tf);
     assertConvolution(tf);
     const kind = backend.isUsingGpuDevice ? 'gpu' : 'cpu';
-    const name = kind === 'gpu' ? slot.model : (cpus()[0]?.model.trim() ?? 'CPU');
+    const name = kind === 'gpu' ? gpuName(slot) : (cpus()[0]?.model.trim() ?? 'CPU');
     return {
       tf,
       name: 'tensorflow',
@@ -121,6 +122,12 @@ export async function openEngineOf(slot: SlotDevice): Promise<Engine> {
   if (folder === null) throw new WattsweepError('ENGINE_MISSING', 'the WebAssembly engine is not set up');
   const why = isSetUp ? 'WATTSWEEP_WASM asks for it' : 'the native engine cannot be had on this box';
   return openWasm(folder, why, assertConvolution);
+}
+
+/** The driver's word, where it can be had, and nothing but the slot's own GPUs. */
+function gpuName({ model, uuids }: Parameters<typeof openEngine>[0]): string {
+  const shown = uuids === undefined || uuids.length === 0 ? null : cudaGpus();
+  return shown === null || uuids === undefined ? model : assertGpus({ model, uuids }, shown);
 }
 
 /** A 3x3 convolution of ones, where every inner result is 9. A library that loads but cannot compute fails here. */

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { PowerMethod } from '../../../proto/energy.js';
 import { monotonicMs } from '../host/clock.js';
 import { PowerMeter } from '../power/meter.js';
+import { nvmlLimiter, smiLimiter, type PowerLimiter } from '../power/limiter.js';
 import { NvidiaSmiSource, listSmiGpus, smiFeed } from '../power/nvidia-smi.js';
 import { NvmlSource } from '../power/nvml-source.js';
 import { Nvml } from '../power/nvml.js';
@@ -15,6 +16,8 @@ export interface Box {
   readonly slots: readonly SlotInfo[];
   readonly gpus: readonly GpuInfo[];
   readonly sources: readonly PowerSource[];
+  /** What sets the power limits of its GPUs; null where nothing does. */
+  readonly limiter: PowerLimiter | null;
   /** Version of the NVIDIA driver; null where there is none. */
   readonly driver: string | null;
   /** Why there are no GPUs; empty when there are. */
@@ -23,13 +26,14 @@ export interface Box {
 
 /** Never throws: a box without GPUs, drivers or permissions is a box with less. */
 export async function inspectBox(plan: SlotPlan, log?: Logger): Promise<Box> {
-  const { gpus, source, driver, reason } = await findGpus();
+  const { gpus, source, limiter, driver, reason } = await findGpus();
   if (gpus.length === 0 && plan.slots === 'auto') log?.info({ reason }, 'no GPU: training on the CPU');
   return {
     slots: planSlots(gpus, plan),
     gpus,
     // GPUs are metered for telemetry also where the slots are CPU slots.
     sources: [...(source === null ? [] : [source]), new ProcessorSource()],
+    limiter,
     driver,
     noGpuReason: gpus.length === 0 ? reason : '',
   };
@@ -38,6 +42,7 @@ export async function inspectBox(plan: SlotPlan, log?: Logger): Promise<Box> {
 async function findGpus(): Promise<{
   readonly gpus: readonly GpuInfo[];
   readonly source: PowerSource | null;
+  readonly limiter: PowerLimiter | null;
   readonly driver: string | null;
   readonly reason: string;
 }> {
@@ -45,11 +50,18 @@ async function findGpus(): Promise<{
   if ('nvml' in opened) {
     const source = new NvmlSource(opened.nvml);
     if (source.devices.length > 0)
-      return { gpus: source.devices, source, driver: opened.nvml.driverVersion(), reason: '' };
+      return {
+        gpus: source.devices,
+        source,
+        limiter: nvmlLimiter(source),
+        driver: opened.nvml.driverVersion(),
+        reason: '',
+      };
     source.close();
     return {
       gpus: [],
       source: null,
+      limiter: null,
       driver: opened.nvml.driverVersion(),
       reason: 'the NVIDIA driver lists no GPU',
     };
@@ -57,9 +69,9 @@ async function findGpus(): Promise<{
   const { gpus, columns } = await listSmiGpus();
   if (gpus.length > 0) {
     const source = new NvidiaSmiSource(gpus, smiFeed('nvidia-smi', columns));
-    return { gpus, source, driver: null, reason: '' };
+    return { gpus, source, limiter: smiLimiter(), driver: null, reason: '' };
   }
-  return { gpus: [], source: null, driver: null, reason: opened.reason };
+  return { gpus: [], source: null, limiter: null, driver: null, reason: opened.reason };
 }
 
 /** What reads the power of one device, for a look at the box. */

@@ -10,6 +10,7 @@ import type { TrainerRecord } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { recipes } from '../../../proto/recipes.js';
 import { TRAINERS_BUCKET } from '../../../proto/subjects.js';
 import { Attempts } from '../attempts/attempts.js';
+import { AttemptDevices } from '../attempts/devices.js';
 import { COMMAND_RECIPE } from '../attempts/request.js';
 import { fetchCheckpoint } from '../checkpoints/fetch.js';
 import { CheckpointStore, trialOf } from '../checkpoints/store.js';
@@ -27,10 +28,12 @@ import { CodeFolders } from '../programs/code-folders.js';
 import { FileHashes } from '../programs/file-hashes.js';
 import { checkNeeds } from '../programs/needs.js';
 import { IdleWatts } from '../power/idle.js';
+import { PowerLimits } from '../power/limits.js';
 import { MeterMemory } from '../power/memory.js';
 import { PowerMeter } from '../power/meter.js';
 import { StatedDevices } from '../power/stated.js';
 import { foreignDevices, type SlotInfo } from '../slots/inventory.js';
+import { DeviceMemory } from '../slots/device-memory.js';
 import { Slot } from '../slots/slot.js';
 import { inspectBox, type Box } from './box.js';
 import { trainerService } from './commands.js';
@@ -127,7 +130,11 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
       warmIdleMs: options.warmIdleMs,
       lostAfterMs: options.lostAfterMs,
       meter,
-      idle: new IdleWatts(meter, monotonicMs),
+      devices: new AttemptDevices({
+        idle: new IdleWatts(meter, monotonicMs),
+        memory: new DeviceMemory({ used: (device) => meter.memoryUsedBytes(device) }),
+        powerLimits: new PowerLimits(layout.limitsFile, box.limiter, log),
+      }),
       statedDevices,
       publish: (outgoing) => publisher.push(outgoing),
       onStep: (attemptId, step) => telemetry.push(attemptId, step),

@@ -45,9 +45,15 @@ export class Slot {
    * Throws when no supervisor can be started.
    *
    * @param further Slots whose devices the attempt holds, too.
+   * @param prepare Makes the devices ready; what it throws is thrown, and nothing is started.
    */
-  start(attempt: Attempt, further: readonly Slot[] = []): Promise<void> {
+  start(
+    attempt: Attempt,
+    further: readonly Slot[] = [],
+    prepare: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     return this.#enqueue(async () => {
+      await prepare();
       await Promise.all(further.map((slot) => slot.#cool()));
       this.#link ??= await SupervisorLink.open(this.options, this.#linkEvents());
       if (!this.isClosed()) this.#link.send({ type: 'start', attemptDir: attempt.dir });

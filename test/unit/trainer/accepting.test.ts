@@ -12,6 +12,9 @@ import { Attempts } from '../../../services/trainer/attempts/attempts.js';
 import { attemptFiles, trainerLayout } from '../../../services/trainer/layout.js';
 import type { Outgoing } from '../../../services/trainer/nats/report-publisher.js';
 import type { ProgramNeeds } from '../../../services/trainer/programs/needs.js';
+import { AttemptDevices } from '../../../services/trainer/attempts/devices.js';
+import { DeviceMemory } from '../../../services/trainer/slots/device-memory.js';
+import { PowerLimits } from '../../../services/trainer/power/limits.js';
 import { IdleWatts } from '../../../services/trainer/power/idle.js';
 import { PowerMeter } from '../../../services/trainer/power/meter.js';
 import { StatedDevices } from '../../../services/trainer/power/stated.js';
@@ -24,6 +27,7 @@ const key = { sweepId: 'sweep', trialId: 't1', attempt: 1, termId: '' };
 let dataDir: string;
 let attempts: Attempts;
 let meter: PowerMeter;
+const log = pino({ level: 'silent' });
 let told: string[];
 let published: Outgoing[];
 let slot: Slot;
@@ -71,14 +75,18 @@ beforeEach(async () => {
     warmIdleMs: 0,
     lostAfterMs: 1_000,
     meter,
-    idle: new IdleWatts(meter, () => 0),
+    devices: new AttemptDevices({
+      idle: new IdleWatts(meter, () => 0),
+      memory: new DeviceMemory({ used: () => null, waitMs: 50 }),
+      powerLimits: new PowerLimits(join(dataDir, 'limits.json'), null, log),
+    }),
     statedDevices: new StatedDevices(),
     publish: (outgoing) => published.push(outgoing),
     onStep: () => undefined,
     checkpoints: { offer: () => undefined, ended: () => undefined },
     fetchCheckpoint: () => Promise.resolve(null),
     prepareProgram: (needs, signal) => prepare(needs, signal),
-    log: pino({ level: 'silent' }),
+    log,
   });
   const [info] = planSlots([], { slots: { cpu: 1 }, threadsPerSlot: 1 });
   slot = {

@@ -16,7 +16,11 @@ const OF_THE_BOX: ReadonlySet<string> = new Set<ErrorCode>([
 ]);
 
 /** What the trial needs and this box lacks: it, and the sweep's other trials, go elsewhere. */
-const OF_THE_PAIRING: ReadonlySet<string> = new Set<ErrorCode>(['RECIPE_NOT_OFFERED', 'REQUIREMENT_MISSING']);
+const OF_THE_PAIRING: ReadonlySet<string> = new Set<ErrorCode>([
+  'RECIPE_NOT_OFFERED',
+  'REQUIREMENT_MISSING',
+  'POWER_LIMIT_NOT_OFFERED',
+]);
 
 /** Codes of starts that failed without anybody's fault: the box was busy, has changed meanwhile, or was cut off. */
 const OF_NOBODY: ReadonlySet<string> = new Set<ErrorCode>([

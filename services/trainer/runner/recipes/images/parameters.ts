@@ -27,6 +27,14 @@ export const residualParameters: Descriptors = {
 
 /** How a network is trained. */
 export const trainingParameters: Descriptors = {
+  gpu_power_limit_watts: {
+    type: 'number',
+    description:
+      'Watts that the GPU may draw during the trial; none: as it is. The box sets it before and puts it back after; it wants a trainer that runs as root, and a GPU that no other slot shares.',
+    default: null,
+    min: 1,
+    unit: 'watts',
+  },
   batch_size: {
     type: 'integer',
     description: 'Images a step. The last batch of an epoch holds what is left.',
