@@ -11,6 +11,7 @@ import {
   repeatedOption,
   warmOption,
 } from '../options.js';
+import type { GpuVendor } from '../../services/trainer/index.js';
 import { logLevel } from './coordinator.js';
 
 interface Options {
@@ -21,6 +22,7 @@ interface Options {
   readonly id?: string;
   readonly cpuSlots?: number;
   readonly slotsPerDevice: number;
+  readonly gpuVendor: readonly GpuVendor[];
   readonly threads?: number;
   readonly part: { readonly index: number; readonly of: number };
   readonly allowCommand: readonly string[];
@@ -38,6 +40,14 @@ interface Options {
   readonly storeTotalMib: number;
   readonly storeEvery: number;
   readonly logLevel: string;
+}
+
+const VENDORS: readonly GpuVendor[] = ['nvidia', 'amd', 'intel'];
+
+function addVendor(text: string, before: readonly GpuVendor[]): readonly GpuVendor[] {
+  const vendor = VENDORS.find((name) => name === text);
+  if (vendor === undefined) throw new InvalidArgumentError(`Must be one of ${VENDORS.join(', ')}.`);
+  return [...before, vendor];
 }
 
 function parsePart(text: string): Options['part'] {
@@ -69,6 +79,15 @@ export function register(program: Command): void {
       'so many slots share each GPU; their energy is divided among what runs there',
       parseCount,
       1,
+    )
+    .addOption(
+      new Option(
+        '--gpu-vendor <name>',
+        'offer GPUs of this maker: nvidia (default), amd or intel, for programs; may stand several times',
+      )
+        .choices(VENDORS)
+        .argParser(addVendor)
+        .default([], 'nvidia'),
     )
     .option('--threads <n>', 'CPU threads a slot', parseCount)
     .addOption(
@@ -138,6 +157,7 @@ async function run(options: Options): Promise<void> {
     dataDir: dataDir(options),
     listenHost,
     slots: options.cpuSlots === undefined ? 'auto' : { cpu: options.cpuSlots },
+    gpuVendors: options.gpuVendor.length === 0 ? ['nvidia'] : options.gpuVendor,
     slotsPerDevice: options.slotsPerDevice,
     threadsPerSlot: options.threads ?? null,
     part: options.part,

@@ -8,19 +8,27 @@ import { note, outColors, print, printJson } from '../output.js';
 import { type Finding, type Verdict, bad, ok, reservation } from './finding.js';
 import { checkDisk, checkMemory, checkNode, checkPorts, checkSetupTools } from './machine.js';
 import { checkCifar10, checkEngine, checkNats } from './pieces.js';
+import { checkNatsServer, type NatsOptions } from './nats.js';
 import { checkPower } from './power.js';
 
-export async function doctor(options: ServerOptions & JsonOption): Promise<void> {
+/** What `doctor` is told. */
+export interface DoctorOptions extends NatsOptions, JsonOption {
+  /** How long the power meter is read. */
+  readonly meterSeconds: number;
+}
+
+export async function doctor(options: DoctorOptions): Promise<void> {
   const checks: (() => Finding | Finding[] | Promise<Finding | Finding[]>)[] = [
     checkNode,
     checkSetupTools,
     () => checkEngine(gpuWanted()),
     checkCifar10,
     checkNats,
-    checkPower,
+    () => checkPower(options.meterSeconds),
     () => checkDisk(options),
     checkMemory,
     () => checkPorts(options),
+    () => checkNatsServer(options),
     () => checkCoordinator(options),
   ];
   const findings: Finding[] = [];

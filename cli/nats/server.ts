@@ -41,6 +41,10 @@ export interface NatsProcess {
   readonly port: number;
 }
 
+/** Whether a server of that version lacks what is needed. */
+export const isOldNats = (version: string): boolean =>
+  version.localeCompare(MINIMUM_NATS, 'en', { numeric: true }) < 0;
+
 /** `2.15.1` of a nats-server binary. @throws NATS_TOO_OLD when it is older than {@link MINIMUM_NATS}, or is none. */
 export async function checkNatsVersion(binary: string): Promise<string> {
   const output = await promisify(execFile)(binary, ['--version'], { timeout: VERSION_WITHIN_MS }).catch(
@@ -50,7 +54,7 @@ export async function checkNatsVersion(binary: string): Promise<string> {
   );
   const version = /v?(\d+\.\d+\.\d+)/.exec(output.stdout + output.stderr)?.[1];
   if (version === undefined) throw new WattsweepError('NATS_TOO_OLD', `${binary} does not say its version`);
-  if (version.localeCompare(MINIMUM_NATS, 'en', { numeric: true }) < 0) {
+  if (isOldNats(version)) {
     throw new WattsweepError(
       'NATS_TOO_OLD',
       `${binary} is nats-server ${version}, older than ${MINIMUM_NATS}`,

@@ -16,5 +16,6 @@
  */
 export { startTrainer, type RunningTrainer } from './service/trainer.js';
 export type { TrainerOptions } from './options.js';
+export type { GpuVendor } from './slots/inventory.js';
 // For `wattsweep doctor`: the same look at the box as the service's.
-export { inspectPower, type PowerFinding } from './service/box.js';
+export { inspectPower, type BoxFinding, type LimitFinding, type PowerFinding } from './service/box.js';

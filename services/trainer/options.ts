@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { WattsweepError } from '../../proto/errors.js';
 import { isToken } from '../../proto/subjects.js';
+import type { GpuVendor } from './slots/inventory.js';
 
 export interface TrainerOptions {
   /** Where NATS is: the one thing that a trainer must be told. */
@@ -24,6 +25,11 @@ export interface TrainerOptions {
   readonly advertiseHost?: string | null;
   /** `auto`: one slot a GPU, else one CPU slot. `{ cpu: n }`: n CPU slots that share the cores. @default 'auto' */
   readonly slots?: 'auto' | { readonly cpu: number };
+  /**
+   * Makers of the GPUs that are offered as slots. Those of AMD and Intel are for programs: our own recipes do not compute on
+   * them, and are not offered beside them. @default ['nvidia']
+   */
+  readonly gpuVendors?: readonly GpuVendor[];
   /**
    * Slots that share each GPU: several small trials at a time. Their energy is divided evenly among those that run, and is
    * marked as shared. @default 1
@@ -122,6 +128,7 @@ const schema = z.strictObject({
   slots: z
     .union([z.literal('auto'), z.strictObject({ cpu: z.number().int().min(1).max(1024) })])
     .default('auto'),
+  gpuVendors: z.array(z.enum(['nvidia', 'amd', 'intel'])).default(['nvidia']),
   slotsPerDevice: z.number().int().min(1).max(64).default(1),
   allowCommands: z.array(z.string().min(1)).default([]),
   estimateWatts: z.number().positive().nullable().default(null),

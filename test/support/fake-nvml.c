@@ -209,6 +209,7 @@ int nvmlDeviceGetEnforcedPowerLimit(device *d, unsigned int *out) {
   fclose(file);
   return OK;
 }
+int nvmlDeviceGetPowerManagementLimit(device *d, unsigned int *out) { return nvmlDeviceGetEnforcedPowerLimit(d, out); }
 int nvmlDeviceGetPowerManagementLimitConstraints(device *d, unsigned int *least, unsigned int *most) {
   LOOK
   if (g.flags & NO_LIMIT) return NOT_SUPPORTED;

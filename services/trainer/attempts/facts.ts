@@ -7,6 +7,7 @@ import type { PowerMethod } from '../../../proto/energy.js';
 import { AttemptEndClass, type AttemptKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { Energy, EpochReport, Report, StepProgress } from '../../../proto/gen/wattsweep/v1/facts.js';
 import type { MeteredDevice, PowerMeter } from '../power/meter.js';
+import { CPU_DEVICE } from '../power/source.js';
 import { decodeNumber, type RunnerLine, type TimeWindow } from '../protocol/runner.js';
 import type { StatedEnergy } from '../power/stated.js';
 import type { SpoolRecord } from './record.js';
@@ -194,7 +195,7 @@ export function epoch(line: Line<'epoch'>, record: SpoolRecord, context: FactCon
 }
 
 const gpuUtilization = (context: FactContext, whole: TimeWindow): number | null =>
-  context.sameBoot && context.metered.every(({ id }) => id.startsWith('GPU-') || id.startsWith('MIG-'))
+  context.sameBoot && context.metered.every(({ id }) => id !== CPU_DEVICE)
     ? context.meter.utilizationBetween(context.metered, whole)
     : null;
 

@@ -18,6 +18,8 @@ export interface PowerLimiter {
   look(device: string): Promise<LimitFound | { readonly reason: string }>;
   /** Null when it is set; else why not. */
   set(device: string, watts: number): Promise<string | null>;
+  /** Null when this process has the right to set it; else why not. Changes nothing. */
+  maySet(device: string): Promise<string | null>;
 }
 
 export function nvmlLimiter({ nvml, devices }: Pick<NvmlSource, 'nvml' | 'devices'>): PowerLimiter {
@@ -41,11 +43,19 @@ export function nvmlLimiter({ nvml, devices }: Pick<NvmlSource, 'nvml' | 'device
       const result = nvml.setPowerLimitWatts(handle, watts);
       return Promise.resolve(result.ok ? null : nvmlText(result.code));
     },
+    maySet(device) {
+      const handle = handleOf(device);
+      if (handle === undefined) return Promise.resolve(absent(device));
+      const now = nvml.powerLimitWatts(handle);
+      // To what it is: only the driver knows who has the right.
+      const result = now.ok ? nvml.setPowerLimitWatts(handle, now.value) : now;
+      return Promise.resolve(result.ok ? null : nvmlText(result.code));
+    },
   };
 }
 
 const TIMEOUT_MS = 10_000;
-const LIMITS = ['enforced.power.limit', 'power.min_limit', 'power.max_limit'];
+const LIMITS = ['power.limit', 'power.min_limit', 'power.max_limit'];
 
 export function smiLimiter(program = 'nvidia-smi'): PowerLimiter {
   return {
@@ -69,6 +79,7 @@ export function smiLimiter(program = 'nvidia-smi'): PowerLimiter {
         return lastWords(error);
       }
     },
+    maySet: () => Promise.resolve(process.geteuid?.() === 0 ? null : 'nvidia-smi wants root'),
   };
 }
 

@@ -110,7 +110,7 @@ export class NvmlSource implements PowerSource {
       clockHertz: read('clock', () => nvml.clockHertz(handle, 'processors')),
       memoryClockHertz: read('memory clock', () => nvml.clockHertz(handle, 'memory')),
       throttledBy: read('throttle reasons', () => nvml.throttledBy(handle)),
-      powerLimitWatts: read('power limit', () => nvml.powerLimitWatts(handle)),
+      powerLimitWatts: read('power limit', () => nvml.enforcedLimitWatts(handle)),
     };
   }
 

@@ -79,6 +79,7 @@ export class Nvml {
   readonly #temperature: Temperature;
   readonly #clock: Clock;
   readonly #throttling: DeviceUlong;
+  readonly #enforced: DeviceUint;
   readonly #limit: DeviceUint;
   readonly #limits: Limits;
   readonly #setLimit: SetLimit;
@@ -126,6 +127,9 @@ export class Nvml {
       'nvmlDeviceGetCurrentClocksThrottleReasons(uintptr_t device, uint64_t *out)',
     ) as DeviceUlong;
     this.#limit = bindIfThere(
+      'nvmlDeviceGetPowerManagementLimit(uintptr_t device, uint32_t *out)',
+    ) as DeviceUint;
+    this.#enforced = bindIfThere(
       'nvmlDeviceGetEnforcedPowerLimit(uintptr_t device, uint32_t *out)',
     ) as DeviceUint;
     this.#limits = bindIfThere(
@@ -248,7 +252,12 @@ export class Nvml {
     return result(this.#throttling(device, this.#ulong), () => throttledBy(this.#ulong[0] ?? 0n));
   }
 
-  /** Watts that the driver enforces. */
+  /** Watts that the driver enforces: the least of all limits. */
+  enforcedLimitWatts(device: bigint): NvmlResult<number> {
+    return result(this.#enforced(device, this.#uint), () => (this.#uint[0] ?? 0) / 1000);
+  }
+
+  /** Watts of the limit that may be set. */
   powerLimitWatts(device: bigint): NvmlResult<number> {
     return result(this.#limit(device, this.#uint), () => (this.#uint[0] ?? 0) / 1000);
   }

@@ -101,6 +101,7 @@ export function openEngine(slot: Pick<SlotDevice, 'model'> & Partial<Pick<SlotDe
       heldTensors: () => backend.binding.getNumOfTensors(),
     };
   } catch (cause) {
+    if (cause instanceof WattsweepError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new WattsweepError('ENGINE_MISSING', `the native engine in ${folder} does not work: ${reason}`, {
       cause,

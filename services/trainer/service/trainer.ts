@@ -96,7 +96,13 @@ export async function startTrainer(given: TrainerOptions): Promise<RunningTraine
     undo.push(() => meter.close());
     const statedDevices = new StatedDevices();
     const foreign = foreignDevices(box.gpus, options.part);
-    const offeredRecipes = [...recipes.keys()].filter((name) => name !== COMMAND_RECIPE);
+    // TensorFlow computes on NVIDIA's GPUs and on CPUs only.
+    const isForeign = box.slots.some(({ foreign }) => foreign !== undefined);
+    const offeredRecipes = [...recipes]
+      .filter(
+        ([name, { energyMethod }]) => name !== COMMAND_RECIPE && !(isForeign && energyMethod === undefined),
+      )
+      .map(([name]) => name);
 
     // NATS may be away: facts wait in the publisher, and training goes on.
     let nats: NatsLink | null = null;

@@ -19,16 +19,24 @@ export interface SlotInfo {
   readonly metered: readonly MeteredDevice[];
   /** Slots that share its GPU, itself included; absent when it has it alone. */
   readonly sharedBy?: number;
+  /** Its GPUs, when they are not NVIDIA's. */
+  readonly foreign?: readonly GpuInfo[];
   /** CPUs that its attempts are pinned to; absent when they may use all of the box. */
   readonly cpus?: readonly number[];
 }
 
-/** A GPU as NVML or nvidia-smi lists it. */
+/** A GPU as NVML, nvidia-smi or the kernel lists it. */
 export interface GpuInfo {
   readonly id: string;
   readonly model: string;
   readonly memoryBytes: number | null;
+  /** @default 'nvidia' */
+  readonly vendor?: GpuVendor;
+  /** Among those of its vendor, in bus order; of NVIDIA's, which are named by UUID, it is not needed. */
+  readonly index?: number;
 }
+
+export type GpuVendor = 'nvidia' | 'amd' | 'intel';
 
 export interface SlotPlan {
   readonly slots: 'auto' | { readonly cpu: number };
@@ -80,6 +88,7 @@ function gpuSlots(
     memoryBytes: gpu.memoryBytes === null ? null : Math.floor(gpu.memoryBytes / each),
     metered: [{ id: gpu.id, share: 1, ...(each === 1 ? {} : { isShared: true }) }],
     ...(each === 1 ? {} : { sharedBy: each }),
+    ...((gpu.vendor ?? 'nvidia') === 'nvidia' ? {} : { foreign: [gpu] }),
   }));
 }
 
@@ -130,7 +139,21 @@ export function joinSlots(first: SlotInfo, further: readonly SlotInfo[]): SlotIn
       threads: all.reduce((sum, { device }) => sum + device.threads, 0),
     },
     metered: all.flatMap(({ metered }) => metered),
+    ...(first.foreign === undefined ? {} : { foreign: all.flatMap(({ foreign = [] }) => foreign) }),
     ...(all.every(({ cpus }) => cpus !== undefined) ? { cpus: all.flatMap(({ cpus = [] }) => cpus) } : {}),
+  };
+}
+
+/** What shows GPUs of AMD and Intel to their libraries, and no other ones. */
+function visibleTo(gpus: readonly GpuInfo[]): Readonly<Record<string, string>> {
+  const indexes = gpus.map(({ index = 0 }) => index).join(',');
+  if (gpus[0]?.vendor === 'intel') return { ZE_AFFINITY_MASK: indexes, ZE_ENABLE_PCI_ID_DEVICE_ORDER: '1' };
+  if (gpus[0]?.vendor !== 'amd') return {};
+  const areNamed = gpus.every(({ id }) => id.startsWith('GPU-'));
+  return {
+    ROCR_VISIBLE_DEVICES: areNamed ? gpus.map(({ id }) => id).join(',') : indexes,
+    // Counts what the one above has left.
+    HIP_VISIBLE_DEVICES: gpus.map((_gpu, index) => index).join(','),
   };
 }
 
@@ -151,7 +174,8 @@ const THREAD_COUNTS = [
 export function slotEnvironment(slot: SlotInfo): Readonly<Record<string, string | null>> {
   const threads = String(slot.device.threads);
   return {
-    CUDA_VISIBLE_DEVICES: slot.device.uuids.join(','),
+    CUDA_VISIBLE_DEVICES: slot.foreign === undefined ? slot.device.uuids.join(',') : '',
+    ...visibleTo(slot.foreign ?? []),
     CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
     // TensorFlow takes all of a GPU's memory otherwise, and has no other switch that tfjs could reach.
     TF_FORCE_GPU_ALLOW_GROWTH: 'true',

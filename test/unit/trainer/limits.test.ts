@@ -60,6 +60,8 @@ describe('a power limit', () => {
   it('that a killed service has left is put back by the next one, unless its attempt runs on', async () => {
     await service().apply(ask('ended meanwhile', 120, [0]));
     await service().apply(ask('runs on', 130, [1]));
+    expect(await limiter.maySet(uuids[0]!)).toBeNull();
+    expect(limits()).toEqual([120, 130]);
     const next = service();
     await next.restoreAllBut(new Set(['runs on']));
     expect(limits()).toEqual([300, 130]);
@@ -104,6 +106,7 @@ describe('a power limit', () => {
     await expect(box.apply(ask('a', 150, [0, 1]))).rejects.toEqual(
       refusal('POWER_LIMIT_NOT_OFFERED', `the power limit of ${uuids[1]} cannot be set: no permission`),
     );
+    expect(await limiter.maySet(uuids[1]!)).toBe('no permission');
     await fake.set(1, { limit: false });
     await expect(box.apply(ask('a', 150, [1]))).rejects.toEqual(
       refusal('POWER_LIMIT_NOT_OFFERED', 'cannot be read: not supported by this GPU'),
