@@ -92,7 +92,7 @@ describe('a power limit', () => {
 
   it('is refused with its reason, and then nothing is changed', async () => {
     const box = service();
-    const refusal = (code: string, words: string) =>
+    const refusal = (code: string, words: string): unknown =>
       expect.objectContaining({ code, message: expect.stringContaining(words) as string });
     await expect(box.apply(ask('a', 99))).rejects.toEqual(
       refusal('PARAMETER_REFUSED', 'takes 100 to 400 W, not 99'),
