@@ -232,8 +232,11 @@ export interface DeviceSample {
   readonly key:
     | AttemptKey
     | undefined;
-  /** Clock of a GPU's processors, and of its memory, in hertz; absent when it cannot be read. */
-  readonly clockHertz?: number | undefined;
+  /** Clock of a GPU's processors, in hertz; absent when it cannot be read. */
+  readonly clockHertz?:
+    | number
+    | undefined;
+  /** Clock of its memory, in hertz; absent when it cannot be read. */
   readonly memoryClockHertz?:
     | number
     | undefined;
