@@ -1,4 +1,5 @@
 /** The coordinator's gRPC API with promises: one method a call, errors as {@link WattsweepError}. Follows the leader. */
+import { once } from 'node:events';
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { ClientReadableStream, ClientUnaryCall } from '@grpc/grpc-js';
 import { type ErrorCode, WattsweepError } from '../proto/errors.js';
@@ -17,6 +18,7 @@ import type {
   ListSweepsRequest,
   ListSweepsResponse,
   ListTrainersResponse,
+  PackedCode,
   PlanSweepRequest,
   ReadTrialOutputRequest,
   ReadTrialOutputResponse,
@@ -31,6 +33,7 @@ import type {
   TagSweepRequest,
   TagSweepResponse,
   TrainerControl,
+  UploadCodeResponse,
   WatchSweepResponse,
 } from '../proto/gen/wattsweep/v1/coordinator.js';
 import { attached, tokenMetadata } from '../proto/grpc.js';
@@ -41,6 +44,8 @@ const ANSWER_WITHIN_MS = 10_000;
 const REPORT_WITHIN_MS = 60_000;
 /** The coordinator waits 10 s for the box. */
 const OUTPUT_WITHIN_MS = 15_000;
+/** 64 MiB over a slow line. */
+const UPLOAD_WITHIN_MS = 600_000;
 
 export interface Server {
   /** `host:port`, several with commas; which of them leads is found out. */
@@ -56,8 +61,8 @@ type Unary<Request, Response> = (
 ) => ClientUnaryCall;
 
 /** A sweep file to run. */
-export type Submission = Omit<SubmitSweepRequest, 'tags' | 'smoke'> &
-  Partial<Pick<SubmitSweepRequest, 'tags' | 'smoke'>>;
+export type Submission = Omit<SubmitSweepRequest, 'tags' | 'smoke' | 'code'> &
+  Partial<Pick<SubmitSweepRequest, 'tags' | 'smoke' | 'code'>>;
 
 export class Coordinator {
   readonly #token: string | null;
@@ -68,8 +73,25 @@ export class Coordinator {
     this.#finder = new LeaderFinder(address);
   }
 
-  submit({ tags = [], smoke = false, ...request }: Submission): Promise<SubmitSweepResponse> {
-    return this.#call((client) => client.submitSweep.bind(client), { ...request, tags, smoke });
+  submit({ tags = [], smoke = false, code, ...request }: Submission): Promise<SubmitSweepResponse> {
+    return this.#call((client) => client.submitSweep.bind(client), { ...request, tags, smoke, code });
+  }
+
+  /** Sends a packed folder. @param pieces from its beginning, each time anew. @throws CODE_REFUSED */
+  async uploadCode(
+    { sha256, bytes }: Pick<PackedCode, 'sha256' | 'bytes'>,
+    pieces: () => AsyncIterable<Buffer>,
+  ): Promise<UploadCodeResponse> {
+    const tries = this.#finder.begin();
+    for (;;) {
+      const { client, address } = await tries.next();
+      try {
+        return await send(client, tokenMetadata(this.#token), { sha256, bytes }, pieces());
+      } catch (error) {
+        if (error instanceof WattsweepError) throw error;
+        if (!(await tries.again(error))) throw fromServiceError(error, address);
+      }
+    }
   }
 
   /** Newest first. */
@@ -208,6 +230,42 @@ export class Coordinator {
       }
     }
   }
+}
+
+/** One try. An answer may come before all is sent. @throws ServiceError, errors of `pieces` */
+function send(
+  client: CoordinatorServiceClient,
+  metadata: Metadata,
+  { sha256, bytes }: Pick<PackedCode, 'sha256' | 'bytes'>,
+  pieces: AsyncIterable<Buffer>,
+): Promise<UploadCodeResponse> {
+  return new Promise((resolve, reject) => {
+    let isAnswered = false;
+    const call = client.uploadCode(
+      metadata,
+      { deadline: Date.now() + UPLOAD_WITHIN_MS },
+      (error, response) => {
+        isAnswered = true;
+        if (error) reject(error);
+        else resolve(response);
+      },
+    );
+    const write = async (): Promise<void> => {
+      let isFirst = true;
+      for await (const data of pieces) {
+        if (isAnswered) return;
+        const head = isFirst ? { sha256, bytes } : { sha256: '', bytes: 0 };
+        isFirst = false;
+        if (!call.write({ ...head, data })) await Promise.race([once(call, 'drain'), once(call, 'error')]);
+      }
+      call.end();
+    };
+    call.on('error', () => undefined);
+    write().catch((error: unknown) => {
+      call.cancel();
+      reject(error instanceof Error ? error : new Error(String(error)));
+    });
+  });
 }
 
 /** The code that the service attached, else what gRPC itself says of the connection. */

@@ -21,12 +21,14 @@ export function register(program: Command): void {
   withServer(withSet(command)).action(async (file: string, options: Options) => {
     const { readSweepFile } = await import('../sweep-file.js');
     const { withCoordinator } = await import('../client.js');
+    const { packCode, shipping } = await import('../code/ship.js');
     const { print, printJson, warn } = await import('../output.js');
     // Checked here first: this side knows the file's name, and a mistake needs no coordinator to be seen.
     const source = readSweepFile(file, options.set);
+    const packed = await packCode(source);
     await withCoordinator(options, async (coordinator) => {
       const requestId = options.requestId ?? crypto.randomUUID();
-      const accepted = await coordinator.submit({
+      const accepted = await shipping(coordinator, packed).submit({
         yaml: source.yaml,
         overrides: options.set,
         requestId,

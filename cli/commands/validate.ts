@@ -14,12 +14,19 @@ export function register(program: Command): void {
     const { print, printJson, warn } = await import('../output.js');
     const { readSweepFile } = await import('../sweep-file.js');
     const { programText } = await import('../../services/coordinator/core/variants.js');
-    const { spec, warnings } = readSweepFile(file, options.set);
+    const source = readSweepFile(file, options.set);
+    const { spec, warnings } = source;
+    const { packCode } = await import('../code/ship.js');
+    const packed = await packCode(source);
     if (options.json) {
       printJson({ valid: true, warnings, spec });
       return;
     }
     for (const warning of warnings) warn(warning);
     print(`${file} is valid: ${spec.name}, recipe ${programText(spec)}`);
+    if (packed !== null)
+      print(
+        `code: ${packed.code.files} files, ${packed.code.bytes} bytes, ${packed.code.sha256.slice(0, 12)}`,
+      );
   });
 }

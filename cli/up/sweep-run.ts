@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ExitCode } from '../../proto/errors.js';
 import { TrainerState } from '../../proto/gen/wattsweep/v1/coordinator.js';
 import { Coordinator } from '../../client/coordinator.js';
+import { shipping, type Packed } from '../code/ship.js';
 import { formatSeconds } from '../format.js';
 import { sweepJson, trialJson } from '../json.js';
 import { liveView } from '../live.js';
@@ -16,6 +17,8 @@ import type { UpOptions } from './services.js';
 import { submitOrGoOn, type SubmissionOptions } from './submission.js';
 
 export interface SweepRunOptions extends SubmissionOptions {
+  /** The code that it ships; null for none. */
+  readonly packed: Packed | null;
   readonly reportDir: string;
   readonly json: boolean;
   readonly signal: AbortSignal;
@@ -36,7 +39,8 @@ export async function runSweep(
   const begun = performance.now();
   try {
     await untilTrainersJoined(coordinator, up.trainers.length, options.signal);
-    const sweepId = await submitOrGoOn(coordinator, file, up.dataDir, options);
+    const shipped = shipping(coordinator, options.packed);
+    const sweepId = await submitOrGoOn(shipped, file, up.dataDir, options);
     const live = liveView();
     options.saysThrough((text) => live.say(text));
     const view = await watchToEnd(coordinator, sweepId, { live, signal: options.signal });

@@ -5,6 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { ExitCode } from '../../proto/errors.js';
 import type { Need } from '../../setup/ready.mjs';
 import { recipesOf } from '../../services/coordinator/core/variants.js';
+import { packCode, type Packed } from '../code/ship.js';
 import { Exit } from '../errors.js';
 import { natsBinary } from '../nats/binary.js';
 import { dataDir } from '../options.js';
@@ -23,6 +24,7 @@ import { givenToken, hostPort, isLoopback, keptToken, reachableHost } from './to
 export async function up(sweepPath: string | null, flags: UpFlags): Promise<void> {
   // A mistake in the file must show before anything starts.
   const sweep = sweepPath === null ? null : readSweepFile(sweepPath, flags.set);
+  const packed = sweep === null ? null : await packCode(sweep);
   const folder = dataDir(flags);
   mkdirSync(folder, { recursive: true });
   const lock = lockDataDir(folder);
@@ -31,7 +33,12 @@ export async function up(sweepPath: string | null, flags: UpFlags): Promise<void
     const binary = await natsBinary(flags.natsServer);
     const left = await endLeftovers(readUpRecord(folder));
     if (left.length > 0) note(`ended what an earlier \`up\` had left: ${left.join(', ')}; its trials go on`);
-    await runStack(completeOptions(folder, flags), binary, sweep, flags);
+    await runStack(
+      completeOptions(folder, flags),
+      binary,
+      sweep === null ? null : { file: sweep, packed },
+      flags,
+    );
   } finally {
     lock.release();
   }
@@ -72,7 +79,7 @@ function completeOptions(folder: string, flags: UpFlags): UpOptions {
 async function runStack(
   options: UpOptions,
   binary: string,
-  sweep: SweepFile | null,
+  sweep: { readonly file: SweepFile; readonly packed: Packed | null } | null,
   flags: UpFlags,
 ): Promise<void> {
   let say = note;
@@ -83,8 +90,9 @@ async function runStack(
     await stack.start(binary);
     printAddresses(options, stack, sweep === null);
     if (sweep !== null && !interrupted.aborted) {
-      exitCode = await runSweep(sweep, options, stack.addresses.grpcAddress, {
+      exitCode = await runSweep(sweep.file, options, stack.addresses.grpcAddress, {
         overrides: flags.set,
+        packed: sweep.packed,
         anew: flags.new ?? false,
         smoke: flags.smoke ?? false,
         reportDir: flags.reportDir,

@@ -39,6 +39,7 @@ import {
   NatsLink,
   openBucket,
   StoredCheckpoints,
+  StoredCode,
   type Bucket,
   type NatsLinkOptions,
 } from './nats/index.js';
@@ -150,6 +151,7 @@ class Coordinator {
       leader: () => this.#leader(),
       modules,
       boxes: this.#boxes,
+      code: () => (this.#link === null ? null : new StoredCode(this.#link)),
     });
     const { address: grpcAddress } = this.#api;
     const { address: httpAddress } = this.#http;
@@ -252,6 +254,7 @@ class Coordinator {
           shelf: new StoredCheckpoints(link),
           everyMs: this.#options.forgetCheckpointsMs,
         },
+        storedCode: new StoredCode(link),
         keptReports: { ms: this.#options.keptReportsMs, bytes: this.#options.keptReportsBytes },
         coordinatorId,
         beginLedger: () => beginning.begin(),

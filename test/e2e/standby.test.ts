@@ -75,7 +75,7 @@ function submitTo(one: Process, yaml: string): Promise<ServiceError | null> {
   return new Promise((resolve) => {
     const deadline = { deadline: Date.now() + 30_000 };
     client.submitSweep(
-      { yaml, overrides: [], requestId: '', tags: [], smoke: false },
+      { yaml, overrides: [], requestId: '', tags: [], smoke: false, code: undefined },
       new Metadata(),
       deadline,
       (error) => {

@@ -1,5 +1,5 @@
 /** One sweep compares programs: our recipe, a Python program with the helper, and a shell script stand in one report. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Sandbox, root } from './support.js';
@@ -35,17 +35,19 @@ done
 
 describe('a sweep of variants', () => {
   it('runs a tfjs trial, a Python program and a shell script, and reports them side by side', async () => {
-    const python = join(box.dir, 'train.py');
-    const shell = join(box.dir, 'train.sh');
-    writeFileSync(python, PYTHON);
-    writeFileSync(shell, SHELL);
+    // The programs are seen on the box by their names alone: the folder is shipped.
+    mkdirSync(join(box.dir, 'src', 'shell'), { recursive: true });
+    writeFileSync(join(box.dir, 'src', 'train.py'), PYTHON);
+    writeFileSync(join(box.dir, 'src', 'shell', 'train.sh'), SHELL);
+    writeFileSync(join(box.dir, 'src', '.wattsweepignore'), '*.bin\n');
+    writeFileSync(join(box.dir, 'src', 'data.bin'), 'not shipped');
     const variants = {
       ours: {
         recipe: 'resnet-cifar10',
         fixed: { depth: 11, train_images: 256, validation_images: 256, batch_size: 64 },
       },
-      python: { command: ['python3', python] },
-      shell: { command: ['sh', shell, '{lr_peak}'] },
+      python: { command: ['python3', 'train.py'] },
+      shell: { command: ['sh', 'train.sh', '{lr_peak}'], workdir: 'shell' },
       ...Object.fromEntries(Object.entries(FURTHER).map(([name, command]) => [name, { command }])),
     };
     const names = Object.keys(variants);
@@ -56,6 +58,7 @@ describe('a sweep of variants', () => {
       JSON.stringify({
         name: 'compare',
         variants,
+        code: 'src',
         objective: { metric: 'val_accuracy', goal: 'maximize' },
         max_epochs: 2,
         sweep: { lr_peak: [0.1, 0.05] },
@@ -69,7 +72,7 @@ describe('a sweep of variants', () => {
     const { report: paths } = JSON.parse(stdout) as { report: string[] };
     const path = paths.find((name) => name.endsWith('.json')) ?? '';
     const report = JSON.parse(readFileSync(join(box.dir, path), 'utf8')) as {
-      sweep: { recipe: string };
+      sweep: { recipe: string; code: { folder: string; files: number; git: null } };
       variedParameters: string[];
       engines: { name: string }[];
       trials: {
@@ -81,6 +84,7 @@ describe('a sweep of variants', () => {
       }[];
     };
     expect(report.variedParameters.toSorted()).toEqual(['lr_peak', 'variant']);
+    expect(report.sweep.code).toMatchObject({ folder: 'src', files: 3, git: null });
     expect(report.sweep.recipe).toContain('ours: resnet-cifar10, python: python3, shell: sh');
     expect(report.trials.map(({ state }) => state)).toEqual(Array(2 * names.length).fill('succeeded'));
     for (const name of names) {

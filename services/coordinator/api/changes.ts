@@ -27,6 +27,7 @@ import {
   type SweepState,
 } from '../core/index.js';
 import type { OutputSource } from '../fleet/index.js';
+import type { CodeStore } from './code.js';
 import { extensionOf } from './extension.js';
 import { sweepIn } from './find.js';
 import type { GetLeader, Leader } from './leader.js';
@@ -42,6 +43,8 @@ export interface ServiceOptions {
   /** Users' modules that may run; null for none. @default null */
   readonly modules?: ModuleFolder | null;
   readonly boxes: OutputSource;
+  /** Null while NATS has not been reached. */
+  readonly code: () => CodeStore | null;
 }
 
 type Handlers = Pick<

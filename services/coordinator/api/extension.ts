@@ -72,9 +72,10 @@ export function compareWithFile(spec: SweepSpec, file: SweepSpec): SpecDifferenc
 }
 
 /** A file does not know the hashes of the modules that it names: those that are recorded stand. */
-function withKnownHashes(file: SweepSpec, { search, stopping }: SweepSpec): SweepSpec {
+function withKnownHashes(file: SweepSpec, { search, stopping, code }: SweepSpec): SweepSpec {
   return {
     ...file,
+    ...(file.code === undefined || code === undefined ? {} : { code: { ...code, folder: file.code.folder } }),
     search:
       file.search.method === 'module' && search.method === 'module'
         ? { ...file.search, ref: { ...file.search.ref, hash: search.ref.hash } }

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import {
+  type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   type ServerUnaryCall,
@@ -27,6 +28,19 @@ export function unary<Request, Response>(
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     handler(call.request, contextOf(call)).then(
+      (response) => callback(null, response),
+      (error: unknown) => callback(failed(error, call.getPath(), onFault)),
+    );
+  };
+}
+
+/** Answers when the handler has; what it has not read by then is left unread. */
+export function clientStream<Request, Response>(
+  handler: (requests: AsyncIterable<Request>) => Promise<Response>,
+  onFault: OnFault,
+): handleClientStreamingCall<Request, Response> {
+  return (call, callback) => {
+    handler(call).then(
       (response) => callback(null, response),
       (error: unknown) => callback(failed(error, call.getPath(), onFault)),
     );

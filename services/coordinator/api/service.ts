@@ -25,12 +25,13 @@ import { requireModules } from '../modules/index.js';
 import { buildReport } from '../report/index.js';
 import { differenceText, parseSweepFile } from '../spec/index.js';
 import { changeHandlers, type ServiceOptions } from './changes.js';
+import { storeCode } from './code.js';
 import { compareWithFile } from './extension.js';
 import { sweepIn, trialIn } from './find.js';
 import { controlTrainer, listTrainers, stopHeldAttempt } from './fleet.js';
 import { readTrialOutput } from './output.js';
 import { planOnFleet } from './plan.js';
-import { serverStream, unary, type CallContext } from './rpc.js';
+import { clientStream, serverStream, unary, type CallContext } from './rpc.js';
 import { historyOf } from './sentences.js';
 import { submitSweep } from './submit.js';
 import { decisionView, replayView, sweepView, trialView } from './views.js';
@@ -43,6 +44,7 @@ export function coordinatorService({
   onFault,
   modules = null,
   boxes,
+  code,
 }: ServiceOptions): CoordinatorServiceServer {
   /** Renders from the state, and answers once the ledger holds what was rendered. */
   const query = <Request, Response>(render: (state: State, request: Request) => Response) =>
@@ -54,7 +56,16 @@ export function coordinatorService({
     }, onFault);
 
   return {
-    submitSweep: unary(async (request) => submitSweep(await leader(), request, now, modules), onFault),
+    submitSweep: unary(
+      async (request) => submitSweep(await leader(), request, now, { modules, code: code() }),
+      onFault,
+    ),
+    uploadCode: clientStream(async (pieces) => {
+      await leader();
+      const store = code();
+      if (store === null) throw new WattsweepError('NATS_UNREACHABLE', 'NATS has not been reached yet');
+      return storeCode(pieces, store);
+    }, onFault),
     listSweeps: query(listSweeps),
     getSweep: query(getSweep),
     controlSweep: unary(async (request: ControlSweepRequest): Promise<ControlSweepResponse> => {

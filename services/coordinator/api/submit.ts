@@ -16,6 +16,7 @@ import {
 import { withSmoke } from '../core/search/index.js';
 import { withModules, type ModuleFolder } from '../modules/index.js';
 import { differenceText, parseSweepFile } from '../spec/index.js';
+import { withCode, type CodeStore } from './code.js';
 import { compareWithFile } from './extension.js';
 import type { Leader } from './leader.js';
 import { checkTags } from './tags.js';
@@ -23,12 +24,19 @@ import { checkTags } from './tags.js';
 /** It is recorded with the sweep. */
 const MAX_REQUEST_ID = 200;
 
-/** @throws SPEC_*, USAGE, MODULE_*, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
+export interface SubmitContext {
+  /** Users' modules that may run; null for none. */
+  readonly modules: ModuleFolder | null;
+  /** Null while NATS has not been reached. */
+  readonly code: Pick<CodeStore, 'has'> | null;
+}
+
+/** @throws SPEC_*, USAGE, MODULE_*, CODE_*, RECIPE_NOT_OFFERED, BUDGET_WITHOUT_METER, SWEEP_NOT_FOUND, DEPOSED */
 export async function submitSweep(
   leader: Leader,
-  { yaml, overrides, requestId, tags, smoke }: SubmitSweepRequest,
+  { yaml, overrides, requestId, tags, smoke, code }: SubmitSweepRequest,
   now: () => number,
-  modules: ModuleFolder | null = null,
+  { modules, code: store }: SubmitContext = { modules: null, code: null },
 ): Promise<SubmitSweepResponse> {
   if (requestId.length > MAX_REQUEST_ID)
     throw new WattsweepError(
@@ -37,8 +45,6 @@ export async function submitSweep(
     );
   const { spec: written, warnings } = parseSweepFile(yaml, { overrides });
   checkTags(tags);
-  if (written.code !== undefined)
-    throw new WattsweepError('CODE_MISSING', `the code of the folder ${written.code.folder} is not in NATS`);
   const earlier = submittedBefore(leader.state, requestId);
   if (earlier !== null) {
     await leader.acknowledged();
@@ -50,7 +56,7 @@ export async function submitSweep(
       warnings: [...warnings, ...(changed.length === 0 ? [] : [`${ofFile}: ${changed.join('; ')}`])],
     };
   }
-  const spec = withModules(written, modules);
+  const spec = await withCode(withModules(written, modules), code, store);
   const ofFleet = [...checkFleet(leader.state, spec), ...checkWarmStart(leader.state, spec)];
   const sweepId = freshId(leader.state, spec.name);
   const isBlocked = spec.placement === 'blocked';

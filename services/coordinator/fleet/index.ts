@@ -9,4 +9,5 @@ export { Commander, type CommanderOptions } from './commander.js';
 export { ReportsProgress } from './progress.js';
 export { TrainerRegistry } from './registry.js';
 export { forgetCheckpoints, type CheckpointShelf } from './stored-checkpoints.js';
+export { forgetCode, type CodeShelf } from './stored-code.js';
 export { feedReports, type ReportsLink } from './reports.js';

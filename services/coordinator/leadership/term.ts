@@ -13,9 +13,11 @@ import {
   Commander,
   feedReports,
   forgetCheckpoints,
+  forgetCode,
   ReportsProgress,
   TrainerRegistry,
   type CheckpointShelf,
+  type CodeShelf,
   type KeptReports,
   type ReportsLink,
   type TrainerCommands,
@@ -47,6 +49,7 @@ export interface TermOptions {
   readonly snapshots?: SnapshotOptions;
   readonly trainers: Bucket;
   /** Checkpoints in NATS, to be tidied up. @default nobody does */
+  readonly storedCode?: CodeShelf;
   readonly storedCheckpoints?: { readonly shelf: CheckpointShelf; readonly everyMs?: number };
   /** Reports that are kept though the ledger has them. @default KEPT_REPORTS */
   readonly keptReports?: KeptReports;
@@ -280,6 +283,7 @@ export class Term implements Leader {
       feeding,
       registry.run(this.#committer.state, signal),
       this.#forgetCheckpoints(),
+      this.#forgetCode(),
       this.#tick(),
     ]);
   }
@@ -289,6 +293,13 @@ export class Term implements Leader {
     if (storedCheckpoints === undefined) return;
     const state = (): State => this.#committer.state;
     await forgetCheckpoints({ ...storedCheckpoints, state, clock: this.#clock, log }, this.#over.signal);
+  }
+
+  async #forgetCode(): Promise<void> {
+    const { storedCode: shelf, log, now } = this.#options;
+    if (shelf === undefined) return;
+    const state = (): State => this.#committer.state;
+    await forgetCode({ shelf, state, now, clock: this.#clock, log }, this.#over.signal);
   }
 
   async #tick(): Promise<void> {

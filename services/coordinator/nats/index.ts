@@ -11,3 +11,4 @@ export { ensureStreams, type StreamOptions } from './streams.js';
 export { openBucket, type Bucket, type BucketChange, type BucketEntry, type Written } from './bucket.js';
 export { ObjectBucket } from './objects.js';
 export { StoredCheckpoints } from './checkpoints.js';
+export { StoredCode } from './code.js';

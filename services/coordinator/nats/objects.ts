@@ -17,6 +17,8 @@ export interface StoredObject {
   /** `SHA-256=` and base64url of the content. */
   readonly digest: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** When it was written, ISO 8601. */
+  readonly mtime?: string;
 }
 
 /** An object that is being written; it exists once `finish` has returned. */
@@ -62,6 +64,25 @@ export class ObjectBucket {
       return objects;
     } catch (error) {
       throw this.#failed('listed', error);
+    }
+  }
+
+  /** Whether the object is there with all its chunks. @throws NATS_UNREACHABLE */
+  async has(name: string): Promise<boolean> {
+    try {
+      const object = await this.#info(this.#subject('M', encodeName(name)));
+      return object !== null && (await this.#has(object.nuid, object.chunks));
+    } catch (error) {
+      throw this.#failed('read', error);
+    }
+  }
+
+  /** Bytes of all objects together. @throws NATS_UNREACHABLE */
+  async totalBytes(): Promise<number> {
+    try {
+      return (await this.#link.answered(this.#link.manager.streams.info(this.#stream))).state.bytes;
+    } catch (error) {
+      throw this.#failed('read', error);
     }
   }
 

@@ -1,6 +1,6 @@
 /** From a sweep's state to its report. Pure: the same state and moment give the same report. */
 import type { TrialState, UnixMs } from '../core/events.js';
-import type { Parameters, StoppingSpec } from '../core/spec.js';
+import type { Parameters, StoppingSpec, SweepSpec } from '../core/spec.js';
 import type { SweepState } from '../core/state.js';
 import { programText } from '../core/variants.js';
 import { sumOrNull } from './analysis/cost.js';
@@ -10,7 +10,7 @@ import { labelSettings } from './labels.js';
 import { count } from './render/format.js';
 import { savings, stoppedByRule, stoppedTrials } from './stops.js';
 import { leaderboard, levelsOf, summarizeTrial } from './trials.js';
-import type { DeviceSummary, Report, SweepHeader, TrialSummary } from './types.js';
+import type { DeviceSummary, Report, ShippedCode, SweepHeader, TrialSummary } from './types.js';
 import { buildWarnings, definitions } from './warnings.js';
 
 const iso = (at: UnixMs): string => new Date(at).toISOString();
@@ -42,6 +42,12 @@ function stoppingText(rule: StoppingSpec): string {
   }
 }
 
+function shippedCode({ code }: SweepSpec): ShippedCode | null {
+  if (code === undefined) return null;
+  const { folder, sha256, bytes = null, files = null, git = null } = code;
+  return { folder, sha256, bytes, files, git };
+}
+
 function header(sweep: SweepState, trials: readonly TrialSummary[], now: UnixMs): SweepHeader {
   const { spec } = sweep;
   const byState: Partial<Record<TrialState, number>> = {};
@@ -52,6 +58,7 @@ function header(sweep: SweepState, trials: readonly TrialSummary[], now: UnixMs)
     sweepId: sweep.sweepId,
     name: spec.name,
     recipe: programText(spec),
+    code: shippedCode(spec),
     status: sweep.status,
     reason: sweep.reason,
     submittedAt: iso(sweep.submittedAt),

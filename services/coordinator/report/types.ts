@@ -4,6 +4,7 @@
  * to these shapes; anything else raises `schemaVersion`.
  */
 import type { TrialState } from '../core/events.js';
+import type { GitState } from '../core/program.js';
 import type { Goal, Parameters } from '../core/spec.js';
 import type { SweepStatus } from '../core/state.js';
 import type { Costs } from './analysis/cost.js';
@@ -11,10 +12,22 @@ import type { Metering } from './analysis/metering.js';
 import type { EpochValue, TransitionStatus } from './analysis/curve.js';
 import type { Aggregate, Spread } from './analysis/repeats.js';
 
+/** The folder that the sweep shipped to the boxes. */
+export interface ShippedCode {
+  readonly folder: string;
+  readonly sha256: string;
+  readonly bytes: number | null;
+  readonly files: number | null;
+  /** Null where it was not known. */
+  readonly git: GitState | null;
+}
+
 export interface SweepHeader {
   readonly sweepId: string;
   readonly name: string;
   readonly recipe: string;
+  /** Null: none. */
+  readonly code: ShippedCode | null;
   readonly status: SweepStatus;
   readonly reason: string;
   readonly submittedAt: string;

@@ -1,6 +1,6 @@
 /**
- * Keeps the box's disk from filling up: removes folders of attempts (spool, exit record, output) that are long over, and
- * checkpoints when there are too many bytes of them. What goes is chosen in policy.ts; here it is found and removed.
+ * Keeps the box's disk from filling up: removes folders of attempts (spool, exit record, output) that are long over, code
+ * that has not been run for as long, and checkpoints when there are too many bytes of them. What goes is chosen in policy.ts; here it is found and removed.
  *
  * Never the folder of an attempt whose end NATS has not acknowledged, nor checkpoints of a trial with such an attempt. The
  * trainer does not know whether a trial may go on some day: age alone removes no checkpoint.
@@ -85,6 +85,7 @@ export class CleanUp {
     }
     await this.#cleanAttempts();
     await this.#cleanCheckpoints();
+    await this.#cleanCode();
   }
 
   async #cleanAttempts(): Promise<void> {
@@ -165,6 +166,35 @@ export class CleanUp {
       log.warn(
         { checkpointsMib: inMib(bytesLeft), keepMib: inMib(bounds.keepCheckpointsBytes) },
         'checkpoints take more of the disk than they should: none more is old enough to go',
+      );
+  }
+
+  /** Code of sweeps that have not run here for long: NATS has it. */
+  async #cleanCode(): Promise<void> {
+    const { layout, bounds, log } = this.options;
+    const isOpen = (path: string): boolean =>
+      this.options.open().some(({ accepted }) => accepted.spec.code?.dir === path);
+    const folders: Folder[] = [];
+    for (const path of await foldersBelow(layout.codeFoldersDir, 1)) {
+      const { bytes } = await measure(path);
+      folders.push({ path, bytes, lastMs: (await modifiedMs(path)) ?? 0, isClosed: !isOpen(path) });
+    }
+    const { removed, bytesLeft } = chooseRemoved(
+      folders,
+      {
+        keepBytes: bounds.keepAttemptsBytes,
+        staysForMs: REPEATED_FOR_MS,
+        goesAfterMs: bounds.keepAttemptsMs,
+      },
+      this.options.nowMs(),
+    );
+    // An attempt may have begun since.
+    for (const { path } of removed)
+      if (!this.#closed && !isOpen(path)) await this.#remove(path, layout.codeFoldersDir);
+    if (removed.length > 0)
+      log.info(
+        { folders: removed.length, leftMib: inMib(bytesLeft) },
+        'code that was not run for long removed',
       );
   }
 

@@ -91,7 +91,7 @@ export class Client {
   submit(yaml: string, requestId = '', overrides: readonly string[] = []): Promise<SubmitSweepResponse> {
     return this.#call((done) =>
       this.raw.submitSweep(
-        { yaml, overrides, requestId, tags: [], smoke: false },
+        { yaml, overrides, requestId, tags: [], smoke: false, code: undefined },
         this.#metadata,
         options(),
         done,

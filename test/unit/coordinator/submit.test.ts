@@ -27,7 +27,7 @@ test('the same request twice, both before the first is decided, names one sweep'
     },
     subscribe: () => () => undefined,
   };
-  const request = { yaml: SWEEP, overrides: [], tags: [], smoke: false, requestId: 'r' };
+  const request = { yaml: SWEEP, overrides: [], tags: [], smoke: false, code: undefined, requestId: 'r' };
   const [one, two] = await Promise.all([1, 2].map(() => submitSweep(leader, request, () => 1)));
   expect([...state.sweeps.keys()]).toEqual([one?.sweepId]);
   expect(two?.sweepId).toBe(one?.sweepId);
@@ -35,6 +35,13 @@ test('the same request twice, both before the first is decided, names one sweep'
 
 test('a request id that fits no entry of the ledger is refused before anything is decided', async () => {
   const leader = { state: initialState() } as unknown as Leader;
-  const request = { yaml: SWEEP, overrides: [], tags: [], smoke: false, requestId: 'r'.repeat(2_000_000) };
+  const request = {
+    yaml: SWEEP,
+    overrides: [],
+    tags: [],
+    smoke: false,
+    code: undefined,
+    requestId: 'r'.repeat(2_000_000),
+  };
   await expect(submitSweep(leader, request, () => 1)).rejects.toMatchObject({ code: 'USAGE' });
 });

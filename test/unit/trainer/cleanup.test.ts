@@ -67,15 +67,18 @@ describe('the clean-up of a box', () => {
     keepCheckpointsMs: 14 * DAY_MS,
     keepCheckpointsBytes: 1024 * KIB,
   };
-  const open = (dir: string): Attempt =>
-    new Attempt(dir, { ledgerId: 'l', spec: { key: key('x') } } as unknown as AcceptedAttempt);
-  async function clean(more: Partial<CleanUpBounds> = {}, running: readonly string[] = []) {
+  const open = (dir: string, code: string): Attempt =>
+    new Attempt(dir, {
+      ledgerId: 'l',
+      spec: { key: key('x'), code: { dir: code, folder: '' } },
+    } as unknown as AcceptedAttempt);
+  async function clean(more: Partial<CleanUpBounds> = {}, running: readonly string[] = [], code = '') {
     const forgotten: string[] = [];
     const write = (line: string) => logged.push(JSON.parse(line) as (typeof logged)[number]);
     await new CleanUp({
       layout,
       bounds: { ...bounds, ...more },
-      open: () => running.map(open),
+      open: () => running.map((path) => open(path, code)),
       forget: (dir) => forgotten.push(dir),
       nowMs: () => NOW_MS,
       log: pino({}, { write }),
@@ -101,6 +104,17 @@ describe('the clean-up of a box', () => {
     age(join(layout.fetchedDir, 'new'), 0);
     await clean();
     expect(readdirSync(layout.fetchedDir)).toEqual(['new']);
+  });
+
+  it('removes code that was not run for long, but not what an open attempt runs', async () => {
+    for (const name of ['old', 'young', 'open']) {
+      mkdirSync(join(layout.codeDir(name), 'lib'), { recursive: true });
+      writeFileSync(join(layout.codeDir(name), 'lib', 'x.py'), 'x');
+      age(layout.codeDir(name), name === 'young' ? 6 : 8);
+    }
+    const running = ended('t1', { days: 99, complete: false });
+    await clean({}, [running], layout.codeDir('open'));
+    expect(readdirSync(layout.codeFoldersDir).sort()).toEqual(['open', 'young']);
   });
 
   it('removes none that is open, has no end, or whose end is not acknowledged', async () => {

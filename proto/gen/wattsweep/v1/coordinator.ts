@@ -10,6 +10,8 @@ import {
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
+  type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -464,6 +466,50 @@ export interface SubmitSweepRequest {
   readonly tags: readonly string[];
   /** Runs one epoch of the extreme points first, and pauses the sweep when one fails. */
   readonly smoke: boolean;
+  /** The folder that the file ships; absent where it ships none. Refused with CODE_MISSING while it has not been uploaded. */
+  readonly code: PackedCode | undefined;
+}
+
+/** A packed folder of code. */
+export interface PackedCode {
+  /** SHA-256 of the packed folder, hexadecimal. */
+  readonly sha256: string;
+  /** Bytes of the packed folder. */
+  readonly bytes: number;
+  /** Files in it. */
+  readonly files: number;
+  /** Where it stood in git; absent where that is not known. */
+  readonly git: GitState | undefined;
+}
+
+/** Where a folder stood in git. */
+export interface GitState {
+  /** The commit that was checked out. */
+  readonly commit: string;
+  /** Its branch; empty for none. */
+  readonly branch: string;
+  /** Something in the folder differs from the commit, or is not known to it. */
+  readonly dirty: boolean;
+  /** Of the folder, against the commit; only its beginning when it is long. */
+  readonly diff: string;
+  /** Bytes of the whole diff. */
+  readonly diffBytes: number;
+}
+
+/** A piece of a packed folder of code. */
+export interface UploadCodeRequest {
+  /** SHA-256 of the whole, hexadecimal; in the first piece. */
+  readonly sha256: string;
+  /** Bytes of the whole; in the first piece. */
+  readonly bytes: number;
+  /** The piece. */
+  readonly data: Buffer;
+}
+
+/** The code is in the object store. */
+export interface UploadCodeResponse {
+  /** False when it was there already. */
+  readonly stored: boolean;
 }
 
 /** The sweep has been accepted into the ledger. */
@@ -2002,7 +2048,7 @@ export const Sweep_TrialsByStateEntry: MessageFns<Sweep_TrialsByStateEntry> = {
 };
 
 function createBaseSubmitSweepRequest(): SubmitSweepRequest {
-  return { yaml: "", overrides: [], requestId: "", tags: [], smoke: false };
+  return { yaml: "", overrides: [], requestId: "", tags: [], smoke: false, code: undefined };
 }
 
 export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
@@ -2021,6 +2067,9 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
     }
     if (message.smoke !== false) {
       writer.uint32(40).bool(message.smoke);
+    }
+    if (message.code !== undefined) {
+      PackedCode.encode(message.code, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -2078,6 +2127,14 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
             message.smoke = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.code = PackedCode.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2103,6 +2160,7 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
         : "",
       tags: globalThis.Array.isArray(object?.tags) ? object.tags.map((e: any) => globalThis.String(e)) : [],
       smoke: isSet(object.smoke) ? globalThis.Boolean(object.smoke) : false,
+      code: isSet(object.code) ? PackedCode.fromJSON(object.code) : undefined,
     };
   },
 
@@ -2123,6 +2181,9 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
     if (message.smoke !== false) {
       obj.smoke = message.smoke;
     }
+    if (message.code !== undefined) {
+      obj.code = PackedCode.toJSON(message.code);
+    }
     return obj;
   },
 
@@ -2136,6 +2197,431 @@ export const SubmitSweepRequest: MessageFns<SubmitSweepRequest> = {
     message.requestId = object.requestId ?? "";
     message.tags = object.tags?.map((e) => e) || [];
     message.smoke = object.smoke ?? false;
+    message.code = (object.code !== undefined && object.code !== null)
+      ? PackedCode.fromPartial(object.code)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePackedCode(): PackedCode {
+  return { sha256: "", bytes: 0, files: 0, git: undefined };
+}
+
+export const PackedCode: MessageFns<PackedCode> = {
+  encode(message: PackedCode, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sha256 !== "") {
+      writer.uint32(10).string(message.sha256);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(16).uint64(message.bytes);
+    }
+    if (message.files !== 0) {
+      writer.uint32(24).uint32(message.files);
+    }
+    if (message.git !== undefined) {
+      GitState.encode(message.git, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PackedCode {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePackedCode() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.files = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.git = GitState.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PackedCode {
+    return {
+      sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+      bytes: isSet(object.bytes) ? globalThis.Number(object.bytes) : 0,
+      files: isSet(object.files) ? globalThis.Number(object.files) : 0,
+      git: isSet(object.git) ? GitState.fromJSON(object.git) : undefined,
+    };
+  },
+
+  toJSON(message: PackedCode): unknown {
+    const obj: any = {};
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    if (message.bytes !== 0) {
+      obj.bytes = Math.round(message.bytes);
+    }
+    if (message.files !== 0) {
+      obj.files = Math.round(message.files);
+    }
+    if (message.git !== undefined) {
+      obj.git = GitState.toJSON(message.git);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<PackedCode>, I>>(base?: I): PackedCode {
+    return PackedCode.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PackedCode>, I>>(object: I): PackedCode {
+    const message = createBasePackedCode() as any;
+    message.sha256 = object.sha256 ?? "";
+    message.bytes = object.bytes ?? 0;
+    message.files = object.files ?? 0;
+    message.git = (object.git !== undefined && object.git !== null) ? GitState.fromPartial(object.git) : undefined;
+    return message;
+  },
+};
+
+function createBaseGitState(): GitState {
+  return { commit: "", branch: "", dirty: false, diff: "", diffBytes: 0 };
+}
+
+export const GitState: MessageFns<GitState> = {
+  encode(message: GitState, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.commit !== "") {
+      writer.uint32(10).string(message.commit);
+    }
+    if (message.branch !== "") {
+      writer.uint32(18).string(message.branch);
+    }
+    if (message.dirty !== false) {
+      writer.uint32(24).bool(message.dirty);
+    }
+    if (message.diff !== "") {
+      writer.uint32(34).string(message.diff);
+    }
+    if (message.diffBytes !== 0) {
+      writer.uint32(40).uint64(message.diffBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GitState {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGitState() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.commit = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.branch = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dirty = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.diff = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.diffBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GitState {
+    return {
+      commit: isSet(object.commit) ? globalThis.String(object.commit) : "",
+      branch: isSet(object.branch) ? globalThis.String(object.branch) : "",
+      dirty: isSet(object.dirty) ? globalThis.Boolean(object.dirty) : false,
+      diff: isSet(object.diff) ? globalThis.String(object.diff) : "",
+      diffBytes: isSet(object.diffBytes)
+        ? globalThis.Number(object.diffBytes)
+        : isSet(object.diff_bytes)
+        ? globalThis.Number(object.diff_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: GitState): unknown {
+    const obj: any = {};
+    if (message.commit !== "") {
+      obj.commit = message.commit;
+    }
+    if (message.branch !== "") {
+      obj.branch = message.branch;
+    }
+    if (message.dirty !== false) {
+      obj.dirty = message.dirty;
+    }
+    if (message.diff !== "") {
+      obj.diff = message.diff;
+    }
+    if (message.diffBytes !== 0) {
+      obj.diffBytes = Math.round(message.diffBytes);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GitState>, I>>(base?: I): GitState {
+    return GitState.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GitState>, I>>(object: I): GitState {
+    const message = createBaseGitState() as any;
+    message.commit = object.commit ?? "";
+    message.branch = object.branch ?? "";
+    message.dirty = object.dirty ?? false;
+    message.diff = object.diff ?? "";
+    message.diffBytes = object.diffBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseUploadCodeRequest(): UploadCodeRequest {
+  return { sha256: "", bytes: 0, data: Buffer.alloc(0) };
+}
+
+export const UploadCodeRequest: MessageFns<UploadCodeRequest> = {
+  encode(message: UploadCodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sha256 !== "") {
+      writer.uint32(10).string(message.sha256);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(16).uint64(message.bytes);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(26).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UploadCodeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUploadCodeRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UploadCodeRequest {
+    return {
+      sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+      bytes: isSet(object.bytes) ? globalThis.Number(object.bytes) : 0,
+      data: isSet(object.data) ? Buffer.from(bytesFromBase64(object.data)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: UploadCodeRequest): unknown {
+    const obj: any = {};
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    if (message.bytes !== 0) {
+      obj.bytes = Math.round(message.bytes);
+    }
+    if (message.data.length !== 0) {
+      obj.data = base64FromBytes(message.data);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UploadCodeRequest>, I>>(base?: I): UploadCodeRequest {
+    return UploadCodeRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UploadCodeRequest>, I>>(object: I): UploadCodeRequest {
+    const message = createBaseUploadCodeRequest() as any;
+    message.sha256 = object.sha256 ?? "";
+    message.bytes = object.bytes ?? 0;
+    message.data = object.data ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseUploadCodeResponse(): UploadCodeResponse {
+  return { stored: false };
+}
+
+export const UploadCodeResponse: MessageFns<UploadCodeResponse> = {
+  encode(message: UploadCodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stored !== false) {
+      writer.uint32(8).bool(message.stored);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UploadCodeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUploadCodeResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.stored = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UploadCodeResponse {
+    return { stored: isSet(object.stored) ? globalThis.Boolean(object.stored) : false };
+  },
+
+  toJSON(message: UploadCodeResponse): unknown {
+    const obj: any = {};
+    if (message.stored !== false) {
+      obj.stored = message.stored;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UploadCodeResponse>, I>>(base?: I): UploadCodeResponse {
+    return UploadCodeResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UploadCodeResponse>, I>>(object: I): UploadCodeResponse {
+    const message = createBaseUploadCodeResponse() as any;
+    message.stored = object.stored ?? false;
     return message;
   },
 };
@@ -6830,6 +7316,16 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: SubmitSweepResponse): Buffer => Buffer.from(SubmitSweepResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SubmitSweepResponse => SubmitSweepResponse.decode(value),
   },
+  /** Takes a packed folder of code, in pieces. Harmless when it is there already. */
+  uploadCode: {
+    path: "/wattsweep.v1.CoordinatorService/UploadCode" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: UploadCodeRequest): Buffer => Buffer.from(UploadCodeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UploadCodeRequest => UploadCodeRequest.decode(value),
+    responseSerialize: (value: UploadCodeResponse): Buffer => Buffer.from(UploadCodeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UploadCodeResponse => UploadCodeResponse.decode(value),
+  },
   /** All sweeps, newest first. */
   listSweeps: {
     path: "/wattsweep.v1.CoordinatorService/ListSweeps" as const,
@@ -7037,6 +7533,8 @@ export const CoordinatorServiceService = {
 export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   /** Checks and starts a sweep. */
   submitSweep: handleUnaryCall<SubmitSweepRequest, SubmitSweepResponse>;
+  /** Takes a packed folder of code, in pieces. Harmless when it is there already. */
+  uploadCode: handleClientStreamingCall<UploadCodeRequest, UploadCodeResponse>;
   /** All sweeps, newest first. */
   listSweeps: handleUnaryCall<ListSweepsRequest, ListSweepsResponse>;
   /** One sweep with its trials. */
@@ -7094,6 +7592,23 @@ export interface CoordinatorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SubmitSweepResponse) => void,
   ): ClientUnaryCall;
+  /** Takes a packed folder of code, in pieces. Harmless when it is there already. */
+  uploadCode(
+    callback: (error: ServiceError | null, response: UploadCodeResponse) => void,
+  ): ClientWritableStream<UploadCodeRequest>;
+  uploadCode(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UploadCodeResponse) => void,
+  ): ClientWritableStream<UploadCodeRequest>;
+  uploadCode(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UploadCodeResponse) => void,
+  ): ClientWritableStream<UploadCodeRequest>;
+  uploadCode(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UploadCodeResponse) => void,
+  ): ClientWritableStream<UploadCodeRequest>;
   /** All sweeps, newest first. */
   listSweeps(
     request: ListSweepsRequest,

@@ -1,6 +1,6 @@
 /** What the report says, in order, for every renderer. Texts are not escaped yet. */
 import { extent } from '../analysis/extent.js';
-import type { Report } from '../types.js';
+import type { Report, ShippedCode } from '../types.js';
 import { count, joulesText, listText, momentText, secondsText } from './format.js';
 import {
   frontTable,
@@ -68,6 +68,16 @@ function savedText(report: Report): string | null {
   return `${count(epochs, 'epoch')} of ${count(trials, 'trial')} not run (${Math.round((100 * epochs) / whole)} % of all)`;
 }
 
+function codeText({ folder, sha256, files, git }: ShippedCode): string {
+  const shipped = `folder ${folder}${files === null ? '' : `, ${count(files, 'file')}`}, SHA-256 ${sha256.slice(0, 12)}`;
+  if (git === null) return `${shipped}; not in git`;
+  const { commit, branch, isDirty, diffBytes } = git;
+  const where = `git commit ${commit.slice(0, 12)}${branch === '' ? '' : ` of ${branch}`}`;
+  if (!isDirty) return `${shipped}; ${where}, without changes`;
+  const diff = diffBytes === 0 ? 'files that git does not know' : `a diff of ${count(diffBytes, 'byte')}`;
+  return `${shipped}; ${where}, changed: ${diff}`;
+}
+
 function facts(report: Report): readonly (readonly [string, string])[] {
   const { sweep } = report;
   const states = Object.entries(sweep.trials.byState).map(([state, n]) => `${n} ${state}`);
@@ -94,6 +104,7 @@ function facts(report: Report): readonly (readonly [string, string])[] {
       'Objective',
       `${goal} ${metric}${target === null ? '' : `, target ${target}`}; recipe ${sweep.recipe}, at most ${count(sweep.maxEpochs, 'epoch')}; stopping rule ${sweep.stopping}`,
     ],
+    ...(sweep.code === null ? [] : [['Code', codeText(sweep.code)] as const]),
     ...(devices.length > 0 ? [['Ran on', devices.join('; ')] as const] : []),
     ...(engines.length > 0 ? [['Engine', engines.join('; ')] as const] : []),
     ['Spent', spentText(report)],
