@@ -150,7 +150,7 @@ describe('code to ship', () => {
     expect(await gitState(join(dir, 'src'))).toEqual(clean);
     write('src/new.py', 'x');
     expect(await gitState(join(dir, 'src'))).toEqual({ ...clean, dirty: true });
-    write('src/a.py', `${'two\n'.repeat(10_000)}`);
+    write('src/a.py', 'two\n'.repeat(10_000));
     const state = (await gitState(join(dir, 'src')))!;
     expect(state.diff).toContain('-one\n+two');
     expect(state.diff.length).toBeLessThan(state.diffBytes);
