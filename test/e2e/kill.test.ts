@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { allowCurve, expectWhole, trainedEpochs, writeCurveSweep } from './command-sweep.js';
+import { runnerOf } from '../support/spool.js';
 import { readLedger } from './ledger.js';
 import { Sandbox, kill, until } from './support.js';
 
@@ -177,12 +178,10 @@ describe('a training process is killed', () => {
     } catch {
       return null;
     }
-    for (const file of files.filter((name) => name.endsWith('spool.jsonl'))) {
-      const dir = join(attempts, file, '..');
+    for (const file of files.filter((name) => /~[^/]+\.jsonl$/.test(name))) {
       const spool = readFileSync(join(attempts, file), 'utf8');
-      if (!spool.includes('"type":"epoch"') || readdirSync(dir).includes('exit.json')) continue;
-      const run = JSON.parse(readFileSync(join(dir, 'run.json'), 'utf8')) as { pid: number };
-      return { pid: run.pid };
+      if (!spool.includes('"type":"epoch"') || spool.includes('"type":"end"')) continue;
+      return runnerOf(join(attempts, file.slice(0, -'.jsonl'.length)));
     }
     return null;
   }

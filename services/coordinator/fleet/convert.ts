@@ -45,22 +45,31 @@ function energyOf(energy: EnergyMessage | undefined, doubt: Doubt): Energy {
   if (energy === undefined) return UNREAD;
   const joules = reading(energy.joules, 'joules', 'energy', doubt);
   const absentReason = word(energy.absentReason, LONGEST.sentence, 'the reason for no energy', doubt);
-  const told = (
-    value: number | undefined,
-    unit: 'ratio' | 'watts' | 'perSecond',
-    what: string,
-  ): number | null => (value === undefined ? null : reading(value, unit, what, doubt));
-  const coverage = told(energy.coverage, 'ratio', 'the coverage of energy');
-  const samplesPerSecond = told(energy.samplesPerSecond, 'perSecond', 'the sampling rate of power');
-  const disagreement = told(energy.disagreement, 'ratio', 'the disagreement of counter and power');
-  const idleWatts = told(energy.idleWatts, 'watts', 'idle power');
-  const share = told(energy.share, 'ratio', 'the share of energy');
   const isDoubted = joules === null && energy.joules !== undefined && absentReason === '';
-  return {
+  const read: Energy = {
     joules,
     meanWatts: joules === null ? null : reading(energy.meanWatts, 'watts', 'power', doubt),
     method: word(energy.method, LONGEST.name, 'the method of energy', doubt),
     absentReason: isDoubted ? `the trainer said ${String(energy.joules)} J` : absentReason,
+  };
+  return hasQuality(energy) ? { ...read, ...qualityOf(energy, doubt) } : read;
+}
+
+/** Most epochs carry none of it: an object put together from parts is slower and larger than a plain one. */
+const hasQuality = ({ coverage, samplesPerSecond, disagreement, idleWatts, share }: EnergyMessage): boolean =>
+  share !== undefined ||
+  coverage !== undefined ||
+  samplesPerSecond !== undefined ||
+  disagreement !== undefined ||
+  idleWatts !== undefined;
+
+function qualityOf(energy: EnergyMessage, doubt: Doubt): Partial<Energy> {
+  const coverage = reading(energy.coverage, 'ratio', 'the coverage of energy', doubt);
+  const samplesPerSecond = reading(energy.samplesPerSecond, 'perSecond', 'the sampling rate of power', doubt);
+  const disagreement = reading(energy.disagreement, 'ratio', 'the disagreement of counter and power', doubt);
+  const idleWatts = reading(energy.idleWatts, 'watts', 'idle power', doubt);
+  const share = reading(energy.share, 'ratio', 'the share of energy', doubt);
+  return {
     ...(coverage === null ? {} : { coverage }),
     ...(samplesPerSecond === null ? {} : { samplesPerSecond }),
     ...(disagreement === null ? {} : { disagreement }),
@@ -74,7 +83,7 @@ function refOf(key: AttemptKey | undefined): NamedAttempt | null {
   if (key.sweepId.length > LONGEST.name || key.trialId.length > LONGEST.name) return null;
   const { sweepId, trialId, attempt, termId } = key;
   if (termId.length > LONGEST.name) return null;
-  return { sweepId, trialId, attempt, ...(termId === '' ? {} : { termId: kept(termId) }) };
+  return termId === '' ? { sweepId, trialId, attempt } : { sweepId, trialId, attempt, termId: kept(termId) };
 }
 
 /** Names an attempt to its trainer. */

@@ -1,20 +1,19 @@
 /** One attempt as the service knows it: what was accepted, where it stands, and how far its facts have been published. */
-import { existsSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import type { AttemptKey } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import { AttemptPhase } from '../../../proto/gen/wattsweep/v1/trainer.js';
-import { readJsonSync, writeJsonSync } from '../host/files.js';
-import { attemptFiles } from '../layout.js';
+import { dropHalfLine, readJsonSync, writeJsonSync } from '../host/files.js';
+import { attemptFiles, type AttemptFiles } from '../layout.js';
 import type { StopMode } from '../protocol/runner.js';
-import { attemptId, attemptName, type AcceptedAttempt, type RunRecord } from './record.js';
-
-/** published.json */
-interface PublishedRecord {
-  readonly acknowledgedLine: number;
-  /** Last epoch by then. */
-  readonly epoch: number;
-  /** The end is acknowledged, too. */
-  readonly complete: boolean;
-}
+import { NOTHING_PUBLISHED, type Published } from './published.js';
+import {
+  attemptId,
+  attemptName,
+  noteLine,
+  type AcceptedAttempt,
+  type NoteLine,
+  type RunRecord,
+} from './record.js';
 
 /** Short, because what a killed service has not noted is published again. */
 const NOTE_AFTER_MS = 20;
@@ -22,35 +21,40 @@ const NOTE_AFTER_MS = 20;
 export class Attempt {
   readonly id: string;
   readonly key: AttemptKey;
-  readonly files: ReturnType<typeof attemptFiles>;
+  readonly files: AttemptFiles;
   phase = AttemptPhase.STARTING;
   /** How this service has asked it to end; null when it has not. */
   stopMode: StopMode | null = null;
   /** Last epoch reported; 0 before the first. */
-  epoch = 0;
+  epoch: number;
   /** Last spool line that NATS has acknowledged; 0 for none. */
   acknowledgedLine: number;
+  /** True when the attempt is over and its last fact is acknowledged. */
+  published: boolean;
+  /** A supervisor has taken it up, as far as the spool has been read. */
+  begun = false;
+  /** This service has written how it ended, because nobody else could; the follower may not have read it yet. */
+  isEndWritten = false;
   #run: RunRecord | null = null;
   #noting: NodeJS.Timeout | null = null;
   #isNoted = true;
 
+  /** @param known how far an earlier service had published it; of one that has just been accepted, nothing */
   constructor(
     readonly dir: string,
     public accepted: AcceptedAttempt,
+    private readonly known: Published | null = null,
   ) {
     const { sweepId, trialId, attempt, termId = '' } = accepted.spec.key;
     this.key = { sweepId, trialId, attempt, termId };
     this.id = attemptId(accepted.ledgerId, accepted.spec.key);
     this.files = attemptFiles(dir);
-    const published = readJsonSync(this.files.published) as Partial<PublishedRecord> | undefined;
-    this.acknowledgedLine = published?.acknowledgedLine ?? 0;
-    this.epoch = published?.epoch ?? 0;
-    this.published = published?.complete === true;
+    const { line, epoch, completeAtUnixMs } = known ?? NOTHING_PUBLISHED;
+    this.acknowledgedLine = line;
+    this.epoch = epoch;
+    this.published = completeAtUnixMs !== null;
     if (this.published) this.phase = AttemptPhase.ENDED;
   }
-
-  /** True when the attempt is over and its last fact is acknowledged. */
-  published: boolean;
 
   /** `SWEEP/TRIAL#ATTEMPT`. */
   get name(): string {
@@ -61,20 +65,16 @@ export class Attempt {
     return this.phase === AttemptPhase.ENDED;
   }
 
-  /** The supervisor has written how it ended. */
-  get hasExited(): boolean {
-    return existsSync(this.files.exit);
-  }
-
-  /** A runner has been started for it. */
-  get begun(): boolean {
-    return existsSync(this.files.run) || existsSync(this.files.spool);
-  }
-
-  /** Kept once it is known: the facts of an attempt are of its last runner. */
+  /** The last runner that had it, as far as the spool has been read: the facts of an attempt are of that one. */
   get run(): RunRecord | null {
-    this.#run ??= (readJsonSync(this.files.run) as RunRecord | undefined) ?? null;
+    const { run } = this.files;
+    if (run !== null) this.#run ??= (readJsonSync(run) as RunRecord | undefined) ?? null;
     return this.#run;
+  }
+
+  /** The spool says that this runner has it. */
+  givenTo(run: RunRecord): void {
+    this.#run = run;
   }
 
   /**
@@ -95,13 +95,31 @@ export class Attempt {
     if (this.#noting !== null) clearTimeout(this.#noting);
     this.#noting = null;
     if (this.#isNoted) return;
-    const { acknowledgedLine, epoch, published: complete } = this;
-    const record: PublishedRecord = { acknowledgedLine, epoch, complete };
     try {
-      writeJsonSync(this.files.published, record);
+      if (this.published) this.#closeSpool();
+      else this.#noteSoFar();
       this.#isNoted = true;
     } catch {
       // A full disk: the facts are published once more after a restart, which is harmless.
+    }
+  }
+
+  #noteSoFar(): void {
+    mkdirSync(this.dir, { recursive: true });
+    writeJsonSync(this.files.published, { acknowledgedLine: this.acknowledgedLine, epoch: this.epoch });
+  }
+
+  /** Behind the end the spool is the service's: its last line spares a file. */
+  #closeSpool(): void {
+    const { spool } = this.files;
+    const note: NoteLine = { type: 'acknowledged', upTo: this.acknowledgedLine, epoch: this.epoch };
+    // An earlier service may have been cut off in this very line.
+    if (this.known !== null) dropHalfLine(spool);
+    try {
+      appendFileSync(spool, noteLine(note));
+    } catch (error) {
+      dropHalfLine(spool);
+      throw error;
     }
   }
 }

@@ -194,8 +194,7 @@ export class Attempts {
   start(request: StartAttemptRequest, ledgerId: string, draining: boolean): boolean {
     const key = checkedKey(request.key, request.trialTermId);
     const id = attemptId(ledgerId, key);
-    if (this.#attempts.has(id) || this.#store.load(this.options.layout.attemptDir(ledgerId, key)) !== null)
-      return false;
+    if (this.#attempts.has(id) || this.#store.find(ledgerId, key) !== null) return false;
     if (draining) throw new WattsweepError('DRAINING', 'This trainer takes no new attempts.');
     this.#refuseSecond(ledgerId, key);
     const slots = [request.slotId, ...request.furtherSlotIds].map((slotId) => this.#freeSlot(slotId));

@@ -88,6 +88,7 @@ export class AttemptFollower {
     const { attempt, meter, metered } = this;
     const known = number <= attempt.acknowledgedLine;
     const { line } = record;
+    if (line.type !== 'accepted') attempt.begun = true;
     const context = (): FactContext => ({
       key: attempt.key,
       metered,
@@ -100,6 +101,13 @@ export class AttemptFollower {
     });
     const give = (fact: Report['fact']): void => this.events.onReport({ spoolLine: number, fact });
     switch (line.type) {
+      case 'run':
+        attempt.givenTo({
+          ...line,
+          startedAtUnixMs: record.atUnixMs,
+          startedMonotonicMs: record.monotonicMs,
+        });
+        break;
       case 'started':
         if (attempt.phase === AttemptPhase.STARTING) attempt.phase = AttemptPhase.RUNNING;
         this.#beginStated(line);
@@ -125,7 +133,10 @@ export class AttemptFollower {
         if (this.#stated !== null) this.statedDevices.end(attempt.accepted.slotId);
         this.events.onEnd(line.class);
         if (fact !== null) give(fact);
+        break;
       }
+      case 'accepted':
+      case 'acknowledged':
     }
   }
 

@@ -21,16 +21,17 @@ export async function endOrphan(
   end: Parameters<AttemptStore['writeEnd']>[1],
   { store, follower, isClosed, log }: OrphanContext,
 ): Promise<void> {
+  // Whoever runs it stands in the spool. A spool that cannot be read now is read again below.
+  await follower?.notify().catch(() => undefined);
   // After another boot, or long after, the group's number may be somebody else's: the tokens never are.
   const runnerToken = attempt.run?.token;
   const tokens = [attempt.accepted.token, ...(runnerToken === undefined ? [] : [runnerToken])];
   await killTree({ group: 0, tokens });
   await follower?.notify();
   // Two may have found it orphaned: the first one's end stands. A full disk is waited for.
-  while (!attempt.hasExited && !isClosed()) {
+  while (!attempt.over && !attempt.isEndWritten && !isClosed()) {
     try {
-      if (attempt.over) store.writeExit(attempt, end.class, Date.now());
-      else store.writeEnd(attempt, end);
+      store.writeEnd(attempt, end);
     } catch (error) {
       log.error({ attempt: attempt.name, err: error }, 'the end cannot be written yet');
       await sleep(DISK_RETRY_MS);

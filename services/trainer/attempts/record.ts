@@ -1,12 +1,16 @@
 /**
- * What stands on the disk about one attempt: the shapes of attempt.json, run.json and exit.json and of a spool's lines.
- * Written by the service (attempt.json) and by the slot's supervisor (the rest); read by both.
+ * What stands on the disk about one attempt: the lines of its spool. The service makes it with what it has accepted; from
+ * then on it is the slot's supervisor's up to the end of the attempt, and then the service's again. Read by both.
+ *
+ * Version 0.1 had files of their own for what is `accepted` (attempt.json), `run` (run.json) and `exit` (exit.json) now, and
+ * published.json for `acknowledged`: boxes that were upgraded have such attempts, some under supervisors of that version.
  */
+import { monotonicMs } from '../host/clock.js';
 import type { MeteredDevice } from '../power/meter.js';
 import type { ProgramNeeds } from '../programs/needs.js';
-import type { AttemptEndClass, AttemptKey, AttemptSpec, RunnerLine } from '../protocol/runner.js';
+import type { AttemptKey, AttemptSpec, RunnerLine } from '../protocol/runner.js';
 
-/** attempt.json: all that the supervisor needs to run the attempt, whoever is service by then. */
+/** All that the supervisor needs to run the attempt, whoever is service by then. */
 export interface AcceptedAttempt {
   readonly version: 1;
   readonly ledgerId: string;
@@ -49,7 +53,7 @@ export interface WantedCheckpoint {
   readonly beyond: { readonly epoch: number } | { readonly attempt: number };
 }
 
-/** run.json: the runner that has the attempt, which may have had others before, and when it was given to it. */
+/** The runner that has the attempt, which may have had others before, and when it was given to it. */
 export interface RunRecord {
   readonly pid: number;
   readonly startTicks: number;
@@ -60,25 +64,39 @@ export interface RunRecord {
   readonly startedMonotonicMs: number;
 }
 
-/** exit.json */
+/** How the runner left the attempt, as its supervisor saw it. */
 export interface ExitRecord {
-  /** Exit code of the runner; null when a signal ended it, when nobody saw its end, or when it lives on for the next. */
+  /** Exit code of the runner; null when a signal ended it, or when it lives on for the next attempt. */
   readonly code: number | null;
   readonly signal: string | null;
-  readonly class: AttemptEndClass;
-  readonly endedAtUnixMs: number;
   /** Processes of the attempt that had to be killed after the runner had gone. */
   readonly leftovers: number;
 }
 
-/** A line of the spool: what the runner said, and when the supervisor heard it. */
+/** What the box itself notes between the runner's words. */
+export type NoteLine =
+  /** The first line. Once more when something else holds now, as long as no supervisor has it. */
+  | { readonly type: 'accepted'; readonly attempt: AcceptedAttempt }
+  /** The supervisor has given the attempt to this runner. */
+  | ({ readonly type: 'run' } & Omit<RunRecord, 'startedAtUnixMs' | 'startedMonotonicMs'>)
+  /** NATS has everything up to spool line `upTo`, the end too: the last line. `epoch` is the attempt's last. */
+  | { readonly type: 'acknowledged'; readonly upTo: number; readonly epoch: number };
+
+/** `end` is there once every process of the attempt is gone: the attempt is over. `exit` is absent when nobody saw it. */
+export type SpoolLine =
+  | Exclude<RunnerLine, { type: 'end' }>
+  | (Extract<RunnerLine, { type: 'end' }> & { readonly exit?: ExitRecord })
+  | NoteLine;
+
+/** A line of the spool: what the runner said and when the supervisor heard it, or what was noted when. */
 export interface SpoolRecord {
   readonly atUnixMs: number;
   readonly monotonicMs: number;
-  readonly line: RunnerLine;
+  readonly line: SpoolLine;
 }
 
 const LINE_TYPES: ReadonlySet<unknown> = new Set(['started', 'step', 'epoch', 'checkpoint', 'end']);
+const NOTE_TYPES: ReadonlySet<unknown> = new Set(['accepted', 'run', 'acknowledged']);
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -86,6 +104,9 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 type LooseLine = Record<string, unknown> & { type: RunnerLine['type'] };
 
 const isLine = (value: unknown): value is LooseLine => isObject(value) && LINE_TYPES.has(value.type);
+
+const isSpoolLine = (value: unknown): boolean =>
+  isLine(value) || (isObject(value) && NOTE_TYPES.has(value.type));
 
 /** How runners write the lines of which there are many. */
 const USUAL = ['{"type":"epoch",', '{"type":"step",'] as const;
@@ -114,16 +135,20 @@ export function parseRunnerLine(text: string): LooseLine | null {
 export function parseSpoolLine(text: string): SpoolRecord | null {
   try {
     const { atUnixMs, monotonicMs, line } = JSON.parse(text) as Record<string, unknown>;
-    if (typeof atUnixMs !== 'number' || typeof monotonicMs !== 'number' || !isLine(line)) return null;
-    return { atUnixMs, monotonicMs, line: line as unknown as RunnerLine };
+    if (typeof atUnixMs !== 'number' || typeof monotonicMs !== 'number' || !isSpoolLine(line)) return null;
+    return { atUnixMs, monotonicMs, line: line as SpoolLine };
   } catch {
     return null;
   }
 }
 
-/** A spool line around a runner's line that is JSON already. */
+/** A spool line around a line that is JSON already. */
 export const spoolLine = (atUnixMs: number, monotonicMs: number, lineJson: string): string =>
   `{"atUnixMs":${String(atUnixMs)},"monotonicMs":${monotonicMs.toFixed(3)},"line":${lineJson}}\n`;
+
+/** A spool line of now around a note. */
+export const noteLine = (note: NoteLine): string =>
+  spoolLine(Date.now(), monotonicMs(), JSON.stringify(note));
 
 /** `SWEEP/TRIAL#ATTEMPT`, for people. */
 export const attemptName = (key: AttemptKey): string =>

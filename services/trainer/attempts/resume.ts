@@ -1,7 +1,13 @@
 /** Finds the checkpoint from which an attempt goes on, among those that lie on this box. */
 import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { attemptFiles, type TrainerLayout } from '../layout.js';
+import {
+  attemptDirsOfTrial,
+  attemptFiles,
+  attemptNumber,
+  trialDirOf,
+  type TrainerLayout,
+} from '../layout.js';
 import { encodeLine, type AttemptKey } from '../protocol/runner.js';
 import { spoolLine, type SpoolRecord, type WantedCheckpoint } from './record.js';
 import { SpoolReader } from './spool-reader.js';
@@ -64,15 +70,12 @@ export function findCheckpoint(
       };
 }
 
-/** Of the attempt in a folder of that name: `2`, or `2.TERM`; NaN for what is none. */
-const attemptNumber = (folder: string): number => Number.parseInt(folder, 10);
+/** Number of the trial's last attempt before this one that ran on this box; 0 when nothing of it is left. */
+const lastAttemptHere = (layout: TrainerLayout, ledgerId: string, key: AttemptKey): number =>
+  Math.max(0, ...earlierAttempts(layout, ledgerId, key).map(attemptNumber));
 
-/** Number of the trial's last attempt before this one that ran on this box; 0 when its folder has been removed. */
-function lastAttemptHere(layout: TrainerLayout, ledgerId: string, key: AttemptKey): number {
-  const trialDir = dirname(layout.attemptDir(ledgerId, key));
-  const numbers = existsSync(trialDir) ? readdirSync(trialDir).map(attemptNumber) : [];
-  return Math.max(0, ...numbers.filter((number) => number < key.attempt));
-}
+const earlierAttempts = (layout: TrainerLayout, ledgerId: string, key: AttemptKey): readonly string[] =>
+  attemptDirsOfTrial(layout.trialDir(ledgerId, key)).filter((dir) => attemptNumber(dir) < key.attempt);
 
 /** A checkpoint that has come from another box stands beside those that attempts of this one told of. */
 export function rememberCheckpoint(
@@ -82,7 +85,7 @@ export function rememberCheckpoint(
   epoch: number,
   path: string,
 ): void {
-  const trialDir = dirname(layout.attemptDir(ledgerId, key));
+  const trialDir = layout.trialDir(ledgerId, key);
   mkdirSync(trialDir, { recursive: true });
   const line = encodeLine({ type: 'checkpoint', epoch, path });
   appendFileSync(join(trialDir, REMEMBERED_CHECKPOINTS), spoolLine(Date.now(), 0, line));
@@ -95,24 +98,22 @@ function checkpointsOf(
   key: AttemptKey,
 ): ReadonlyMap<string, number> {
   const written = new Map<string, number>();
-  const trialDir = dirname(layout.attemptDir(ledgerId, key));
-  const remembered = join(trialDir, REMEMBERED_CHECKPOINTS);
-  const attempts = existsSync(trialDir) ? readdirSync(trialDir) : [];
-  const earlier = attempts.filter((name) => attemptNumber(name) < key.attempt);
-  const spools = earlier.map((attempt) => attemptFiles(join(trialDir, attempt)).spool);
+  const remembered = join(layout.trialDir(ledgerId, key), REMEMBERED_CHECKPOINTS);
+  const spools = earlierAttempts(layout, ledgerId, key).map((dir) => attemptFiles(dir).spool);
   for (const spool of [remembered, ...spools])
     for (const { line } of reportedIn(spool)) written.set(line.path, line.epoch);
   return written;
 }
 
-/** Before an attempt's folder goes: what its spool says of checkpoints that lie on this box still is kept beside it. */
+/** Before an attempt goes: what its spool says of checkpoints that lie on this box still is kept in the trial's folder. */
 export function rememberCheckpoints(attemptDir: string): void {
-  const remembered = join(dirname(attemptDir), REMEMBERED_CHECKPOINTS);
+  const remembered = join(trialDirOf(attemptDir), REMEMBERED_CHECKPOINTS);
   const lines = new Map<string, string>();
   for (const spool of [remembered, attemptFiles(attemptDir).spool])
     for (const { atUnixMs, monotonicMs, line } of reportedIn(spool))
       if (existsSync(line.path)) lines.set(line.path, spoolLine(atUnixMs, monotonicMs, encodeLine(line)));
   if (lines.size === 0) return;
+  mkdirSync(dirname(remembered), { recursive: true });
   writeFileSync(`${remembered}.new`, [...lines.values()].join(''));
   renameSync(`${remembered}.new`, remembered);
 }

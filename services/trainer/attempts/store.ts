@@ -1,12 +1,14 @@
 /** Attempts on the disk: written before they are acknowledged, found again after a restart, ended by hand when nobody else can. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, truncateSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { monotonicMs } from '../host/clock.js';
-import { readJsonSync, syncToDisk, writeJsonSync } from '../host/files.js';
-import { attemptFiles, type TrainerLayout } from '../layout.js';
-import { encodeLine, type RunnerLine } from '../protocol/runner.js';
+import { dropHalfLine, syncToDisk, writeJsonSync } from '../host/files.js';
+import { attemptDirsOf, attemptFiles, sweepDirsOf, type TrainerLayout } from '../layout.js';
+import { encodeLine, type AttemptKey, type RunnerLine } from '../protocol/runner.js';
 import { Attempt } from './attempt.js';
-import { spoolLine, type AcceptedAttempt, type ExitRecord } from './record.js';
+import { readBeginning } from './beginning.js';
+import { publishedOf } from './published.js';
+import { noteLine, spoolLine, type AcceptedAttempt } from './record.js';
 
 type EndLine = Extract<RunnerLine, { type: 'end' }>;
 
@@ -19,8 +21,12 @@ export class AttemptStore {
    */
   create(accepted: AcceptedAttempt): Attempt {
     const dir = this.layout.attemptDir(accepted.ledgerId, accepted.spec.key);
-    mkdirSync(dir, { recursive: true });
-    writeJsonSync(attemptFiles(dir).attempt, accepted);
+    const fd = openNew(attemptFiles(dir).spool);
+    try {
+      writeFileSync(fd, noteLine({ type: 'accepted', attempt: accepted }));
+    } finally {
+      closeSync(fd);
+    }
     return new Attempt(dir, accepted);
   }
 
@@ -35,66 +41,60 @@ export class AttemptStore {
       },
       spec: { ...accepted.spec, resumeFrom: path },
     };
-    writeJsonSync(attempt.files.attempt, attempt.accepted);
+    const { accepted: file, spool } = attempt.files;
+    if (file !== spool) writeJsonSync(file, attempt.accepted);
+    else appendFileSync(spool, noteLine({ type: 'accepted', attempt: attempt.accepted }));
   }
 
   /** Waits for the disk: an attempt that lasts is to be known after a loss of power, too. */
   async makeDurable(attempt: Attempt): Promise<void> {
-    for (const path of [attempt.files.attempt, attempt.dir]) await syncToDisk(path);
+    const { accepted } = attempt.files;
+    for (const path of [accepted, dirname(accepted)]) await syncToDisk(path);
   }
 
-  /** The attempt in a folder, or null when none was accepted there. */
-  load(dir: string): Attempt | null {
-    const accepted = readJsonSync(attemptFiles(dir).attempt) as AcceptedAttempt | undefined;
-    return accepted?.version === 1 ? new Attempt(dir, accepted) : null;
+  /** The attempt of that name; null when none was accepted here. */
+  find(ledgerId: string, key: AttemptKey): Attempt | null {
+    const { layout } = this;
+    return this.#load(layout.attemptDir(ledgerId, key)) ?? this.#load(layout.formerAttemptDir(ledgerId, key));
+  }
+
+  #load(dir: string): Attempt | null {
+    const files = attemptFiles(dir);
+    const beginning = readBeginning(files);
+    return beginning === null ? null : new Attempt(dir, beginning.accepted, publishedOf(files));
   }
 
   /** Every attempt on this box, in the order in which they were accepted. */
   loadAll(): readonly Attempt[] {
-    const attempts: Attempt[] = [];
-    const descend = (dir: string, levels: number): void => {
-      if (!existsSync(dir)) return;
-      for (const entry of readdirSync(dir, { withFileTypes: true })) {
-        if (!entry.isDirectory()) continue;
-        const path = join(dir, entry.name);
-        const attempt = levels === 0 ? this.load(path) : null;
-        if (attempt !== null) attempts.push(attempt);
-        if (levels > 0) descend(path, levels - 1);
-      }
-    };
-    // ledger / sweep / trial / attempt
-    descend(this.layout.attemptsDir, 3);
+    const attempts = sweepDirsOf(this.layout.attemptsDir)
+      .flatMap(attemptDirsOf)
+      .flatMap((dir) => this.#load(dir) ?? []);
     return attempts.sort((a, b) => a.accepted.acceptedAtUnixMs - b.accepted.acceptedAtUnixMs);
   }
 
-  /** Writes the end of an attempt that has no supervisor (any more): the spool's last line and the exit record. */
+  /** Writes the end of an attempt that has no supervisor (any more). */
   writeEnd(attempt: Attempt, end: Omit<EndLine, 'type'>): void {
-    const atUnixMs = Date.now();
-    mkdirSync(attempt.dir, { recursive: true });
+    mkdirSync(dirname(attempt.files.spool), { recursive: true });
+    // A supervisor that was killed may have left half a line.
     dropHalfLine(attempt.files.spool);
     appendFileSync(
       attempt.files.spool,
-      spoolLine(atUnixMs, monotonicMs(), encodeLine({ type: 'end', ...end })),
+      spoolLine(Date.now(), monotonicMs(), encodeLine({ type: 'end', ...end })),
     );
-    this.writeExit(attempt, end.class, atUnixMs);
-  }
-
-  writeExit(attempt: Attempt, endClass: ExitRecord['class'], atUnixMs: number): void {
-    const record: ExitRecord = {
-      code: null,
-      signal: null,
-      class: endClass,
-      endedAtUnixMs: atUnixMs,
-      leftovers: 0,
-    };
-    writeJsonSync(attempt.files.exit, record);
+    attempt.isEndWritten = true;
   }
 }
 
-/** A supervisor that was killed may have left half a line. */
-function dropHalfLine(path: string): void {
-  if (!existsSync(path)) return;
-  const content = readFileSync(path);
-  const whole = content.lastIndexOf(10) + 1;
-  if (whole < content.length) truncateSync(path, whole);
+/** A file that is made now. Half a line in its place is of a service that was killed before it had accepted. */
+function openNew(path: string): number {
+  for (;;) {
+    try {
+      return openSync(path, 'ax');
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') mkdirSync(dirname(path), { recursive: true });
+      else if (code === 'EEXIST' && !readFileSync(path).includes(10)) rmSync(path);
+      else throw error;
+    }
+  }
 }

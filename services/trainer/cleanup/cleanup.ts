@@ -1,19 +1,26 @@
 /**
- * Keeps the box's disk from filling up: removes folders of attempts (spool, exit record, output) that are long over, code
- * that has not been run for as long, and checkpoints when there are too many bytes of them. What goes is chosen in policy.ts; here it is found and removed.
+ * Keeps the box's disk from filling up: removes attempts (spool, output) that are long over, code that has not been run
+ * for as long, and checkpoints when there are too many bytes of them. What goes is chosen in policy.ts; here it is found
+ * and removed.
  *
  * Never the folder of an attempt whose end NATS has not acknowledged, nor checkpoints of a trial with such an attempt. The
  * trainer does not know whether a trial may go on some day: age alone removes no checkpoint.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, rmdirSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Logger } from 'pino';
 import type { Attempt } from '../attempts/attempt.js';
+import { publishedOf } from '../attempts/published.js';
 import { REMEMBERED_CHECKPOINTS, rememberCheckpoints } from '../attempts/resume.js';
-import { readJsonSync } from '../host/files.js';
-import { attemptFiles, type TrainerLayout } from '../layout.js';
+import {
+  attemptDirsOf,
+  attemptDirsOfTrial,
+  attemptFiles,
+  sweepDirsOf,
+  type TrainerLayout,
+} from '../layout.js';
 import { chooseRemoved, type Folder } from './policy.js';
 
 export interface CleanUpBounds {
@@ -90,14 +97,17 @@ export class CleanUp {
 
   async #cleanAttempts(): Promise<void> {
     const { layout, bounds, log } = this.options;
-    const isOpen = (path: string): boolean => this.options.open().some(({ dir }) => dir === path);
+    const open = new Set(this.options.open().map(({ dir }) => dir));
     const folders: Folder[] = [];
-    // ledger / sweep / trial / attempt
-    for (const path of await foldersBelow(layout.attemptsDir, 4)) {
-      const { bytes } = await measure(path);
-      const { published, exit } = attemptFiles(path);
-      const endedMs = isAcknowledged(published) ? await modifiedMs(exit) : null;
-      folders.push({ path, bytes, lastMs: endedMs ?? Infinity, isClosed: endedMs !== null && !isOpen(path) });
+    for (const path of sweepDirsOf(layout.attemptsDir).flatMap(attemptDirsOf)) {
+      const { bytes } = await measureAttempt(path);
+      const endedMs = completeAtUnixMs(path);
+      folders.push({
+        path,
+        bytes,
+        lastMs: endedMs ?? Infinity,
+        isClosed: endedMs !== null && !open.has(path),
+      });
     }
     const { removed, bytesLeft } = chooseRemoved(
       folders,
@@ -110,7 +120,7 @@ export class CleanUp {
     );
     for (const { path } of removed) {
       if (this.#closed) return;
-      await this.#remove(path, layout.attemptsDir, () => {
+      await this.#remove(partsOf(path), layout.attemptsDir, () => {
         rememberCheckpoints(path);
         this.options.forget(path);
       });
@@ -126,18 +136,17 @@ export class CleanUp {
 
   async #cleanCheckpoints(): Promise<void> {
     const { layout, bounds, log } = this.options;
-    // The layouts of attempts and checkpoints are the same down to the trial.
-    const isOpen = (path: string): boolean => {
-      const trial = join(layout.attemptsDir, relative(layout.checkpointsDir, path));
-      return this.options.open().some(({ dir }) => dirname(dir) === trial);
-    };
+    const isOpen = (path: string): boolean =>
+      this.options.open().some(({ accepted }) => accepted.spec.checkpointDir === path);
+    // The layouts of trials and checkpoints are the same.
+    const trialDirOf = (path: string): string =>
+      join(layout.attemptsDir, relative(layout.checkpointsDir, path));
     const folders: Folder[] = [];
     for (const path of await foldersBelow(layout.checkpointsDir, 3)) {
       const { bytes, newestMs } = await measure(path);
       let lastMs = newestMs;
-      const trial = join(layout.attemptsDir, relative(layout.checkpointsDir, path));
-      for (const attempt of await foldersBelow(trial, 1))
-        lastMs = Math.max(lastMs, (await measure(attempt)).newestMs);
+      for (const attempt of attemptDirsOfTrial(trialDirOf(path)))
+        lastMs = Math.max(lastMs, (await measureAttempt(attempt)).newestMs);
       folders.push({ path, bytes, lastMs, isClosed: !isOpen(path) });
     }
     const { removed, bytesLeft } = chooseRemoved(
@@ -157,10 +166,9 @@ export class CleanUp {
         { trial, mib: inMib(bytes), lastUsed: new Date(lastMs).toISOString() },
         'checkpoints removed, because all together take too much of the disk: the trial would start anew on this box',
       );
-      await this.#remove(path, layout.checkpointsDir);
-      const attemptsOfTrial = join(layout.attemptsDir, trial);
-      rmSync(join(attemptsOfTrial, REMEMBERED_CHECKPOINTS), { force: true });
-      removeEmpty(attemptsOfTrial, layout.attemptsDir);
+      await this.#remove([path], layout.checkpointsDir);
+      rmSync(join(trialDirOf(path), REMEMBERED_CHECKPOINTS), { force: true });
+      removeEmpty(trialDirOf(path), layout.attemptsDir);
     }
     if (bytesLeft > bounds.keepCheckpointsBytes)
       log.warn(
@@ -190,7 +198,7 @@ export class CleanUp {
     );
     // An attempt may have begun since.
     for (const { path } of removed)
-      if (!this.#closed && !isOpen(path)) await this.#remove(path, layout.codeFoldersDir);
+      if (!this.#closed && !isOpen(path)) await this.#remove([path], layout.codeFoldersDir);
     if (removed.length > 0)
       log.info(
         { folders: removed.length, leftMib: inMib(bytesLeft) },
@@ -198,16 +206,22 @@ export class CleanUp {
       );
   }
 
-  /** Gone at once, whenever this process is killed: half a folder would be taken for an attempt that never ended. */
-  async #remove(path: string, root: string, before: () => void = () => undefined): Promise<void> {
-    const removed = join(this.options.layout.removedDir, randomUUID());
+  /**
+   * Each part is gone at once, whenever this process is killed: half a folder would be taken for an attempt that never ended.
+   * What is left then is found by the next clean-up.
+   */
+  async #remove(parts: readonly string[], root: string, before: () => void = () => undefined): Promise<void> {
+    const [first = ''] = parts;
     try {
       before();
-      renameSync(path, removed);
-      removeEmpty(dirname(path), root);
-      await rm(removed, { recursive: true, force: true });
+      for (const part of parts) {
+        const removed = join(this.options.layout.removedDir, randomUUID());
+        renameSync(part, removed);
+        await rm(removed, { recursive: true, force: true });
+      }
+      removeEmpty(dirname(first), root);
     } catch (error) {
-      this.#told(path)(error);
+      this.#told(first)(error);
     }
   }
 
@@ -251,8 +265,34 @@ async function measure(path: string): Promise<{ readonly bytes: number; readonly
   return { bytes, newestMs };
 }
 
-const isAcknowledged = (published: string): boolean =>
-  (readJsonSync(published) as { readonly complete?: unknown } | undefined)?.complete === true;
+/** What there is of an attempt on the disk: first what makes it an attempt. */
+const partsOf = (dir: string): readonly string[] => {
+  const { spool } = attemptFiles(dir);
+  return [...(dirname(spool) === dir ? [] : [spool]), dir].filter((path) => existsSync(path));
+};
+
+async function measureAttempt(dir: string): ReturnType<typeof measure> {
+  let bytes = 0;
+  let newestMs = 0;
+  for (const part of partsOf(dir)) {
+    const one = await measure(part);
+    bytes += one.bytes;
+    newestMs = Math.max(newestMs, one.newestMs);
+  }
+  return { bytes, newestMs };
+}
+
+/** When NATS had the attempt's end; null while it has not, or when that cannot be read. */
+function completeAtUnixMs(dir: string): number | null {
+  const files = attemptFiles(dir);
+  try {
+    // Its spool was removed when that was interrupted.
+    const isLeft = files.accepted === files.spool && !existsSync(files.spool);
+    return isLeft ? 0 : publishedOf(files).completeAtUnixMs;
+  } catch (error) {
+    return noneIfUnseen(null)(error);
+  }
+}
 
 const modifiedMs = async (path: string): Promise<number | null> =>
   (await lstat(path).catch(noneIfUnseen(null)))?.mtimeMs ?? null;

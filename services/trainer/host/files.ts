@@ -1,5 +1,14 @@
 /** Files that are either old or new, never half: what the trainer must not forget is written through these. */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -43,6 +52,14 @@ export function writeJsonSync(
     closeSync(fd);
   }
   renameSync(temporary, path);
+}
+
+/** Cuts off what stands behind the last whole line: whoever wrote there was killed, or the disk was full. */
+export function dropHalfLine(path: string): void {
+  if (!existsSync(path)) return;
+  const content = readFileSync(path);
+  const whole = content.lastIndexOf(10) + 1;
+  if (whole < content.length) truncateSync(path, whole);
 }
 
 /** The parsed content, or undefined when there is no such file or it is no JSON. The caller checks the shape. */

@@ -9,6 +9,7 @@
 import {
   appendFileSync,
   closeSync,
+  mkdirSync,
   openSync,
   readFileSync,
   readdirSync,
@@ -55,7 +56,7 @@ export class OutputLog {
   /** What the disk did not take, behind the head. */
   #lostBytes = 0;
 
-  /** @param path Written when there is something to write. */
+  /** @param path Written when there is something to write, its folder made. */
   constructor(private readonly path: string) {}
 
   /** @throws nothing: a full disk loses output, not the attempt. */
@@ -64,6 +65,7 @@ export class OutputLog {
       const room = HEAD_BYTES - this.#headBytes;
       if (room > 0) {
         const head = chunk.subarray(0, room);
+        if (this.#head === null) mkdirSync(dirname(this.path), { recursive: true });
         this.#head ??= openSync(this.path, 'w');
         writeSync(this.#head, head);
         this.#headBytes += head.length;

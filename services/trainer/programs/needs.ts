@@ -8,7 +8,7 @@ import { statSync } from 'node:fs';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { FileHashes } from './file-hashes.js';
 
-/** Part of attempt.json: only add to it. */
+/** Part of what is accepted on the disk: only add to it. */
 export interface ProgramNeeds {
   /** SHA-256 of the packed folder; absent: no code is shipped. */
   readonly codeSha256?: string;

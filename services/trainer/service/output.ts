@@ -15,8 +15,10 @@ export function answerReadOutput(layout: TrainerLayout, request: ReadOutputReque
   const key = checkedKey(request.key, request.trialTermId);
   if (!isToken(request.ledgerId))
     throw new WattsweepError('REQUEST_INVALID', 'The request does not say of which ledger the attempt is.');
-  const files = attemptFiles(layout.attemptDir(request.ledgerId, key));
-  if (!existsSync(files.attempt))
+  const files = [layout.attemptDir(request.ledgerId, key), layout.formerAttemptDir(request.ledgerId, key)]
+    .map(attemptFiles)
+    .find(({ accepted }) => existsSync(accepted));
+  if (files === undefined)
     throw new WattsweepError(
       'OUTPUT_GONE',
       `This box does not have attempt ${String(key.attempt)} of ${key.sweepId}/${key.trialId} (any more).`,

@@ -55,6 +55,11 @@ export class Slot {
     return this.#enqueue(async () => {
       await prepare();
       await Promise.all(further.map((slot) => slot.#cool()));
+      if (this.#link?.isFormer === true) {
+        const former = this.#link;
+        this.#link = null;
+        await former.retire();
+      }
       this.#link ??= await SupervisorLink.open(this.options, this.#linkEvents());
       if (!this.isClosed()) this.#link.send({ type: 'start', attemptDir: attempt.dir });
     });
@@ -98,8 +103,10 @@ export class Slot {
 
   /** After a break of the connection the supervisor runs nothing: the attempt has ended, or its start was lost. */
   #missed(holder: Attempt): void {
-    if (holder.begun) this.events.onNews(holder.dir);
-    else this.#link?.send({ type: 'start', attemptDir: holder.dir });
+    this.events.onNews(holder.dir);
+    // It does not begin twice: the supervisor looks at the spool.
+    if (holder.accepted.slotId === this.info.slotId)
+      this.#link?.send({ type: 'start', attemptDir: holder.dir });
   }
 
   private isClosed(): boolean {

@@ -38,6 +38,7 @@ const GREETING_TIMEOUT_MS = 5_000;
 const SOCKET_PATH_BYTES = 100;
 const MAX_MESSAGE_BYTES = 64 * 1024;
 const HEARTBEAT_MS = 5_000;
+const RETIRE_MS = 5_000;
 
 export class SupervisorLink {
   #heartbeat: NodeJS.Timeout | null = null;
@@ -62,7 +63,7 @@ export class SupervisorLink {
     if (greeted !== null)
       return new SupervisorLink(greeted.socket, slot, options, events, greeted.attemptDir);
     // It lives but does not answer: a slot must never have two.
-    if (lives(slot)) process.kill(slot.pid, 'SIGKILL');
+    if (lives(slot)) killHard(slot);
     return null;
   }
 
@@ -79,7 +80,7 @@ export class SupervisorLink {
         : join(mkdtempSync(join(tmpdir(), 'wattsweep-slot-')), 's');
     writeJsonSync(
       files.slot,
-      { version: 1, socketPath, token, pid: 0, startTicks: 0, bootId: bootId() },
+      { version: 2, socketPath, token, pid: 0, startTicks: 0, bootId: bootId() },
       { mode: 0o600 },
     );
     const [program = '', ...args] = options.supervisorCommand;
@@ -91,7 +92,7 @@ export class SupervisorLink {
     child.once('error', () => (exited = true));
     child.once('exit', () => (exited = true));
     child.unref();
-    const slot: SlotFile = { version: 1, socketPath, token, pid: 0, startTicks: 0, bootId: '' };
+    const slot: SlotFile = { version: 2, socketPath, token, pid: 0, startTicks: 0, bootId: '' };
     try {
       const greeted = await greet(slot, options, () => !exited);
       const written = readJsonSync(files.slot) as SlotFile;
@@ -149,6 +150,22 @@ export class SupervisorLink {
     return this.#closed;
   }
 
+  /** It was started by a service of version 0.1: it can end what it runs, and nothing that is accepted now. */
+  get isFormer(): boolean {
+    return this.slot.version === 1;
+  }
+
+  /** Lets a supervisor without an attempt go; resolves when it is gone. */
+  async retire(): Promise<void> {
+    this.send({ type: 'retire' });
+    this.close();
+    const deadline = performance.now() + RETIRE_MS;
+    while (lives(this.slot)) {
+      if (performance.now() > deadline) killHard(this.slot);
+      await sleep(CONNECT_RETRY_MS);
+    }
+  }
+
   send(message: ServiceMessage): void {
     if (!this.socket.destroyed) this.socket.write(`${JSON.stringify(message)}\n`);
   }
@@ -162,6 +179,14 @@ export class SupervisorLink {
 }
 
 const lives = (slot: SlotFile): boolean => slot.pid > 0 && slot.bootId === bootId() && isAlive(slot);
+
+function killHard({ pid }: SlotFile): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // Gone since the look.
+  }
+}
 
 /** Connects and says hello; resolves with the socket, paused, and the attempt that holds the slot. */
 async function greet(

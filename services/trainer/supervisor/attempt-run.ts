@@ -1,23 +1,19 @@
 /**
- * One attempt under its supervisor: gives it to a runner, writes spool, log and exit record, and ends the whole tree
- * when it must.
+ * One attempt under its supervisor: gives it to a runner, writes spool and log, and ends the whole tree when it must.
  *
  * The `end` line is written last, when every process of the attempt is gone but for a runner that stays for the next one:
  * who reads it may take the slot as free.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { AcceptedAttempt, ExitRecord, RunRecord } from '../attempts/record.js';
+import type { AcceptedAttempt, ExitRecord, NoteLine } from '../attempts/record.js';
 import { parseRunnerLine, usualType } from '../attempts/record.js';
 import { monotonicMs } from '../host/clock.js';
-import { writeJsonSync } from '../host/files.js';
 import { bootId, killTree, lastPid, signalTree, type ProcessTree } from '../host/process.js';
 import { attemptFiles } from '../layout.js';
 import type { AttemptEndClass, RunnerLine, StopMode } from '../protocol/runner.js';
-import { encodeLine } from '../protocol/runner.js';
 import { classifyExit, oomKills } from './exit-class.js';
 import { OutputLog } from '../output/log.js';
 import type { RunnerKeeper } from './runner-keeper.js';
-import type { RunnerProcess } from './runner-process.js';
+import type { RunnerExit, RunnerProcess } from './runner-process.js';
 import { SpoolWriter } from './spool-writer.js';
 
 type EndLine = Extract<RunnerLine, { type: 'end' }>;
@@ -36,7 +32,6 @@ interface Outcome {
 /** Time between SIGTERM and SIGKILL, and between a runner's last word and its exit. */
 const TERM_MS = 1_000;
 const EXIT_MS = 5_000;
-const RETRY_MS = 500;
 const OOM_AGE_MS = 1_000;
 /** After these ends the runner is as good as new; after any other it is replaced. */
 const ORDERLY: ReadonlySet<AttemptEndClass> = new Set(['completed', 'stopped', 'diverged', 'refused']);
@@ -54,7 +49,6 @@ export class AttemptRun {
   readonly #beganMs = monotonicMs();
   readonly #timers = new Set<NodeJS.Timeout>();
   #runner: RunnerProcess | null = null;
-  readonly #files: ReturnType<typeof attemptFiles>;
   #tree: ProcessTree;
   #hasSpoken = false;
   #end: { readonly line: EndLine; readonly heard: Heard } | null = null;
@@ -63,7 +57,7 @@ export class AttemptRun {
   #gone = false;
   #onKept: () => void = () => undefined;
 
-  /** Resolves when the attempt is over: processes gone, spool and exit record written. */
+  /** Resolves when the attempt is over: processes gone, spool written. */
   readonly ended: Promise<void>;
 
   constructor(
@@ -72,9 +66,9 @@ export class AttemptRun {
     private readonly keeper: RunnerKeeper,
     private readonly onSpooled: () => void,
   ) {
-    this.#files = attemptFiles(dir);
-    this.#spool = new SpoolWriter(this.#files.spool);
-    this.#output = new OutputLog(this.#files.output);
+    const { spool, output } = attemptFiles(dir);
+    this.#spool = new SpoolWriter(spool);
+    this.#output = new OutputLog(output);
     this.#tree = { group: 0, tokens: [accepted.token] };
     this.ended = this.#run();
   }
@@ -120,10 +114,9 @@ export class AttemptRun {
       });
     const heard = said?.heard ?? now();
     this.#output.close();
-    const record: ExitRecord = { ...exit, class: line.class, endedAtUnixMs: heard.atUnixMs, leftovers };
-    this.#spool.append([encodeLine(line)], heard);
+    const record: ExitRecord = { ...exit, leftovers };
+    this.#spool.append([JSON.stringify({ ...line, exit: record })], heard);
     await this.#spool.close(!isShort);
-    await persist(this.#files.exit, record);
     if (kept !== null) this.keeper.keep(kept, this.accepted);
   }
 
@@ -161,30 +154,21 @@ export class AttemptRun {
     }
     this.#runner = runner;
     this.#tree = { group: identity.pid, tokens: [token, runner.token] };
-    const startedAt = now();
-    const run: RunRecord = {
-      ...identity,
-      bootId: bootId(),
-      token: runner.token,
-      startedAtUnixMs: startedAt.atUnixMs,
-      startedMonotonicMs: startedAt.monotonicMs,
-    };
-    try {
-      writeJsonSync(this.#files.run, run);
-    } catch (error) {
-      // A full disk: the attempt goes on, only the energy of the whole of it will be missing.
-      this.#note(`run.json could not be written: ${String(error)}`);
-    }
-    const kept = new Promise<null>((resolve) => (this.#onKept = () => resolve(null)));
-    runner.listen({
-      onLines: (lines) => this.#hear(lines),
-      onOutput: (chunk) => this.#output.write(chunk),
+    const run: NoteLine = { type: 'run', ...identity, bootId: bootId(), token: runner.token };
+    this.#spool.append([JSON.stringify(run)]);
+    const done = new Promise<RunnerExit | null>((resolve) => {
+      this.#onKept = () => resolve(null);
+      runner.listen({
+        onLines: (lines) => this.#hear(lines),
+        onOutput: (chunk) => this.#output.write(chunk),
+        onExit: resolve,
+      });
     });
     const [name = '', value = ''] = token.split('=');
     runner.send({ type: 'run', attempt: spec, environment: { ...attemptEnvironment, [name]: value } });
     // Asked while the runner before this one was on its way out.
     if (this.#stop !== null) runner.send({ type: 'stop', mode: this.#stop.mode });
-    const exit = await Promise.race([kept, runner.exited]);
+    const exit = await done;
     if (exit === null) await runner.settled();
     runner.listen(null);
     const { code = null, signal = null } = exit ?? {};
@@ -230,17 +214,5 @@ export class AttemptRun {
 
   #note(message: string): void {
     this.#output.write(Buffer.from(`[wattsweep] ${message}\n`));
-  }
-}
-
-/** Writes a file however long a full disk makes it wait. */
-async function persist(path: string, value: unknown): Promise<void> {
-  for (;;) {
-    try {
-      writeJsonSync(path, value);
-      return;
-    } catch {
-      await sleep(RETRY_MS);
-    }
   }
 }

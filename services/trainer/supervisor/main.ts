@@ -5,15 +5,15 @@
  * Start: `node main.js SLOT_DIR`, with slot.json written by the service. It imports nothing but Node's own modules: it
  * must start in some ten milliseconds, and must not fail.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import type { AcceptedAttempt } from '../attempts/record.js';
+import { readBeginning, type Beginning } from '../attempts/beginning.js';
 import { monotonicMs } from '../host/clock.js';
 import { readJsonSync, writeJsonSync } from '../host/files.js';
 import { LineSplitter } from '../host/lines.js';
 import { bootId, identify } from '../host/process.js';
-import { attemptFiles, slotFiles } from '../layout.js';
+import { attemptFiles, slotFiles, type AttemptFiles } from '../layout.js';
 import { AttemptRun } from './attempt-run.js';
 import { RunnerKeeper } from './runner-keeper.js';
 import type { ServiceMessage, SlotFile, SupervisorMessage } from './messages.js';
@@ -147,24 +147,24 @@ class Supervisor {
   #start(attemptDir: string): void {
     const running = this.#run?.dir;
     const files = attemptFiles(attemptDir);
-    const accepted = readJsonSync(files.attempt) as AcceptedAttempt | undefined;
+    const beginning = beginningOf(files);
     const reason =
       running !== undefined && running !== attemptDir
         ? `the slot runs ${running}`
         : this.#leaving
           ? 'the supervisor is on its way out'
-          : accepted === undefined
-            ? 'attempt.json cannot be read'
+          : beginning === null
+            ? `what was accepted cannot be read in ${files.accepted}`
             : null;
-    if (reason !== null || accepted === undefined) {
+    if (reason !== null || beginning === null) {
       this.#say({ type: 'refused', attemptDir, reason: reason ?? '' });
       return;
     }
     // Started twice, or over already: whoever asked finds it in the spool.
-    if (running === attemptDir || existsSync(files.exit)) return;
+    if (running === attemptDir || beginning.begun) return;
     let run: AttemptRun;
     try {
-      run = new AttemptRun(attemptDir, accepted, this.#keeper, () => this.#tellSpooled(attemptDir));
+      run = new AttemptRun(attemptDir, beginning.accepted, this.#keeper, () => this.#tellSpooled(attemptDir));
     } catch (error) {
       this.#say({ type: 'refused', attemptDir, reason: String(error) });
       return;
@@ -198,6 +198,14 @@ class Supervisor {
 
   #say(message: SupervisorMessage): void {
     this.#service?.write(`${JSON.stringify(message)}\n`);
+  }
+}
+
+function beginningOf(files: AttemptFiles): Beginning | null {
+  try {
+    return readBeginning(files);
+  } catch {
+    return null;
   }
 }
 

@@ -6,7 +6,8 @@ import type { StopMode } from '../protocol/runner.js';
 
 /** slot.json: how to reach a slot's supervisor. Readable by its owner only. */
 export interface SlotFile {
-  readonly version: 1;
+  /** 1: a supervisor of version 0.1, which runs attempts that are laid out as that version did. */
+  readonly version: 1 | 2;
   readonly socketPath: string;
   /** Whoever knows it may command the supervisor. */
   readonly token: string;
@@ -47,5 +48,5 @@ export type SupervisorMessage =
   | { readonly type: 'cooled' }
   /** The spool has grown. */
   | { readonly type: 'spooled'; readonly attemptDir: string }
-  /** Over: every process is gone, exit.json and the spool's last line are written, the slot is free. */
+  /** Over: every process is gone, the end stands in the spool, the slot is free. */
   | { readonly type: 'ended'; readonly attemptDir: string };

@@ -40,18 +40,18 @@ export class RunnerKeeper {
       // Its memory on the device must be free before another one begins.
       await runner.leave();
     }
-    return { runner: new RunnerProcess(accepted, this.folder), isWarm: false };
+    const runner = new RunnerProcess(accepted, this.folder);
+    void runner.exited.then(() => {
+      if (this.#waiting?.runner === runner) this.#takeWaiting();
+    });
+    return { runner, isWarm: false };
   }
 
   /** Takes back a runner that waits for another attempt like this one. */
   keep(runner: RunnerProcess, accepted: AcceptedAttempt): void {
     if (!runner.lives) return;
     const timer = setTimeout(() => void this.close(), accepted.warmIdleMs);
-    const waiting: Waiting = { runner, fit: fitOf(accepted), timer };
-    this.#waiting = waiting;
-    void runner.exited.then(() => {
-      if (this.#waiting === waiting) this.#takeWaiting();
-    });
+    this.#waiting = { runner, fit: fitOf(accepted), timer };
   }
 
   #takeWaiting(): Waiting | null {

@@ -17,6 +17,8 @@ export interface RunnerListener {
   onLines(lines: readonly string[]): void;
   /** What it printed. */
   onOutput(chunk: Buffer): void;
+  /** It has exited and its pipes are drained; told at once when that was before. */
+  onExit(exit: RunnerExit): void;
 }
 
 export interface RunnerExit {
@@ -40,11 +42,15 @@ export class RunnerProcess {
   readonly identity: ProcessIdentity | null;
   /** `NAME=value` in its environment and in that of all that it starts. */
   readonly token: string;
-  /** Resolves when it has exited and its pipes are drained. */
+  /**
+   * Resolves when it has exited and its pipes are drained. It lives through many attempts: what waits for it in each of them
+   * would pile up here, and listens instead.
+   */
   readonly exited: Promise<RunnerExit>;
   readonly #child: ChildProcess;
   #listener: RunnerListener | null = null;
   #lives = true;
+  #exit: RunnerExit | null = null;
 
   /** Starts the program that `accepted` names, in `folder`. Errors of the start are told by {@link exited}. */
   constructor(accepted: AcceptedAttempt, folder: string) {
@@ -66,7 +72,11 @@ export class RunnerProcess {
       });
       if (child.pid !== undefined) this.#attend(resolve);
     });
-    void this.exited.then(() => (this.#lives = false));
+    void this.exited.then((exit) => {
+      this.#lives = false;
+      this.#exit = exit;
+      this.#listener?.onExit(exit);
+    });
   }
 
   #attend(resolve: (exit: RunnerExit) => void): void {
@@ -133,6 +143,7 @@ export class RunnerProcess {
   /** Gives the runner's words to `listener`, or to nobody. */
   listen(listener: RunnerListener | null): void {
     this.#listener = listener;
+    if (this.#exit !== null) listener?.onExit(this.#exit);
   }
 
   send(command: RunnerCommand): void {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +8,10 @@ import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { Report } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { AttemptPhase, StopMode } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { isAlive } from '../../../services/trainer/host/process.js';
+import { trainerLayout } from '../../../services/trainer/layout.js';
 import { buildFakeNvml } from '../../support/fake-nvml.js';
 import { startNats, type TestNats } from '../../support/nats.js';
+import { runnerOf, spooled } from '../../support/spool.js';
 import {
   connectNats,
   createStreams,
@@ -73,12 +75,8 @@ describe('attempts outlive what is around them', () => {
       .poll(async () => (await epochsOf(trialId)).length, { timeout: 10_000, interval: 20 })
       .toBeGreaterThanOrEqual(epochs);
   const attemptDir = (trialId: string): string =>
-    join(dataDir, 'trainers', 'box', 'attempts', 'ledger-1', 'sweep', trialId, '1');
-  const runnerOf = (trialId: string) =>
-    JSON.parse(readFileSync(join(attemptDir(trialId), 'run.json'), 'utf8')) as {
-      pid: number;
-      startTicks: number;
-    };
+    trainerLayout(dataDir, 'box').attemptDir('ledger-1', { sweepId: 'sweep', trialId, attempt: 1 });
+  const runnerOfTrial = (trialId: string) => runnerOf(attemptDir(trialId));
   const slotPath = (slot: string): string => join(dataDir, 'trainers', 'box', 'slots', slot, 'slot.json');
   const slotFile = (slot: string) =>
     JSON.parse(readFileSync(slotPath(slot), 'utf8')) as {
@@ -112,12 +110,15 @@ describe('attempts outlive what is around them', () => {
     await client.start('t2', { epochs: 30, epochMs: 40 }, { slotId: 'cpu1' });
     await atLeast('t1', 5);
     await atLeast('t2', 5);
-    const runner = runnerOf('t1');
+    const runner = runnerOfTrial('t1');
     await service.kill();
     // The second attempt ends while nobody is there.
-    await expect.poll(() => existsSync(join(attemptDir('t2'), 'exit.json')), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => spooled(attemptDir('t2'), 'end').length, { timeout: 10_000 }).toBe(1);
     expect(isAlive(runner)).toBe(true);
     client.close();
+    // As if a service of version 0.1 had started it: it ends what it runs, and takes nothing new.
+    const supervisor = slotFile('cpu0');
+    writeFileSync(slotPath('cpu0'), JSON.stringify({ ...supervisor, version: 1 }));
     await start();
     expect(isAlive(runner)).toBe(true);
     expect(await client.start('t3', {}, { slotId: 'cpu0' })).toMatchObject({ code: 'SLOT_BUSY' });
@@ -126,6 +127,10 @@ describe('attempts outlive what is around them', () => {
     await client.stop('t1', StopMode.STOP);
     expect((await endOf('t1')).class).toBe(AttemptEndClass.STOPPED);
     expect((await endOf('t2')).class).toBe(AttemptEndClass.COMPLETED);
+    expect(await client.start('t4', { epochs: 1 }, { slotId: 'cpu0' })).toEqual({ ok: { created: true } });
+    expect((await endOf('t4')).class).toBe(AttemptEndClass.COMPLETED);
+    expect(isAlive(supervisor)).toBe(false);
+    expect(slotFile('cpu0')).toMatchObject({ version: 2 });
     expect(await epochsOf('t1')).toEqual(from1((await epochsOf('t1')).length));
     expect((await epochsOf('t1')).length).toBeGreaterThan(10);
     expect(await epochsOf('t2')).toEqual(from1(30));
@@ -152,7 +157,7 @@ describe('attempts outlive what is around them', () => {
     const supervisor = slotFile('cpu0');
     await service.kill();
     await expect.poll(() => isAlive(supervisor), { timeout: 5_000 }).toBe(false);
-    expect(isAlive(runnerOf('t1'))).toBe(false);
+    expect(isAlive(runnerOfTrial('t1'))).toBe(false);
     client.close();
     await start({ lostAfterMs: 600 });
     expect((await endOf('t1')).class).toBe(AttemptEndClass.PREEMPTED);
@@ -176,7 +181,7 @@ describe('attempts outlive what is around them', () => {
     await start();
     await client.start('t1', { epochs: 10_000, epochMs: 20 }, { slotId: 'cpu0' });
     await atLeast('t1', 1);
-    const runner = runnerOf('t1');
+    const runner = runnerOfTrial('t1');
     process.kill(slotFile('cpu0').pid, 'SIGKILL');
     expect(await endOf('t1')).toMatchObject({
       class: AttemptEndClass.CRASHED,
@@ -191,7 +196,7 @@ describe('attempts outlive what is around them', () => {
     await start();
     await client.start('t1', { epochs: 10_000, epochMs: 20 }, { slotId: 'cpu0' });
     await atLeast('t1', 1);
-    const runner = runnerOf('t1');
+    const runner = runnerOfTrial('t1');
     await service.kill();
     process.kill(slotFile('cpu0').pid, 'SIGKILL');
     client.close();

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { ProgramSetup } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import type { AttemptEnded, EpochReport, Report } from '../../../proto/gen/wattsweep/v1/facts.js';
+import { attemptFiles, trainerLayout } from '../../../services/trainer/layout.js';
 import { startNats, type TestNats } from '../../support/nats.js';
 import {
   connectNats,
@@ -184,7 +185,9 @@ describe('a box that runs anything', () => {
   };
   const sh = (program: string) => ['sh', '-c', program.replaceAll('{', '{{').replaceAll('}', '}}')];
   const logOf = (trialId: string): string =>
-    join(dataDir, 'trainers', 'box', 'attempts', 'ledger-1', 'sweep', trialId, '1', 'output.log');
+    attemptFiles(
+      trainerLayout(dataDir, 'box').attemptDir('ledger-1', { sweepId: 'sweep', trialId, attempt: 1 }),
+    ).output;
 
   it.each(Object.keys(CASES))('%s', async (name) => {
     const expected = CASES[name]!;

@@ -10,6 +10,7 @@ import { CHECKPOINTS_BUCKET } from '../../../proto/subjects.js';
 import type { RunningCoordinator } from '../../../services/coordinator/index.js';
 import { buildFakeNvml, type FakeNvml } from '../../support/fake-nvml.js';
 import { startNats, type TestNats } from '../../support/nats.js';
+import { spooled } from '../../support/spool.js';
 import {
   connectNats,
   fakeRunner,
@@ -195,10 +196,14 @@ describe('a trial whose box is gone', () => {
 function processesOf(dataDir: string): number[] {
   const root = join(dataDir, 'trainers');
   if (!existsSync(root)) return [];
-  return readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('slot.json') || name.endsWith('run.json'))
-    .map((name) => (JSON.parse(readFileSync(join(root, name), 'utf8')) as { pid: number }).pid)
-    .filter((pid) => pid > 0);
+  const paths = readdirSync(root, { recursive: true, encoding: 'utf8' }).map((name) => join(root, name));
+  const supervisors = paths
+    .filter((path) => path.endsWith('slot.json'))
+    .map((path) => (JSON.parse(readFileSync(path, 'utf8')) as { pid: number }).pid);
+  const runners = paths
+    .filter((path) => /~[^/]+\.jsonl$/.test(path))
+    .flatMap((path) => spooled(path.slice(0, -'.jsonl'.length), 'run').map(({ pid }) => pid));
+  return [...supervisors, ...runners].filter((pid) => pid > 0);
 }
 
 function kill(pid: number): void {

@@ -9,8 +9,10 @@ import type { AttemptEnded, EpochReport } from '../../../proto/gen/wattsweep/v1/
 import { AttemptPhase, StopMode, TrainerRecord } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { TRAINERS_BUCKET } from '../../../proto/subjects.js';
 import { identify, isAlive } from '../../../services/trainer/host/process.js';
+import { attemptFiles, trainerLayout } from '../../../services/trainer/layout.js';
 import { startTrainer, type RunningTrainer, type TrainerOptions } from '../../../services/trainer/index.js';
 import { startNats, type TestNats } from '../../support/nats.js';
+import { runnerOf, spooled } from '../../support/spool.js';
 import {
   connectNats,
   createStreams,
@@ -86,7 +88,7 @@ describe('a trainer', () => {
   const running = (trialId: string) =>
     expect.poll(() => phaseOf(trialId), { timeout: 5_000, interval: 20 }).toBe(AttemptPhase.RUNNING);
   const attemptDir = (trialId: string, attempt = 1): string =>
-    join(dataDir, 'trainers', trainer.trainerId, 'attempts', 'ledger-1', 'sweep', trialId, String(attempt));
+    trainerLayout(dataDir, trainer.trainerId).attemptDir('ledger-1', { sweepId: 'sweep', trialId, attempt });
 
   const forkedBy = (trialId: string) =>
     identify(Number(readFileSync(join(attemptDir(trialId), 'work', 'forked.pid'), 'utf8')));
@@ -108,7 +110,7 @@ describe('a trainer', () => {
     expect(end.seconds).toBeGreaterThan(0.05);
     const reports = await reportsOf('t1');
     expect(reports.map(({ fact }) => fact?.$case)).toEqual(['started', 'epoch', 'epoch', 'epoch', 'ended']);
-    expect(reports.map(({ spoolLine }) => spoolLine)).toEqual([1, 3, 5, 7, 8]);
+    expect(reports.map(({ spoolLine }) => spoolLine)).toEqual([3, 5, 7, 9, 10]);
     const [first] = await epochsOf('t1');
     expect(first).toMatchObject({ epoch: 1, step: 2, metrics: { val_accuracy: 0.5, train_loss: 1 } });
     expect(first!.trainSeconds).toBeGreaterThan(0.01);
@@ -162,10 +164,8 @@ describe('a trainer', () => {
 
   it('has the accepted attempt on the disk before it answers', async () => {
     await client.start('t-disk', { epochs: 1 });
-    const accepted = JSON.parse(readFileSync(join(attemptDir('t-disk'), 'attempt.json'), 'utf8')) as {
-      spec: { parameters: object; maxEpochs: number };
-    };
-    expect(accepted.spec).toMatchObject({ parameters: { epochs: 1 }, maxEpochs: 3 });
+    const [accepted] = spooled(attemptDir('t-disk'), 'accepted');
+    expect(accepted?.attempt.spec).toMatchObject({ parameters: { epochs: 1 }, maxEpochs: 3 });
     await endOf('t-disk');
   });
 
@@ -225,7 +225,7 @@ describe('a trainer', () => {
     expect(await client.start('t5', {}, { fence: { ledgerId: '../x', term: 1, termId: '' } })).toMatchObject({
       code: 'REQUEST_INVALID',
     });
-    expect(existsSync(attemptDir('t5'))).toBe(false);
+    expect(existsSync(attemptFiles(attemptDir('t5')).accepted)).toBe(false);
   });
 
   it('passes on what the runner refuses', async () => {
@@ -253,16 +253,13 @@ describe('a trainer', () => {
 
     await client.start('t8', { epochs: 100, epochMs: 50 });
     await running('t8');
-    const { pid } = JSON.parse(readFileSync(join(attemptDir('t8'), 'run.json'), 'utf8')) as { pid: number };
-    process.kill(pid, 'SIGKILL');
+    process.kill(runnerOf(attemptDir('t8')).pid, 'SIGKILL');
     const killed = await endOf('t8');
     expect(killed.class).toBe(AttemptEndClass.CRASHED);
     expect(killed.message).toContain('SIGKILL');
-    expect(JSON.parse(readFileSync(join(attemptDir('t8'), 'exit.json'), 'utf8'))).toMatchObject({
-      code: null,
-      signal: 'SIGKILL',
-      class: 'crashed',
-    });
+    expect(spooled(attemptDir('t8'), 'end')).toEqual([
+      expect.objectContaining({ class: 'crashed', exit: { code: null, signal: 'SIGKILL', leftovers: 0 } }),
+    ]);
     expect(await client.start('t9', { epochs: 1 })).toEqual({ ok: { created: true } });
     await endOf('t9');
   });

@@ -10,7 +10,9 @@ import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { AttemptEnded, Report } from '../../../proto/gen/wattsweep/v1/facts.js';
 import { StopMode, type StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import { identify, isAlive } from '../../../services/trainer/host/process.js';
+import { trainerLayout } from '../../../services/trainer/layout.js';
 import { startNats, type TestNats } from '../../support/nats.js';
+import { runnerOf } from '../../support/spool.js';
 import {
   connectNats,
   createStreams,
@@ -81,9 +83,9 @@ describe('a warm runner', () => {
       .poll(async () => (await reportsOf(trialId)).length, { timeout: 10_000, interval: 10 })
       .toBeGreaterThan(0);
   const attemptDir = (trialId: string): string =>
-    join(dataDir, 'trainers', 'box', 'attempts', 'ledger-1', 'sweep', trialId, '1');
+    trainerLayout(dataDir, 'box').attemptDir('ledger-1', { sweepId: 'sweep', trialId, attempt: 1 });
   const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'));
-  const runOf = (trialId: string): Run => readJson(join(attemptDir(trialId), 'run.json')) as Run;
+  const runOf = (trialId: string): Run => runnerOf(attemptDir(trialId));
   const slotFile = (slot = 'cpu'): string => join(dataDir, 'trainers', 'box', 'slots', slot, 'slot.json');
   const supervisorOf = (slot = 'cpu') => readJson(slotFile(slot)) as Omit<Run, 'token'>;
   /** Runs an attempt to its end; resolves with its end and its runner. */
@@ -128,7 +130,7 @@ describe('a warm runner', () => {
     expect(first.class).toBe(AttemptEndClass.COMPLETED);
     expect((await run('t2')).pid).toBe(first.pid);
     // Of two attempts in one process each has its own facts, and its own whole time.
-    expect((await reportsOf('t2')).map(({ spoolLine }) => spoolLine)).toEqual([1, 3, 4]);
+    expect((await reportsOf('t2')).map(({ spoolLine }) => spoolLine)).toEqual([3, 5, 6]);
     // After a stop that it obeyed, too.
     await client.start('t3', { epochs: 1_000, epochMs: 10, stay: true });
     await spoke('t3');

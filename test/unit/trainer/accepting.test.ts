@@ -1,13 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { appendFile, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WattsweepError } from '../../../proto/errors.js';
 import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
+import type { Attempt } from '../../../services/trainer/attempts/attempt.js';
 import { Attempts } from '../../../services/trainer/attempts/attempts.js';
 import { attemptFiles, trainerLayout } from '../../../services/trainer/layout.js';
 import type { Outgoing } from '../../../services/trainer/nats/report-publisher.js';
@@ -53,11 +54,13 @@ const request = (more: Partial<StartAttemptRequest> = {}): StartAttemptRequest =
   ...more,
 });
 const files = () => attemptFiles(trainerLayout(dataDir, 'box').attemptDir(LEDGER, key));
+/** What stands behind what was accepted. */
 const spoolLines = (): unknown[] =>
   readFileSync(files().spool, 'utf8')
     .trim()
     .split('\n')
-    .map((line) => (JSON.parse(line) as { line: unknown }).line);
+    .map((line) => (JSON.parse(line) as { line: { type: string } }).line)
+    .filter(({ type }) => type !== 'accepted');
 
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'wattsweep-accepting-'));
@@ -107,7 +110,7 @@ afterEach(async () => {
 describe('a start', () => {
   it('is repeated: the attempt is written before the first answer, and begins once', () => {
     expect(attempts.start(request(), LEDGER, false)).toBe(true);
-    expect(existsSync(files().attempt)).toBe(true);
+    expect(existsSync(files().accepted)).toBe(true);
     expect(attempts.start(request(), LEDGER, false)).toBe(false);
     expect(told).toEqual(['start']);
   });
@@ -301,10 +304,78 @@ describe('an attempt that nobody watches', () => {
     await Promise.all([attempts.supervisorGone(slot), attempts.refused(slot.holder!.dir, 'busy')]);
     expect(spoolLines()).toEqual([expect.objectContaining({ type: 'end', class: 'crashed' })]);
     expect(published.map(({ id, report }) => [id, report.fact?.$case])).toEqual([
-      ['ledger-1/sweep/t1#1:1', 'ended'],
+      ['ledger-1/sweep/t1#1:2', 'ended'],
     ]);
     expect(slot.holder).toBeNull();
     expect(await attempts.stop(key, LEDGER, 'stop', 'late')).toBe(false);
+  });
+});
+
+describe('an attempt that version 0.1 accepted', () => {
+  /** Lays the attempt that has just been accepted out as that version did, and starts the service anew. */
+  async function upgrade(spool: string, published: object | null): Promise<Attempts> {
+    attempts.start(request(), LEDGER, false);
+    const [{ accepted }] = attempts.list() as [Attempt];
+    attempts.close();
+    await rm(files().spool);
+    const former = attemptFiles(trainerLayout(dataDir, 'box').formerAttemptDir(LEDGER, key));
+    await mkdir(dirname(former.spool), { recursive: true });
+    await writeFile(former.accepted, JSON.stringify(accepted));
+    await writeFile(former.run!, JSON.stringify({ pid: 1, token: 'X=1', startedMonotonicMs: 1, bootId: '' }));
+    await writeFile(former.spool, spool);
+    if (published !== null) await writeFile(former.published, JSON.stringify(published));
+    slot.holder = null;
+    const next = new Attempts(attempts['options']);
+    await next.recover([slot], new Map());
+    return next;
+  }
+  const line = (value: object): string => `${JSON.stringify({ atUnixMs: 1, monotonicMs: 2, line: value })}\n`;
+  const epoch = line({ type: 'epoch', epoch: 1, step: 1, metrics: {} });
+  const end = line({ type: 'end', class: 'completed', code: '', message: '' });
+
+  it('is taken up: what it said and how it ended is told', async () => {
+    const next = await upgrade(epoch, null);
+    await expect
+      .poll(() => published.map(({ id, report }) => [id, report.fact?.$case]))
+      .toEqual([
+        ['ledger-1/sweep/t1#1:1', 'epoch'],
+        ['ledger-1/sweep/t1#1:2', 'ended'],
+      ]);
+    published[1]!.onAcknowledged();
+    expect(next.list()).toMatchObject([{ published: true, run: { token: 'X=1' } }]);
+    expect(next.start(request(), LEDGER, false)).toBe(false);
+    next.close();
+    const after = new Attempts(attempts['options']);
+    await after.recover([slot], new Map());
+    expect([published.length, after.open.length]).toEqual([2, 0]);
+    after.close();
+  });
+
+  it('is not told again when it was told', async () => {
+    const next = await upgrade(epoch + end, { acknowledgedLine: 2, epoch: 1, complete: true });
+    expect(published).toEqual([]);
+    expect(next.list()).toMatchObject([{ published: true, epoch: 1 }]);
+    expect(next.start(request(), LEDGER, false)).toBe(false);
+    next.close();
+  });
+});
+
+describe('a start that was cut off', () => {
+  it('is none: the attempt is accepted when the command comes again', async () => {
+    await mkdir(dirname(files().spool), { recursive: true });
+    await writeFile(files().spool, '{"atUnixMs":1,"monot');
+    expect(attempts.start(request(), LEDGER, false)).toBe(true);
+    expect(told).toEqual(['start']);
+  });
+
+  it('is refused where a later version has accepted it', async () => {
+    await mkdir(dirname(files().spool), { recursive: true });
+    const later = { type: 'accepted', attempt: { version: 2 } };
+    await writeFile(files().spool, `${JSON.stringify({ atUnixMs: 1, monotonicMs: 1, line: later })}\n`);
+    expect(() => attempts.start(request(), LEDGER, false)).toThrow(
+      expect.objectContaining({ code: 'BOX_UNFIT' }),
+    );
+    expect(slot.holder).toBeNull();
   });
 });
 
@@ -312,6 +383,7 @@ describe('a spool that cannot be read', () => {
   it('is read again: the end comes through', async () => {
     attempts.start(request(), LEDGER, false);
     // A folder in its place gives EISDIR.
+    await rm(files().spool);
     await mkdir(files().spool);
     attempts.news(slot.holder!.dir);
     await sleep(100);

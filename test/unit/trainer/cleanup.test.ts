@@ -4,10 +4,11 @@ import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Attempt } from '../../../services/trainer/attempts/attempt.js';
-import type { AcceptedAttempt } from '../../../services/trainer/attempts/record.js';
+import { spoolLine, type AcceptedAttempt } from '../../../services/trainer/attempts/record.js';
 import { findCheckpoint } from '../../../services/trainer/attempts/resume.js';
 import { CleanUp, type CleanUpBounds } from '../../../services/trainer/cleanup/cleanup.js';
 import { attemptFiles, trainerLayout, type TrainerLayout } from '../../../services/trainer/layout.js';
+import { encodeLine } from '../../../services/trainer/protocol/runner.js';
 
 const DAY_MS = 86_400_000;
 const KIB = 1024;
@@ -37,19 +38,27 @@ describe('the clean-up of a box', () => {
     readonly complete?: boolean;
     readonly attempt?: number;
     readonly spool?: string;
+    /** Of a box of version 0.1. */
+    readonly old?: boolean;
   }
   function ended(
     trialId: string,
-    { days, kib = 0, complete = true, attempt = 1, spool = '' }: Ended,
+    { days, kib = 0, complete = true, attempt = 1, spool = '', old = false }: Ended,
   ): string {
-    const dir = layout.attemptDir('l', key(trialId, attempt));
+    const dir = layout[old ? 'formerAttemptDir' : 'attemptDir']('l', key(trialId, attempt));
     const files = attemptFiles(dir);
     mkdirSync(files.work, { recursive: true });
-    writeFileSync(files.published, JSON.stringify({ acknowledgedLine: 1, epoch: 1, complete }));
-    for (const file of [files.attempt, files.exit]) writeFileSync(file, '{}');
-    writeFileSync(files.spool, spool);
+    if (old) writeFileSync(files.accepted, '{}');
+    const noted = { acknowledgedLine: 1, epoch: 1, ...(old ? { complete } : {}) };
+    if (old || !complete) writeFileSync(files.published, JSON.stringify(noted));
+    const end = encodeLine({ type: 'end', class: 'completed', code: '', message: '' });
+    const acknowledged = JSON.stringify({ type: 'acknowledged', upTo: 1, epoch: 1 });
+    const lines = [end, ...(complete && !old ? [acknowledged] : [])];
+    const atUnixMs = NOW_MS - days * DAY_MS;
+    writeFileSync(files.spool, spool + lines.map((line) => spoolLine(atUnixMs, 1, line)).join(''));
     writeFileSync(join(files.work, 'data'), Buffer.alloc(kib * KIB));
     age(dir, days);
+    utimesSync(files.spool, 0, atUnixMs / 1000);
     return dir;
   }
 
@@ -70,7 +79,11 @@ describe('the clean-up of a box', () => {
   const open = (dir: string, code: string): Attempt =>
     new Attempt(dir, {
       ledgerId: 'l',
-      spec: { key: key('x'), code: { dir: code, folder: '' } },
+      spec: {
+        key: key('x'),
+        checkpointDir: layout.checkpointDir('l', key('t1')),
+        code: { dir: code, folder: '' },
+      },
     } as unknown as AcceptedAttempt);
   async function clean(more: Partial<CleanUpBounds> = {}, running: readonly string[] = [], code = '') {
     const forgotten: string[] = [];
@@ -89,9 +102,16 @@ describe('the clean-up of a box', () => {
   it('removes attempts that ended long ago, with the folders that are empty then', async () => {
     const old = ended('t1', { days: 8 });
     const young = ended('t2', { days: 6 });
+    const ofBefore = [9, 5].map((days) => ended(`t${days}0`, { days, old: true }));
     mkdirSync(join(layout.removedDir, 'half'), { recursive: true });
-    expect(await clean()).toEqual([old]);
-    expect([dirname(old), young].map((dir) => existsSync(dir))).toEqual([false, true]);
+    // Its removal was interrupted.
+    const left = ended('t3', { days: 1 });
+    rmSync(attemptFiles(left).spool);
+    expect(await clean()).toEqual([left, ofBefore[0], old]);
+    const gone = [left, old, attemptFiles(old).spool, dirname(ofBefore[0]!)];
+    expect(gone.map((path) => existsSync(path))).toEqual([false, false, false, false]);
+    const stays = [young, attemptFiles(young).spool, ofBefore[1]!];
+    expect(stays.map((path) => existsSync(path))).toEqual([true, true, true]);
     expect(readdirSync(layout.removedDir)).toEqual([]);
   });
 
@@ -117,12 +137,15 @@ describe('the clean-up of a box', () => {
     expect(readdirSync(layout.codeFoldersDir).sort()).toEqual(['open', 'young']);
   });
 
-  it('removes none that is open, has no end, or whose end is not acknowledged', async () => {
+  it('removes none that is open, or whose end is not acknowledged', async () => {
     const running = ended('t1', { days: 99 });
-    ended('t2', { days: 99, complete: false });
-    rmSync(attemptFiles(ended('t3', { days: 99 })).exit);
+    const unheard = [false, true].map((old) => ended(`t${old ? 2 : 3}`, { days: 99, complete: false, old }));
     expect(await clean({ keepAttemptsBytes: 0 }, [running])).toEqual([]);
-    expect(readdirSync(dirname(dirname(running)))).toEqual(['t1', 't2', 't3']);
+    expect([running, ...unheard].map((dir) => existsSync(attemptFiles(dir).spool))).toEqual([
+      true,
+      true,
+      true,
+    ]);
     expect(logged.map(({ msg }) => msg)).toEqual([expect.stringContaining('take more of the disk')]);
   });
 

@@ -17,11 +17,13 @@ describe('the checkpoint that an attempt goes on from', () => {
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   /** A checkpoint on the disk, and what the first attempt said of it. */
-  function checkpoint(name: string, said: { epoch: number } | null): string {
+  function checkpoint(name: string, said: { epoch: number; inFormer?: boolean } | null): string {
     const path = join(layout.checkpointDir('l', key(1)), name);
     mkdirSync(path, { recursive: true });
     if (said === null) return path;
-    const { spool } = attemptFiles(layout.attemptDir('l', key(1)));
+    const { spool } = attemptFiles(
+      layout[said.inFormer === true ? 'formerAttemptDir' : 'attemptDir']('l', key(1)),
+    );
     mkdirSync(dirname(spool), { recursive: true });
     const line = { type: 'checkpoint', epoch: said.epoch, path };
     writeFileSync(spool, `${JSON.stringify({ atUnixMs: 1, monotonicMs: 1, line })}\n`, { flag: 'a' });
@@ -33,6 +35,11 @@ describe('the checkpoint that an attempt goes on from', () => {
     const first = checkpoint('epoch-1', { epoch: 1 });
     checkpoint('epoch-2', { epoch: 2 });
     expect(find('resnet-cifar10', '1/1')).toBe(first);
+  });
+
+  it('is found where version 0.1 had the attempt', () => {
+    const path = checkpoint('epoch-1', { epoch: 1, inFormer: true });
+    expect(find('resnet-cifar10', '1/1')).toBe(path);
   });
 
   it('is none when the process was killed before its first one was complete: the trial begins anew', () => {

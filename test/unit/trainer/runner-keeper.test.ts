@@ -67,7 +67,11 @@ describe('a runner that waits', () => {
     const { runner } = await keeper.take(attempt({ runnerCommand: [process.execPath, '-e', prints] }));
     let heard = 0;
     await new Promise<void>((resolve) =>
-      runner.listen({ onLines: () => resolve(), onOutput: (chunk) => (heard += chunk.length) }),
+      runner.listen({
+        onLines: () => resolve(),
+        onOutput: (chunk) => (heard += chunk.length),
+        onExit: () => undefined,
+      }),
     );
     await runner.settled();
     expect(heard).toBe(bytes);
