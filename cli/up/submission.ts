@@ -54,7 +54,13 @@ export async function submitOrGoOn(
   }
   const submit = async (requestId: string): Promise<string> => {
     writeLast(path, { requestId, digest, name });
-    const { sweepId, warnings } = await coordinator.submit({ yaml, overrides, requestId, smoke });
+    const { sweepId, warnings } = await coordinator
+      .submit({ yaml, overrides, requestId, smoke })
+      .catch((error: unknown) => {
+        // A request that was refused made nothing: what ran before is still the last.
+        if (error instanceof WattsweepError && !error.entry.retryable) writeLast(path, last);
+        throw error;
+      });
     for (const warning of warnings) warn(warning);
     writeLast(path, { sweepId, requestId, digest, name });
     return sweepId;
@@ -92,7 +98,7 @@ function readLast(path: string): LastSweep | null {
 }
 
 /** Replaced as a whole: half of it would be taken for none. */
-function writeLast(path: string, last: LastSweep): void {
+function writeLast(path: string, last: LastSweep | null): void {
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, JSON.stringify(last));
   renameSync(draft, path);

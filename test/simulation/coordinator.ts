@@ -6,7 +6,8 @@ import type { Answer, TrainerCommands } from '../../services/coordinator/fleet/i
 import type { Term } from '../../services/coordinator/leadership/term.js';
 import { leadInTurns } from '../../services/coordinator/leadership/turns.js';
 import { JetStreamLog, schemaOf } from '../../services/coordinator/ledger/index.js';
-import { SimLink, type SimNats } from './nats.js';
+import { SimLink } from './link.js';
+import type { SimNats } from './nats.js';
 import { randomOf, type Random } from './random.js';
 import { Process } from './scheduler.js';
 import type { SimTrainer } from './trainer.js';

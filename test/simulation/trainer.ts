@@ -14,7 +14,8 @@ import {
 } from '../../proto/gen/wattsweep/v1/trainer.js';
 import { reportsSubject, TRAINERS_BUCKET } from '../../proto/subjects.js';
 import { SimBox, slotsOf, type BoxSetup, type SimAttempt } from './box.js';
-import { SimLink, type SimNats } from './nats.js';
+import { SimLink } from './link.js';
+import type { SimNats } from './nats.js';
 import { randomOf } from './random.js';
 import { Process } from './scheduler.js';
 

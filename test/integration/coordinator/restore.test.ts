@@ -49,7 +49,7 @@ test.each<Restore>([
   { title: 'a part of the last term was lost', lostTerms: 0, ledger: 'copy', reports: 'copy' },
   { title: 'beside newer reports', lostTerms: 1, ledger: 'copy', reports: 'stays' },
   { title: 'beside no reports', lostTerms: 0, ledger: 'copy', reports: 'gone' },
-  { title: 'no ledger, but reports', lostTerms: 0, ledger: 'stays', reports: 'copy' },
+  { title: 'the ledger stays, beside older reports', lostTerms: 0, ledger: 'stays', reports: 'copy' },
 ])('a restored copy goes on, and counts nothing twice: $title', async ({ lostTerms, ledger, reports }) => {
   const folder = await mkdtemp(join(tmpdir(), 'wattsweep-restore-'));
   later(() => rm(folder, { recursive: true, force: true }));

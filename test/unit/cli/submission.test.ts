@@ -25,8 +25,10 @@ describe('the sweep of `up`', () => {
     readonly sweeps = new Map<string, { sweepId: string; state: SweepState }>();
     readonly deleted = new Set<string>();
     losesAnswer = false;
+    refuses = false;
 
     submit({ requestId }: Submission): Promise<SubmitSweepResponse> {
+      if (this.refuses) return Promise.reject(new WattsweepError('RECIPE_NOT_OFFERED', 'no trainer has it'));
       if (this.deleted.has(requestId))
         return Promise.reject(new WattsweepError('SWEEP_NOT_FOUND', 'it was deleted since'));
       const known = this.sweeps.get(requestId) ?? {
@@ -75,6 +77,17 @@ describe('the sweep of `up`', () => {
     for (const id of coordinator.sweeps.keys()) coordinator.deleted.add(id);
     coordinator.sweeps.clear();
     expect(await submitOrGoOn(coordinator, FILE, folder, PLAIN)).toBe('study-2');
+  });
+
+  it('is still the last one when a new one is refused', async () => {
+    const coordinator = new Accepting();
+    await submitOrGoOn(coordinator, FILE, folder, PLAIN);
+    coordinator.refuses = true;
+    await expect(submitOrGoOn(coordinator, FILE, folder, { ...PLAIN, anew: true })).rejects.toMatchObject({
+      code: 'RECIPE_NOT_OFFERED',
+    });
+    coordinator.refuses = false;
+    expect(await submitOrGoOn(coordinator, FILE, folder, PLAIN)).toBe('study-1');
   });
 
   it('is another one once the last has ended', async () => {
