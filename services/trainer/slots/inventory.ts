@@ -68,7 +68,11 @@ export function foreignDevices(gpus: readonly GpuInfo[], part: Part = WHOLE): Re
 export function planSlots(gpus: readonly GpuInfo[], plan: SlotPlan): readonly SlotInfo[] {
   const part = plan.part ?? WHOLE;
   const own = gpus.map((gpu, index) => ({ gpu, index })).filter(({ index }) => isOwn(index, part));
-  if (plan.slots === 'auto' && own.length > 0) return own.flatMap((one) => gpuSlots(one, own.length, plan));
+  if (plan.slots === 'auto' && own.length > 0) {
+    const each = own.map((one) => gpuSlots(one, own.length, plan));
+    // The first of every GPU, then the second: slots are taken in their order, and a GPU that is free comes first.
+    return (each[0] ?? []).flatMap((_slot, place) => each.flatMap((slots) => slots.slice(place, place + 1)));
+  }
   return cpuSlots(plan.slots === 'auto' ? 1 : plan.slots.cpu, plan, part);
 }
 

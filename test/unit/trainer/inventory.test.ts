@@ -29,6 +29,8 @@ describe('slots', () => {
         sharedBy: 3,
       });
     expect(joinSlots(slots[0]!, slots.slice(1)).device.uuids).toEqual(['a']);
+    const two = planSlots(gpus.slice(0, 2), { ...plan, slotsPerDevice: 2 });
+    expect(two.map(({ slotId }) => slotId)).toEqual(['gpu0-0', 'gpu1-0', 'gpu0-1', 'gpu1-1']);
     const free = new FreeMemory(() => [{ device: 'a', memoryUsedBytes: 6e9 }]);
     const look = (holder: object | null) => free.look(slots.map((info) => ({ info, holder })));
     expect(look(null).get('gpu0-2')).toBe(6e9);
