@@ -101,7 +101,7 @@ export const withEnergy = (dashboard: DashboardBuilder): DashboardBuilder =>
         .max(1)
         .withTarget(
           overTime(
-            `${maxBy([...BY_DEVICE, 'reason'], select(metrics.deviceThrottled, { reason: '!="idle"' }))} > 0`,
+            maxBy([...BY_DEVICE, 'reason'], select(metrics.deviceThrottled, { reason: '!="idle"' })),
             `${DEVICE} {{reason}}`,
           ),
         ),
