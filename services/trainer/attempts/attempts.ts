@@ -16,7 +16,7 @@ import type { PowerMeter } from '../power/meter.js';
 import type { StatedDevices } from '../power/stated.js';
 import type { AttemptEndClass, AttemptKey, StopMode } from '../protocol/runner.js';
 import type { Slot } from '../slots/slot.js';
-import type { CheckpointStore } from '../checkpoints/store.js';
+import type { CheckpointDemand, CheckpointStore } from '../checkpoints/store.js';
 import type { Attempt } from './attempt.js';
 import { Arrivals, type ArrivalsOptions } from './arrivals.js';
 import { endBefore, type AttemptDevices } from './devices.js';
@@ -157,7 +157,7 @@ export class Attempts {
         onGone: () => this.options.devices.leave(attempt),
         onEnd: (endClass) => {
           this.options.devices.end(attempt.accepted);
-          this.options.checkpoints.ended(attempt, mayGoOn(endClass, attempt.stopMode));
+          this.options.checkpoints.ended(attempt, demandAfter(endClass, attempt.stopMode));
           // Before the end is told: whoever hears of it may use the slot at once.
           for (const slot of this.#slots) if (slot.holder === attempt) slot.holder = null;
           this.#forgetOld();
@@ -380,10 +380,8 @@ export class Attempts {
   }
 }
 
-/** Whether another attempt may be in want of the checkpoints of this one. */
-const mayGoOn = (endClass: AttemptEndClass, stopMode: StopMode | null): boolean =>
-  stopMode !== 'stop' &&
-  stopMode !== 'cancel' &&
-  endClass !== 'completed' &&
-  endClass !== 'diverged' &&
-  endClass !== 'refused';
+/** Who may be in want of the checkpoints of the attempt. */
+function demandAfter(endClass: AttemptEndClass, stopMode: StopMode | null): CheckpointDemand {
+  if (stopMode === 'cancel' || endClass === 'diverged' || endClass === 'refused') return 'nobody';
+  return stopMode === 'stop' || endClass === 'completed' ? 'a_person' : 'the_next_attempt';
+}

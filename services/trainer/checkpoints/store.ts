@@ -42,12 +42,17 @@ export interface Offer {
   readonly epochLine: number;
 }
 
+/** Who may go on from the last checkpoint of an attempt: `a_person` may extend or rerun what is done by itself. */
+export type CheckpointDemand = 'the_next_attempt' | 'a_person' | 'nobody';
+
 interface Waiting {
   offer: Offer;
   /** Monotonic; not put there before. */
   dueMs: number;
   /** The attempt has ended: nothing newer will come. */
   isLast: boolean;
+  /** Its trial is done: only what is small is worth its room. */
+  isDone: boolean;
 }
 
 const LOOK_MS = 200;
@@ -55,6 +60,8 @@ const RETRY_MS = 5_000;
 /** A program that writes all the time is asked again so much later. */
 const CHANGED_RETRY_MS = 1_000;
 const MIB = 1024 * 1024;
+/** Of a trial that is done: a small network's. */
+const SMALL_BYTES = 8 * MIB;
 
 export const trialOf = ({ accepted: { ledgerId, spec } }: Attempt): TrialName => {
   const { sweepId, trialId, trialTermId } = spec.key;
@@ -80,18 +87,18 @@ export class CheckpointStore {
     if (waiting !== undefined) waiting.offer = offer;
     else {
       const dueMs = (this.#storedMs.get(id) ?? -Infinity) + storeEveryMs;
-      this.#waiting.set(id, { offer, dueMs, isLast: false });
+      this.#waiting.set(id, { offer, dueMs, isLast: false, isDone: false });
     }
     if (!this.#running) void this.#run();
   }
 
-  /** The attempt has ended. @param isWanted its trial may go on */
-  ended(attempt: Attempt, isWanted: boolean): void {
+  /** The attempt has ended. */
+  ended(attempt: Attempt, demand: CheckpointDemand): void {
     this.#storedMs.delete(attempt.id);
     const waiting = this.#waiting.get(attempt.id);
     if (waiting === undefined) return;
-    if (!isWanted) this.#waiting.delete(attempt.id);
-    else Object.assign(waiting, { isLast: true, dueMs: -Infinity });
+    if (demand === 'nobody') this.#waiting.delete(attempt.id);
+    else Object.assign(waiting, { isLast: true, isDone: demand === 'a_person', dueMs: -Infinity });
   }
 
   async #run(): Promise<void> {
@@ -108,7 +115,7 @@ export class CheckpointStore {
   async #put(waiting: Waiting): Promise<void> {
     const { offer } = waiting;
     const { attempt } = offer;
-    const laterMs = await this.#tryPut(offer).catch((error: unknown) => {
+    const laterMs = await this.#tryPut(offer, waiting).catch((error: unknown) => {
       if (error instanceof FolderChanged) return offer.isWhole ? CHANGED_RETRY_MS : null;
       this.options.log.debug({ attempt: attempt.name, reason: String(error) }, 'a checkpoint was not stored');
       return RETRY_MS;
@@ -124,13 +131,14 @@ export class CheckpointStore {
   }
 
   /** @returns null when it is done with, else after how many milliseconds it shall be tried again. */
-  async #tryPut(offer: Offer): Promise<number | null> {
+  async #tryPut(offer: Offer, { isDone }: Pick<Waiting, 'isDone'>): Promise<number | null> {
     const { bounds, log } = this.options;
     const { attempt, path, isWhole } = offer;
     const objects = this.options.objects();
     if (objects === null) return RETRY_MS;
     const listing = await listFolder(path);
     if (listing.entries.length === 0) return null;
+    if (isDone && listing.bytes > SMALL_BYTES) return null;
     if (!this.#fits(offer, listing)) return null;
     const trial = trialOf(attempt);
     const stored = await objects.find(trial);

@@ -131,7 +131,7 @@ describe('a trial whose box is gone', () => {
     await vanish('first');
     const before = (await trialOf())!.epoch;
 
-    await startBox('second', { epochMs: 4 });
+    await startBox('second', { epochMs: 4, checkpoints: 1_000 });
     await until(async () => (await client.sweep()).sweep?.trialsByState['succeeded'] === 1, 60_000);
     expect(await startedAt()).toEqual([0, epoch]);
     expect(await trialOf()).toMatchObject({ trainerId: 'second', attempts: 2, epoch: EPOCHS });
@@ -146,7 +146,23 @@ describe('a trial whose box is gone', () => {
     expect(trial!.curve.epochs).toEqual(Array.from({ length: EPOCHS }, (_unused, index) => index + 1));
     // At least the watts of the epochs that were trained twice, each of 0.004 s.
     expect(trial!.wastedJoules).toBeGreaterThan((before - epoch) * 0.004 * WATTS * 0.9);
-    // Forgotten once the sweep has ended, chunks too.
+    // A small one outlives the end, and the box: a person may extend the sweep.
+    await until(async () => (await stored()).some(({ epoch: at }) => at === EPOCHS), 60_000);
+    await vanish('second');
+    const { sweepId } = (await client.sweep()).sweep!;
+    await client.call((raw, metadata, done) =>
+      raw.extendSweep(
+        { sweepId, yaml: '', overrides: [], trials: undefined, repeats: undefined, maxEpochs: EPOCHS + 2 },
+        metadata,
+        done,
+      ),
+    );
+    await startBox('third', { epochMs: 4 });
+    await until(async () => (await trialOf())?.epoch === EPOCHS + 2, 60_000);
+    expect((await startedAt()).at(-1)).toBe(EPOCHS);
+    await until(async () => (await client.sweep()).sweep?.trialsByState['succeeded'] === 1, 60_000);
+    // Forgotten once the sweep is deleted, chunks too.
+    await client.call((raw, metadata, done) => raw.deleteSweep({ sweepId, force: false }, metadata, done));
     await until(async () => (await stored()).length === 0, 15_000);
     const { streams } = await connection.jetstreamManager();
     await until(async () => (await streams.info(STREAM)).state.messages === 0);

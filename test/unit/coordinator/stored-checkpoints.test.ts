@@ -3,7 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { parseStoredName, storedName, type StoredName } from '../../../proto/subjects.js';
 import { systemClock } from '../../../services/coordinator/clock.js';
 import type { State } from '../../../services/coordinator/core/index.js';
-import { forgetCheckpoints, isForgotten } from '../../../services/coordinator/fleet/stored-checkpoints.js';
+import {
+  forgetCheckpoints,
+  needOf,
+  toForget,
+  type ShelvedName,
+} from '../../../services/coordinator/fleet/stored-checkpoints.js';
 
 const state = {
   ledgerId: 'L1',
@@ -18,11 +23,12 @@ const state = {
           ),
         ),
       },
-      over: { status: 'completed', trials: new Map([['t1', { state: 'failed' }]]) },
+      over: { status: 'completed', endedAt: 5, trials: new Map([['t1', { state: 'failed' }]]) },
     }),
   ),
 } as unknown as State;
-const name = (sweepId: string, trialId: string, ledgerId = 'L1'): StoredName => ({
+const name = (sweepId: string, trialId: string, ledgerId = 'L1', mostBytes = 9e6): ShelvedName => ({
+  mostBytes,
   ledgerId,
   sweepId,
   trialId,
@@ -31,18 +37,31 @@ const name = (sweepId: string, trialId: string, ledgerId = 'L1'): StoredName => 
 
 describe('checkpoints in NATS', () => {
   it.each([
-    ['of a trial that runs', name('open', 't1'), false],
-    ['of a paused one', name('open', 't2'), false],
-    ['of one that succeeded', name('open', 't3'), true],
-    ['of one that failed, which a person may run again', name('open', 't4'), false],
-    ['of one that diverged', name('open', 't5'), true],
-    ['of a trial that the ledger has not heard of', name('open', 't9'), false],
-    ['of a sweep that has ended', name('over', 't1'), true],
-    ['of a sweep that was deleted', name('gone', 't1'), true],
-    ['of a sweep that an older copy of the ledger lacks', name('later', 't1'), false],
-    ['of another ledger, which may be restored', name('open', 't3', 'L0'), false],
-  ])('%s: %o forgotten is %s', (_what, stored, expected) => {
-    expect(isForgotten(state, stored)).toBe(expected);
+    ['of a trial that runs', name('open', 't1'), 'needed'],
+    ['of a paused one', name('open', 't2'), 'needed'],
+    ['of one that succeeded', name('open', 't3'), 'done'],
+    ['of one that failed, which a person may run again', name('open', 't4'), 'needed'],
+    ['of one that diverged', name('open', 't5'), 'forgotten'],
+    ['of a trial that the ledger has not heard of', name('open', 't9'), 'needed'],
+    ['of a sweep that has ended', name('over', 't1'), 'done'],
+    ['of a sweep that was deleted', name('gone', 't1'), 'forgotten'],
+    ['of a sweep that an older copy of the ledger lacks', name('later', 't1'), 'needed'],
+    ['of another ledger, which may be restored', name('open', 't3', 'L0'), 'needed'],
+  ])('%s: %o is %s', (_what, stored, expected) => {
+    expect(needOf(state, stored)).toBe(expected);
+  });
+
+  it('of what is done stay while they are small and there is room, those of the latest end first', () => {
+    const small = name('open', 't3', 'L1', 5e6);
+    const ended = name('over', 't1', 'L1', 5e6);
+    const names = [ended, small, name('open', 't3'), name('open', 't1'), name('gone', 't1', 'L1', 1)];
+    const forgotten = (room: number) =>
+      toForget(state, names, room)
+        .map((one) => names.indexOf(one))
+        .sort();
+    expect(forgotten(1e9)).toEqual([2, 4]);
+    expect(forgotten(9e6)).toEqual([0, 2, 4]);
+    expect(forgotten(0)).toEqual([0, 1, 2, 4]);
   });
 
   it('are removed once nobody needs them, though the store fails now and then', async () => {
@@ -69,10 +88,8 @@ describe('checkpoints in NATS', () => {
   });
 
   it('have names that are read back, and no others are', () => {
-    expect(parseStoredName(storedName({ ...name('s', 't'), copy: 1 }))).toEqual({
-      ...name('s', 't'),
-      copy: 1,
-    });
+    const { mostBytes: _bytes, ...plain } = name('s', 't');
+    expect(parseStoredName(storedName({ ...plain, copy: 1 }))).toEqual({ ...plain, copy: 1 });
     for (const odd of ['', 'a/b/c', 'L/s/t/2', 'L/s/../0', '../s/t/0', 'L/S/t/0'])
       expect(parseStoredName(odd)).toBeNull();
   });

@@ -103,7 +103,7 @@ describe('checkpoints that go into NATS', () => {
     await written(['1/1 in 0']);
     // The newest waits for its time, or for the end.
     opened.offer(await checkpoint(of, 5));
-    opened.ended(of, true);
+    opened.ended(of, 'the_next_attempt');
     await written(['1/1 in 0', '1/5 in 1']);
   });
 
@@ -113,7 +113,7 @@ describe('checkpoints that go into NATS', () => {
     opened.offer(await checkpoint(of, 1));
     await written(['1/1 in 0']);
     opened.offer(await checkpoint(of, 2));
-    opened.ended(of, false);
+    opened.ended(of, 'nobody');
     await opened.flush(10_000);
     opened.offer(await checkpoint(attempt(2), 3));
     await written(['1/1 in 0', '2/3 in 1']);
@@ -142,7 +142,7 @@ describe('checkpoints that go into NATS', () => {
     expect(warnings[1]).toContain('full');
     expect(writes).toEqual([]);
     totalBytes = 0;
-    opened.ended(of, true);
+    opened.ended(of, 'the_next_attempt');
     await written(['2/2 in 0']);
     expect(warnings).toHaveLength(2);
   });
@@ -151,7 +151,7 @@ describe('checkpoints that go into NATS', () => {
     const opened = open({ storeCheckpointBytes: 0 });
     const of = attempt();
     opened.offer(await checkpoint(of, 1));
-    opened.ended(of, true);
+    opened.ended(of, 'the_next_attempt');
     await opened.flush(5_000);
     expect(writes).toEqual([]);
   });
@@ -183,5 +183,29 @@ describe('a stored checkpoint helps', () => {
     [{ attempt: 1, epoch: 0 }, { epoch: 5, beyond: { epoch: 0 } }, false],
   ])('%o to what wants %o: %s', (stored, wanted, expected) => {
     expect(isUseful(stored, wanted)).toBe(expected);
+  });
+
+  it('stores the last one of a trial that is done, if it is small: a person may extend it', async () => {
+    const opened = open({ storeCheckpointBytes: 64e6, storeTotalBytes: 1e9, storeEveryMs: 600_000 });
+    const small = attempt(1);
+    opened.offer(await checkpoint(small, 1));
+    await written(['1/1 in 0']);
+    opened.offer(await checkpoint(small, 2));
+    opened.ended(small, 'a_person');
+    await written(['1/1 in 0', '1/2 in 1']);
+    const large = attempt(2);
+    const held = new Promise<void>((resolve) => {
+      onWrite = () => {
+        resolve();
+        return Promise.resolve();
+      };
+    });
+    opened.offer(await checkpoint(large, 3));
+    await held;
+    await written(['1/1 in 0', '1/2 in 1', '2/3 in 0']);
+    opened.offer(await checkpoint(large, 4, 9e6));
+    opened.ended(large, 'a_person');
+    await opened.flush(15_000);
+    expect(writes).toHaveLength(3);
   });
 });

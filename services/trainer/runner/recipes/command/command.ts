@@ -12,7 +12,8 @@ import { boxFaultIn, isOutOfMemory } from '../../../protocol/last-words.js';
 import type { AttemptSpec, Collect, RunnerLine } from '../../../protocol/runner.js';
 import type { AttemptContext, AttemptEnd, RunRecipe } from '../recipe.js';
 import { completed } from '../recipe.js';
-import { createCollector, type Collector } from './collect/index.js';
+import type { Collector } from './collect/collector.js';
+import { createCollector } from './collect/index.js';
 import { linkCode } from './link-code.js';
 import { parseReport, type CommandReport } from './report.js';
 

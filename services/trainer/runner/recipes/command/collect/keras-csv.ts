@@ -1,6 +1,6 @@
 /** Epochs in the file that Keras' `CSVLogger` writes: a row an epoch, counted from 0. */
 import { resolve } from 'node:path';
-import type { CollectContext, Collector } from './index.js';
+import type { CollectContext, Collector } from './collector.js';
 import { numberOf } from './number.js';
 import { TailFile } from './tail-file.js';
 

@@ -1,5 +1,5 @@
 /** Epochs in lines of stdout, found by a regular expression whose named groups are metrics, `epoch` and `step`. */
-import type { CollectContext, Collector } from './index.js';
+import type { CollectContext, Collector } from './collector.js';
 import { numberOf } from './number.js';
 
 /** Longer lines are no words of a person; an expression that backtracks would hang on them. */

@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import type { Collect } from '../../../../protocol/runner.js';
 import { EventFile } from './event-file.js';
-import type { CollectContext, Collector } from './index.js';
+import type { CollectContext, Collector } from './collector.js';
 
 type TensorBoardCollect = Extract<Collect, { readonly tensorboard: unknown }>['tensorboard'];
 
