@@ -53,9 +53,14 @@ async function world(slots: number, epochMs = 200): Promise<void> {
 
 const isRunning = ({ state }: { readonly state: TrialState }): boolean => state === TrialState.RUNNING;
 
+/** The server may have started only just now, and this connection be still on its way there. */
 async function entries(): Promise<Uint8Array[]> {
-  const all: Uint8Array[] = [];
-  for await (const { data } of new JetStreamLog(link).read(1)) all.push(data);
+  let all: Uint8Array[] = [];
+  await until(async () => {
+    all = [];
+    for await (const { data } of new JetStreamLog(link).read(1)) all.push(data);
+    return true;
+  });
   return all;
 }
 
