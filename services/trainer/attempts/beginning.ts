@@ -22,6 +22,8 @@ function fromFile(files: AttemptFiles): Beginning | null {
 }
 
 const CHUNK_BYTES = 16 * 1024;
+/** One for all: a line is read in one turn of the event loop. */
+const chunk = Buffer.alloc(CHUNK_BYTES);
 
 function fromSpool(path: string): Beginning | null {
   let accepted: AcceptedAttempt | null = null;
@@ -40,7 +42,6 @@ function* firstLines(path: string): Generator<string> {
   const fd = openSync(path, 'r');
   try {
     let rest = Buffer.alloc(0);
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (;;) {
       const bytes = chunk.subarray(0, readSync(fd, chunk));
       const text = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);

@@ -13,6 +13,9 @@ import { noteLine, spoolLine, type AcceptedAttempt } from './record.js';
 type EndLine = Extract<RunnerLine, { type: 'end' }>;
 
 export class AttemptStore {
+  /** Attempts that version 0.1 accepted lie here. */
+  #hasFormer = true;
+
   constructor(private readonly layout: TrainerLayout) {}
 
   /**
@@ -55,7 +58,9 @@ export class AttemptStore {
   /** The attempt of that name; null when none was accepted here. */
   find(ledgerId: string, key: AttemptKey): Attempt | null {
     const { layout } = this;
-    return this.#load(layout.attemptDir(ledgerId, key)) ?? this.#load(layout.formerAttemptDir(ledgerId, key));
+    const found = this.#load(layout.attemptDir(ledgerId, key));
+    // Where none was found at the start, none comes.
+    return found ?? (this.#hasFormer ? this.#load(layout.formerAttemptDir(ledgerId, key)) : null);
   }
 
   #load(dir: string): Attempt | null {
@@ -69,6 +74,7 @@ export class AttemptStore {
     const attempts = sweepDirsOf(this.layout.attemptsDir)
       .flatMap(attemptDirsOf)
       .flatMap((dir) => this.#load(dir) ?? []);
+    this.#hasFormer = attempts.some(({ files }) => files.accepted !== files.spool);
     return attempts.sort((a, b) => a.accepted.acceptedAtUnixMs - b.accepted.acceptedAtUnixMs);
   }
 

@@ -4,7 +4,7 @@
  * A tree is found by its process group and by a token in its members' environment: a grandchild that calls setsid
  * leaves the group, but keeps the environment. Without /proc only the group is known.
  */
-import { readFileSync, readdirSync } from 'node:fs';
+import { openSync, readFileSync, readSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A process, told apart from a later one with the same pid. */
@@ -65,10 +65,20 @@ export interface ProcessTree {
   readonly except?: number;
 }
 
+/** Kept open: it is read twice in each attempt, however short. */
+let loadavgFd: number | null = null;
+const loadavgLine = Buffer.alloc(128);
+
 /** The newest pid (of a process or a thread); null where the system does not say. */
 export function lastPid(): number | null {
   try {
-    const pid = Number(readFileSync('/proc/loadavg', 'utf8').trim().split(' ')[4]);
+    loadavgFd ??= openSync('/proc/loadavg', 'r');
+    const text = loadavgLine.toString(
+      'latin1',
+      0,
+      readSync(loadavgFd, loadavgLine, 0, loadavgLine.length, 0),
+    );
+    const pid = Number(text.trim().split(' ')[4]);
     return Number.isSafeInteger(pid) && pid > 0 ? pid : null;
   } catch {
     return null;

@@ -34,6 +34,8 @@ export const runReplay: RunRecipe = async (attempt, context) => {
     watts,
   });
   const beginMs = performance.now();
+  // The command to begin was read just now.
+  breathedMs = beginMs;
   for (let epoch = resumedEpoch + 1; epoch <= attempt.maxEpochs; epoch++) {
     await until(beginMs + ((epoch - resumedEpoch) * secondsPerEpoch * 1000) / speed, context, told);
     const request = context.stopRequested();
