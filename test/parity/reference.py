@@ -1,6 +1,8 @@
 """Trains ResNet11v2 with real Keras from weights and batches given by formula; writes losses and weights as JSON.
 
-    python reference.py OUTPUT [--samples N]
+    python reference.py OUTPUT [--samples N] [--networks]
+
+`--networks` adds the other networks.
 
 `inputs.ts` has the same formulas: integers mixed by xor, shift and multiplication, so that both sides start from equal
 bits. Keep the two alike.
@@ -17,17 +19,45 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from networks import cnn, resnet_v1, wide_resnet
 from resnet_v2 import resnet_v2
 
 DEPTH, L2, BN_MOMENTUM = 11, 1e-4, 0.9
 MEASURES = ("loss", "sparse_categorical_crossentropy", "accuracy")
 BATCH, BATCHES, STEPS, VALIDATION = 24, 5, 30, 40
 
+
+
+def adam():
+    return keras.optimizers.Adam()
+
+
+def sgd():
+    return keras.optimizers.SGD(momentum=0.9, nesterov=True)
+
+
+def resnet11_v2():
+    model = resnet_v2(DEPTH, L2, BN_MOMENTUM)
+    return model, resnet_v2_names()
+
+
 # Two rates, since what Keras keeps in its momentum shows when the rate changes.
+ADAM_RATES, SGD_RATES = [5e-4, 2e-4], [0.01, 0.004]
 CASES = {
-    "adam": (lambda: keras.optimizers.Adam(), [5e-4, 2e-4]),
-    "adamw": (lambda: keras.optimizers.AdamW(weight_decay=0.05), [5e-4, 2e-4]),
-    "sgd": (lambda: keras.optimizers.SGD(momentum=0.9, nesterov=True), [0.01, 0.004]),
+    "adam": (resnet11_v2, adam, ADAM_RATES),
+    "adamw": (resnet11_v2, lambda: keras.optimizers.AdamW(weight_decay=0.05), ADAM_RATES),
+    "sgd": (resnet11_v2, sgd, SGD_RATES),
+}
+OPTIONS = {"l2": L2, "bn_momentum": BN_MOMENTUM}
+NETWORKS = {
+    "resnet-v1": lambda: resnet_v1(8, **OPTIONS),
+    "wide-resnet": lambda: wide_resnet(10, 2, **OPTIONS),
+    "cnn": lambda: cnn(2, 8, **OPTIONS),
+}
+OTHERS = {
+    f"{optimizer.__name__}, {name}": (make, optimizer, rates)
+    for name, make in NETWORKS.items()
+    for optimizer, rates in ((adam, ADAM_RATES), (sgd, SGD_RATES))
 }
 
 
@@ -85,15 +115,19 @@ def statistics(model):
             yield f"{layer.name}/moving_variance", layer.moving_variance
 
 
-def in_creation_order(model):
+def resnet_v2_names():
     """Keras lists the shortcut's convolution by its depth; ours comes last in its unit, as it was made."""
-    ours = ["stem_conv", "stem_bn"]
+    names = ["stem_conv", "stem_bn"]
     for stage in range(3):
         for unit in range((DEPTH - 2) // 9):
-            ours += [f"stage{stage}_unit{unit}_{part}" for part in "bn1 conv1 bn2 conv2 bn3 conv3 shortcut".split()]
-    ours += ["head_bn", "head_dense"]
+            names += [f"stage{stage}_unit{unit}_{part}" for part in "bn1 conv1 bn2 conv2 bn3 conv3 shortcut".split()]
+    return names + ["head_bn", "head_dense"]
+
+
+def in_order(model, names):
+    """Trainable tensors as `trainable` gives them, layers in the order of `names`, which is ours."""
     named = {name: (role, variable) for name, role, variable in trainable(model)}
-    order = [f"{layer}/{role}" for layer in ours for role in ("kernel", "gamma", "bias", "beta")]
+    order = [f"{layer}/{role}" for layer in names for role in ("kernel", "gamma", "bias", "beta")]
     return [(name, *named[name]) for name in order if name in named]
 
 
@@ -108,10 +142,10 @@ def round_to(value: float) -> float:
     return float(f"{value:.8g}")
 
 
-def run(make_optimizer, rates, samples: int) -> dict:
+def run(make_model, make_optimizer, rates, samples: int) -> dict:
     keras.backend.clear_session()
-    model = resnet_v2(DEPTH, L2, BN_MOMENTUM)
-    ordered = in_creation_order(model)
+    model, names = make_model()
+    ordered = in_order(model, names)
     assert len(ordered) == len(model.trainable_variables)
     for index, (_, role, variable) in enumerate(ordered):
         variable.assign(initial(role, variable.shape, index))
@@ -148,11 +182,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("output")
     parser.add_argument("--samples", type=int, default=10**9, help="values kept of a tensor")
+    parser.add_argument("--networks", action="store_true", help="the other networks, too")
     options = parser.parse_args()
+    cases = CASES | (OTHERS if options.networks else {})
     result = {
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "cases": {name: run(make, rates, options.samples) for name, (make, rates) in CASES.items()},
+        "cases": {name: run(*case, options.samples) for name, case in cases.items()},
     }
     with open(options.output, "w", encoding="utf-8") as file:
         json.dump(result, file, separators=(",", ":"))

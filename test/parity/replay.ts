@@ -3,7 +3,8 @@ import type { Engine } from '../../services/trainer/runner/engine.js';
 import { batchNorms, parameterTensors } from '../../services/trainer/runner/recipes/images/architecture.js';
 import { l2Penalty } from '../../services/trainer/runner/recipes/images/initializers.js';
 import { Model } from '../../services/trainer/runner/recipes/images/model.js';
-import { resnetV2 } from '../../services/trainer/runner/recipes/images/networks.js';
+import { architectureOf } from '../../services/trainer/runner/recipes/images/networks.js';
+import { imageClassifier } from '../../services/trainer/runner/recipes/images/recipes/image-classifier.js';
 import { parseSettings } from '../../services/trainer/runner/recipes/images/settings.js';
 import type { Parameters } from '../../services/trainer/protocol/runner.js';
 import type { Measures, Trained } from './compare.js';
@@ -11,27 +12,35 @@ import * as inputs from './inputs.js';
 import { PIXELS } from './inputs.js';
 
 /** Parameters of each case; everything else is the recipe's default, as it is Keras' in `reference.py`. */
-export const CASES: Readonly<Record<string, Parameters>> = {
+const OPTIMIZERS: Readonly<Record<string, Parameters>> = {
   adam: { optimizer: 'adam' },
   adamw: { optimizer: 'adamw', weight_decay: 0.05 },
   sgd: { optimizer: 'sgd', momentum: 0.9, nesterov: true },
 };
+const RESNET_V2: Parameters = { network: 'resnet-v2', depth: inputs.DEPTH };
+const NETWORKS: Readonly<Record<string, Parameters>> = {
+  'resnet-v1': { network: 'resnet-v1', depth: 8 },
+  'wide-resnet': { network: 'wide-resnet', depth: 10, width: 2 },
+  cnn: { network: 'cnn', depth: 2, width: 8 },
+};
 
-/** Trains one case. Tensors are complete; `compare` looks at those values that the reference kept. */
+/** Trains one case, `OPTIMIZER` or `OPTIMIZER, NETWORK`. Tensors are complete; `compare` looks at those values that the reference kept. */
 export async function replay(engine: Engine, name: string, rates: readonly number[]): Promise<Trained> {
-  const architecture = resnetV2(inputs.DEPTH);
+  const [optimizer = '', network] = name.split(', ');
   const settings = parseSettings(
     {
-      depth: inputs.DEPTH,
       batch_size: inputs.BATCH,
       l2: inputs.L2,
       bn_momentum: inputs.BN_MOMENTUM,
       train_images: inputs.BATCH * inputs.BATCHES,
       validation_images: inputs.VALIDATION,
-      ...CASES[name],
+      ...(network === undefined ? RESNET_V2 : NETWORKS[network]),
+      ...OPTIMIZERS[optimizer],
     },
     1,
+    imageClassifier,
   );
+  const architecture = architectureOf(settings.network, settings.data);
   const mean = inputs.mean();
   const training = inputs.trainingImages();
   const images = Float32Array.from(

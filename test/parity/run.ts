@@ -22,7 +22,7 @@ const folder = mkdtempSync(join(tmpdir(), 'wattsweep-parity-'));
 let reference: Reference;
 try {
   const output = join(folder, 'reference.json');
-  runPython(python, [here('./reference.py'), output]);
+  runPython(python, [here('./reference.py'), output, '--networks']);
   reference = JSON.parse(readFileSync(output, 'utf8')) as Reference;
 } finally {
   rmSync(folder, { recursive: true, force: true });
