@@ -1,7 +1,7 @@
 /** What a program's last words tell of its end: too little memory, or something that its box is to blame for. */
 
 const OUT_OF_MEMORY =
-  /out of memory|OOM when allocating|RESOURCE_EXHAUSTED|ResourceExhausted|CUDA_ERROR_OUT_OF_MEMORY|std::bad_alloc|\bMemoryError\b|cannot allocate memory|allocation failed|failed to allocate/i;
+  /out of memory|OOM when allocating|RESOURCE_EXHAUSTED|ResourceExhausted|CUDA_ERROR_OUT_OF_MEMORY|std::bad_alloc|Fatal process OOM|\bMemoryError\b|cannot allocate memory|allocation failed|failed to allocate/i;
 
 const BOX_FAULTS = [
   {

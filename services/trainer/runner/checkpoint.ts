@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   fsyncSync,
   linkSync,
@@ -112,14 +113,22 @@ export function writeCheckpoint(folder: string, checkpoint: Checkpoint, isBest =
 const listed = (vectors: Checkpoint['vectors']): { name: string; length: number }[] =>
   Object.entries(vectors).map(([name, { length }]) => ({ name, length }));
 
-/** The same files under another name: they take no room until their checkpoint goes. */
+/** The same files under another name: where the file system has links, they take no room until their checkpoint goes. */
 function linkAsBest(folder: string, path: string): void {
   const unfinished = join(folder, `.${BEST}.unfinished`);
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished);
-  for (const file of [CONTENT, HEADER]) linkSync(join(path, file), join(unfinished, file));
+  for (const file of [CONTENT, HEADER]) linkOrCopy(join(path, file), join(unfinished, file));
   rmSync(join(folder, BEST), { recursive: true, force: true });
   renameSync(unfinished, join(folder, BEST));
+}
+
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
 }
 
 /** What the caller can take: the network, and the lengths of its vectors. */

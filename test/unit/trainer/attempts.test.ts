@@ -183,6 +183,10 @@ describe('an end without a last word', () => {
     [{ signal: 'SIGSEGV', oomKill: true }, 'crashed'],
     [{ code: 1, outputTail: 'torch.cuda.OutOfMemoryError: CUDA out of memory.' }, 'out_of_memory'],
     [{ signal: 'SIGABRT', outputTail: "terminate called after 'std::bad_alloc'" }, 'out_of_memory'],
+    [
+      { signal: 'SIGTRAP', outputTail: '# Fatal process OOM in Failed to reserve virtual memory' },
+      'out_of_memory',
+    ],
     [{ signal: 'SIGKILL', killed: true, stop: asked }, 'stopped'],
     [{ code: 1, stop: { mode: 'pause', endAs: 'preempted' } }, 'preempted'],
   ] as const)('%j is %s', (exit, wanted) => {
