@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { WattsweepError } from '../../../proto/errors.js';
-import type { Engine } from './engine.js';
+import type { Engine } from './engine-kind.js';
 import type { TensorFlow } from './graph/binding.js';
 import { EagerProgram } from './graph/eager.js';
 
@@ -25,11 +25,11 @@ export async function openWasm(
   prove: (tf: TensorFlow) => void,
 ): Promise<Engine> {
   try {
-    const require = createRequire(join(folder, 'package.json'));
-    const tf = require('@tensorflow/tfjs') as TensorFlow;
-    const wasm = require('@tensorflow/tfjs-backend-wasm') as WasmBackend;
+    const load = createRequire(join(folder, 'package.json'));
+    const tf = load('@tensorflow/tfjs') as TensorFlow;
+    const wasm = load('@tensorflow/tfjs-backend-wasm') as WasmBackend;
     wasm.setWasmPaths(
-      `${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm'))}/`,
+      `${dirname(load.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm'))}/`,
     );
     if (!(await tf.setBackend('wasm'))) throw new Error('its backend does not start');
     prove(tf);

@@ -1,7 +1,7 @@
 /** The same signatures and variables as a compiled graph's, run op by op on any backend of tfjs: slow, but nothing native. */
 import type { Tensor, TensorFlow } from './binding.js';
-import { type Feed, fedValues, feedsOf } from './feeds.js';
-import type { FeedValues, ProgramSource, Runnable, Signature, Tensors } from './signature.js';
+import { fedValues, feedsOf } from './feeds.js';
+import type { Feed, FeedValues, ProgramSource, Runnable, Signature, Tensors } from './signature.js';
 
 /** Steps run op by op, with variables of their own. Call {@link dispose} to free them. */
 export class EagerProgram implements Runnable {

@@ -1,12 +1,6 @@
 /** The feeds of a signature, checked against what a caller gives. */
-import type { FeedValues, TensorSpec } from './signature.js';
+import type { Feed, FeedValues, TensorSpec } from './signature.js';
 import { sizeOf } from './signature.js';
-
-export interface Feed {
-  readonly name: string;
-  readonly spec: Required<TensorSpec>;
-  readonly length: number;
-}
 
 export const feedsOf = (specs: Readonly<Record<string, TensorSpec>>): readonly Feed[] =>
   Object.entries(specs).map(([name, { shape, dtype = 'float32' }]) => ({

@@ -1,6 +1,5 @@
 /** What a program is made of: variables, and signatures that share them. */
 import type { Tensor } from './binding.js';
-import type { Feed } from './feeds.js';
 import type { Precision } from './precision.js';
 
 export type FeedValues = Float32Array | Int32Array;
@@ -45,6 +44,13 @@ export interface Runnable {
   write(values: Readonly<Record<string, Float32Array>>): void;
   /** Frees everything. May be called twice. */
   dispose(): void;
+}
+
+/** A feed or variable, complete. */
+export interface Feed {
+  readonly name: string;
+  readonly spec: Required<TensorSpec>;
+  readonly length: number;
 }
 
 /** @internal How a traced signature is called. */
