@@ -11,7 +11,7 @@ import type {
   StreamMessage,
 } from '../../services/coordinator/nats/index.js';
 import type { PublishOptions } from '../../services/coordinator/nats/link.js';
-import type { SimNats } from './nats.js';
+import type { SimNats, Weather } from './nats.js';
 import type { Random } from './random.js';
 import type { Process } from './scheduler.js';
 
@@ -19,16 +19,6 @@ const REQUEST_TIMEOUT_MS = 5_000;
 /** Two pings without an answer. */
 const NOTICE_CUT_MS = 10_000;
 const RECONNECT_MS = 250;
-
-/** How a connection fares; chances are per request. */
-export interface Weather {
-  loseRequest: number;
-  loseAnswer: number;
-  /** Chance that a request takes up to 12 s, longer than its sender waits. */
-  late: number;
-  /** Whether it meets publishes only, and leases and lists go on. */
-  publishesOnly: boolean;
-}
 
 const FAIR: Weather = { loseRequest: 0, loseAnswer: 0, late: 0, publishesOnly: false };
 

@@ -11,7 +11,6 @@ import type {
 } from '../../services/coordinator/nats/index.js';
 import { MemorySnapshots } from '../../services/coordinator/ledger/snapshot/index.js';
 import type { PublishOptions } from '../../services/coordinator/nats/link.js';
-import type { SimLink } from './link.js';
 import type { Random } from './random.js';
 import type { Scheduler } from './scheduler.js';
 
@@ -38,6 +37,22 @@ class Keys {
   constructor(readonly ttlMs: number) {}
 }
 
+/** How a connection fares; chances are per request. */
+export interface Weather {
+  loseRequest: number;
+  loseAnswer: number;
+  /** Chance that a request takes up to 12 s, longer than its sender waits. */
+  late: number;
+  /** Whether it meets publishes only, and leases and lists go on. */
+  publishesOnly: boolean;
+}
+
+/** A connection to the server, which notices after a while whether that is there. */
+interface Connected {
+  readonly weather: Weather;
+  lookAgain(ms: number): void;
+}
+
 export class SimNats {
   /** Read and written without delay. */
   readonly snapshots = new MemorySnapshots();
@@ -46,7 +61,7 @@ export class SimNats {
   #starts = 0;
   readonly #streams = new Map<string, Stream>();
   readonly #keys = new Map<string, Keys>();
-  readonly links = new Set<SimLink>();
+  readonly links = new Set<Connected>();
   /** Told of every message that a stream takes, and of every trim. */
   onStored: (stream: string, message: StreamMessage) => void = () => undefined;
   onPurged: (stream: string, seq: number) => void = () => undefined;

@@ -3,8 +3,7 @@ import { LEADER_BUCKET } from '../../proto/subjects.js';
 import type { Input } from '../../services/coordinator/core/index.js';
 import type { SimCoordinator } from './coordinator.js';
 import { RESTORE_MS, type Fault } from './faults.js';
-import type { SimLink, Weather } from './link.js';
-import type { SimNats } from './nats.js';
+import type { SimNats, Weather } from './nats.js';
 import type { ChangeKind } from './people.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimTrainer } from './trainer.js';
@@ -170,7 +169,7 @@ function weather(
   target: number,
   lift: Lift,
 ): void {
-  const links: SimLink[] = [...nats.links];
+  const links = [...nats.links];
   for (const link of links) {
     link.weather[what] = chance;
     link.weather.publishesOnly = target % 3 > 0;
