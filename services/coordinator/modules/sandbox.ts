@@ -10,7 +10,7 @@ import { workerSource } from './worker-source.js';
 export interface SandboxOptions {
   /** @default 5000 */
   readonly loadTimeoutMs?: number;
-  /** Of each call. The coordinator waits for it. @default 1000 */
+  /** Of each call. The coordinator waits for it; a machine that stands still for a moment is no fault of the module. @default 3000 */
   readonly callTimeoutMs?: number;
 }
 
@@ -37,7 +37,7 @@ export class Sandbox implements OwnModule {
   /** Numbers are never used twice, not by the next thread either. */
   #opened = 0;
 
-  constructor(source: string, { loadTimeoutMs = 5_000, callTimeoutMs = 1_000 }: SandboxOptions = {}) {
+  constructor(source: string, { loadTimeoutMs = 5_000, callTimeoutMs = 3_000 }: SandboxOptions = {}) {
     this.#source = source;
     this.#loadTimeoutMs = loadTimeoutMs;
     this.#callTimeoutMs = callTimeoutMs;
