@@ -46,6 +46,8 @@ describe('a sweep', () => {
     expect(await submit(file, '--set', 'stopping=asha', '--request-id', 'one')).toBe(sweepId);
 
     const printed = expect.stringMatching(/^curve with lr \d\n$/) as string;
+    // With one slot the second trial is made when the first has ended.
+    await until('a second trial is made', async () => (await status(sweepId)).trials.length > 1);
     const followed = wattsweep('logs', `${sweepId}/t0002`, '--follow');
     const watched = await wattsweep('watch', sweepId, '--json');
     expect(await followed).toMatchObject({ stdout: printed, exitCode: 0 });

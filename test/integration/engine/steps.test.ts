@@ -167,17 +167,13 @@ describe('a compiled step', () => {
     });
     const typesOf = (op: string, attribute: string) =>
       new Set(nodes.filter((node) => node.op === op).map((node) => node.attr[attribute]?.value?.value));
-    for (const op of [
-      'Conv2D',
-      'Conv2DBackpropInput',
-      'BiasAdd',
-      'FusedBatchNormV3',
-      'FusedBatchNormGradV3',
-      'Relu',
-    ])
+    for (const op of ['Conv2D', 'Conv2DBackpropInput', 'FusedBatchNormV3', 'FusedBatchNormGradV3', 'Relu'])
       expect(typesOf(op, 'T'), op).toEqual(new Set([DataType.DT_BFLOAT16]));
     expect(typesOf('FusedBatchNormV3', 'U')).toEqual(new Set([DataType.DT_FLOAT]));
     expect(typesOf('AssignVariableOp', 'dtype')).toEqual(new Set([DataType.DT_FLOAT]));
+    // The bias of the head is in float32, like its product.
+    expect(typesOf('BiasAdd', 'T')).toEqual(new Set([DataType.DT_BFLOAT16, DataType.DT_FLOAT]));
+    expect(typesOf('MatMul', 'T')).toEqual(new Set([DataType.DT_FLOAT]));
     // Sums of layers are reduced; those of gradients and penalties are not.
     expect(typesOf('Add', 'T')).toEqual(new Set([DataType.DT_BFLOAT16, DataType.DT_FLOAT]));
     // Each of 13 kernels and biases, the images, and what leaves for the head once; their gradients back.
