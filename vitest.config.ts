@@ -6,9 +6,9 @@ const TRAINING = ['test/integration/engine/**/*.test.ts', 'test/e2e/quickstart.t
 /**
  * Four projects, by what a test needs: `unit` (nothing but the code), `training` (the native engine), `integration` (a
  * real nats-server, gRPC, Prometheus) and `e2e` (whole processes started from `dist/`, some of them killed).
- * Integration and e2e files run one at a time: they measure time-outs on small machines. A test of theirs that fails
- * runs once more: elections and leases of real servers miss their times when a shared machine stands still for seconds.
- * `npm test` names each that needed it, and runs the first two beside these (setup/test.mjs).
+ * Integration and e2e files run one at a time: they measure time-outs on small machines. A test that fails runs once
+ * more: elections, leases and time-outs miss their times when a shared machine stands still for seconds. `npm test`
+ * names each that needed it, and runs those of training beside those with servers (setup/test.mjs).
  */
 export default defineConfig({
   test: {
@@ -18,6 +18,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/simulation/**/*.test.ts'],
           testTimeout: 60_000,
+          retry: 1,
         },
       },
       {

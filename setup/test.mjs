@@ -2,8 +2,8 @@
  * `npm test`: sets up what the tests need, runs them (all projects, or what the arguments say) and ends with one line,
  * `N passed, N failed`. The counts come from vitest's own JSON; a crash, a stray error or no test at all is a failure.
  *
- * All of them run as two vitests side by side: tests of real servers wait most of their time, so those that compute
- * take what the others leave, at the lowest priority.
+ * When all of them run, those of units come first; then two vitests side by side: tests of real servers wait most of
+ * their time, so those that train take what the others leave, at the lowest priority.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -101,10 +101,13 @@ function readIfThere(file) {
   }
 }
 
-/** Tests that wait for servers and their times; and those that compute, which may take as long as they like. */
-const STREAMS = [
-  { projects: ['integration', 'e2e'], quiet: false },
-  { projects: ['unit', 'training'], quiet: true },
+/** One after the other; side by side tests that wait for servers, and those that train and may take their time. */
+const STAGES = [
+  [{ projects: ['unit'], quiet: false }],
+  [
+    { projects: ['integration', 'e2e'], quiet: false },
+    { projects: ['training'], quiet: true },
+  ],
 ];
 
 /**
@@ -130,18 +133,23 @@ async function main() {
   await ready({ need: unitOnly(args) ? ['modules', 'build'] : TEST_NEEDS });
   const scratch = mkdtempSync(join(tmpdir(), 'wattsweep-test-'));
   try {
-    const streams =
+    const stages =
       args.length > 0
-        ? [{ args, quiet: false }]
-        : STREAMS.map(({ projects, quiet }) => ({
-            args: projects.map((project) => `--project=${project}`),
-            quiet,
-          }));
-    const runs = await Promise.all(
-      streams.map(({ args, quiet }, i) =>
-        vitest(args, { root, json: join(scratch, `vitest-${i}.json`), quiet }),
-      ),
-    );
+        ? [[{ args, quiet: false }]]
+        : STAGES.map((stage) =>
+            stage.map(({ projects, quiet }) => ({
+              args: projects.map((project) => `--project=${project}`),
+              quiet,
+            })),
+          );
+    /** @type {Run[]} */
+    const runs = [];
+    for (const stage of stages) {
+      const ran = stage.map(({ args, quiet }, i) =>
+        vitest(args, { root, json: join(scratch, `vitest-${runs.length + i}.json`), quiet }),
+      );
+      runs.push(...(await Promise.all(ran)));
+    }
     const { lines, exitCode } = verdict(runs);
     process.stdout.write(lines.join('\n') + '\n');
     return exitCode;
