@@ -9,6 +9,7 @@ import {
 } from '../../../services/coordinator/core/index.js';
 import { TrainerRegistry } from '../../../services/coordinator/fleet/index.js';
 import type { Bucket, BucketChange, BucketEntry } from '../../../services/coordinator/nats/index.js';
+import { Process, Scheduler } from '../../simulation/scheduler.js';
 
 const TTL_MS = 120;
 const LOST_AFTER_MS = 300;
@@ -62,8 +63,10 @@ let stop: AbortController;
 let inputs: string[];
 let connected: boolean;
 let running: Promise<void>;
+let scheduler: Scheduler;
 
 beforeEach(() => {
+  scheduler = new Scheduler();
   bucket = new HandBucket();
   stop = new AbortController();
   inputs = [];
@@ -72,7 +75,10 @@ beforeEach(() => {
 });
 afterEach(async () => {
   stop.abort();
-  await running;
+  let hasEnded = false;
+  void running.then(() => (hasEnded = true));
+  await settled();
+  await scheduler.run(() => hasEnded, Infinity);
 });
 
 function start(state: State = initialState()): void {
@@ -84,6 +90,7 @@ function start(state: State = initialState()): void {
     now: () => 0,
     offer: (input: Input) => inputs.push(`${input.type} ${idOf(input)}`),
     log: pino({ level: 'silent' }),
+    clock: new Process(scheduler).clock,
   });
   running = registry.run(state, stop.signal);
 }
@@ -91,7 +98,15 @@ function start(state: State = initialState()): void {
 const idOf = (input: Input): string =>
   input.type === 'trainer_seen' ? input.trainer.trainerId : 'trainerId' in input ? input.trainerId : '';
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Virtual time: what happens meanwhile does not depend on the machine. */
+async function wait(ms: number): Promise<void> {
+  await settled();
+  let isOver = false;
+  scheduler.after(ms, () => (isOver = true));
+  await scheduler.run(() => isOver, Infinity);
+}
 
 /** Renews as a trainer does. */
 async function renew(ms: number, ...ids: readonly string[]): Promise<void> {
