@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { epochRecord } from '../../support/core.js';
 import { random, Study } from '../../support/study.js';
+import { asha } from './busy.js';
 
 describe('extend', () => {
   it('adds points in the middle of the repeats: each point runs once a repeat', () => {
@@ -72,15 +73,7 @@ describe('extend', () => {
   });
 
   it('ranks at a new rung every trial that had come there, and leaves stopped ones stopped', () => {
-    const stopping = {
-      rule: 'asha' as const,
-      firstRung: 1,
-      eta: 2,
-      window: 1,
-      compareWithin: [],
-      brackets: 1,
-    };
-    const study = new Study({ stopping, maxEpochs: 2 });
+    const study = new Study({ stopping: asha, maxEpochs: 2 });
     // Rising: none is stopped at the rung at epoch 1.
     study.finish((trialId) => Number(trialId.slice(1)) / 10);
     expect([...study.sweep.trials.values()].map(({ state }) => state)).toEqual([

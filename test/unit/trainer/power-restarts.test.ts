@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { IdleWatts } from '../../../services/trainer/power/idle.js';
 import { MeterMemory } from '../../../services/trainer/power/memory.js';
+import { ZERO } from '../../../services/trainer/power/series.js';
 import { unread, type PowerSource } from '../../../services/trainer/power/source.js';
 import {
   BEGIN_MS,
@@ -90,7 +91,7 @@ describe('a service that is started again', () => {
       new MeterMemory({ path, isNeeded: () => isNeeded, periodMs: 1_000, maxBytes: 2_000 });
     const note = (at: MeterMemory, ms: number): void =>
       at.note(ms, () => [
-        ['gpu', { atMs: ms, counterJoules: ms, holders: 2, sum: { ...ZERO_SUM, counterJoules: ms } }],
+        ['gpu', { atMs: ms, counterJoules: ms, holders: 2, sum: { ...ZERO, counterJoules: ms } }],
       ]);
     const first = memory();
     for (let ms = 0; ms <= 100_000; ms += 500) note(first, ms);
@@ -101,7 +102,7 @@ describe('a service that is started again', () => {
       atMs: 100_000,
       counterJoules: 100_000,
       holders: 2,
-      sum: { ...ZERO_SUM, counterJoules: 100_000 },
+      sum: { ...ZERO, counterJoules: 100_000 },
     });
     writeFileSync(
       path,
@@ -117,19 +118,6 @@ describe('a service that is started again', () => {
     expect(memory().load().size).toBe(0);
   });
 });
-
-const ZERO_SUM = {
-  counterJoules: 0,
-  counterGapSeconds: 0,
-  powerJoules: 0,
-  powerGapSeconds: 0,
-  utilizationSeconds: 0,
-  utilizationGapSeconds: 0,
-  counterJoulesEach: 0,
-  powerJoulesEach: 0,
-  secondsEach: 0,
-  samples: 0,
-};
 
 describe('gross and net', () => {
   it('idle watts are those of the pause before an attempt, once the device rests', () => {
