@@ -240,12 +240,13 @@ function send(
   pieces: AsyncIterable<Buffer>,
 ): Promise<UploadCodeResponse> {
   return new Promise((resolve, reject) => {
-    let isAnswered = false;
+    const answered = new AbortController();
+    const { signal } = answered;
     const call = client.uploadCode(
       metadata,
       { deadline: Date.now() + UPLOAD_WITHIN_MS },
       (error, response) => {
-        isAnswered = true;
+        answered.abort();
         if (error) reject(error);
         else resolve(response);
       },
@@ -253,10 +254,11 @@ function send(
     const write = async (): Promise<void> => {
       let isFirst = true;
       for await (const data of pieces) {
-        if (isAnswered) return;
+        if (signal.aborted) return;
         const head = isFirst ? { sha256, bytes } : { sha256: '', bytes: 0 };
         isFirst = false;
-        if (!call.write({ ...head, data })) await Promise.race([once(call, 'drain'), once(call, 'error')]);
+        // Nothing drains a call that is over.
+        if (!call.write({ ...head, data })) await once(call, 'drain', { signal }).catch(() => undefined);
       }
       call.end();
     };

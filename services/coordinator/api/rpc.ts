@@ -42,7 +42,10 @@ export function clientStream<Request, Response>(
   return (call, callback) => {
     handler(call).then(
       (response) => callback(null, response),
-      (error: unknown) => callback(failed(error, call.getPath(), onFault)),
+      (error: unknown) => {
+        // Who has gone hears nothing, and that the requests broke off is no fault of ours.
+        if (!call.cancelled) callback(failed(error, call.getPath(), onFault));
+      },
     );
   };
 }

@@ -1,10 +1,13 @@
 /** The client for programs, against a real coordinator that is restarted under it. */
+import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SweepState, TrialState, WattsweepClient, type SweepEvent } from '../../../client/index.js';
+import { Coordinator } from '../../../client/coordinator.js';
+import { CODE_PIECE_BYTES } from '../../../proto/code.js';
 import type { RunningCoordinator } from '../../../services/coordinator/index.js';
 import { FakeTrainer } from '../../support/fake-trainer.js';
 import { startNats, type TestNats } from '../../support/nats.js';
-import { startLeader } from './world.js';
+import { startLeader, until } from './world.js';
 
 const TOKEN = 'a join token';
 let nats: TestNats;
@@ -72,4 +75,35 @@ test('stops; mistakes are told by code', async () => {
     code: 'SPEC_TOO_LARGE',
   });
   await expect(client.wait('nobody')).rejects.toMatchObject({ code: 'SWEEP_NOT_FOUND' });
+});
+
+test('uploads code piece by piece, once, and without a listener more for each that waits', async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', onWarning);
+  const coordinator = new Coordinator({ address: running.grpcAddress, token: TOKEN });
+  try {
+    const content = randomBytes(40 * CODE_PIECE_BYTES);
+    const code = { sha256: createHash('sha256').update(content).digest('hex'), bytes: content.length };
+    let sent = 0;
+    let closed = 0;
+    async function* pieces(): AsyncGenerator<Buffer> {
+      try {
+        for (let at = 0; at < content.length; at += CODE_PIECE_BYTES) {
+          sent += 1;
+          yield await Promise.resolve(content.subarray(at, at + CODE_PIECE_BYTES));
+        }
+      } finally {
+        closed += 1;
+      }
+    }
+    expect(await coordinator.uploadCode(code, pieces)).toEqual({ stored: true });
+    expect(sent).toBe(40);
+    expect(await coordinator.uploadCode(code, pieces)).toEqual({ stored: false });
+    await until(() => closed === 2);
+    expect(warnings).toEqual([]);
+  } finally {
+    process.off('warning', onWarning);
+    coordinator.close();
+  }
 });
