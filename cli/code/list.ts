@@ -3,7 +3,7 @@
  * itself. Links that lead out of the folder are refused: on a box they would show something else.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { lstat, mkdtemp, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join, normalize, posix, relative } from 'node:path';
@@ -19,7 +19,7 @@ const MIB = 1024 * 1024;
 
 /** @throws CODE_REFUSED: too much, a link that leads out, a name that cannot be told; FILE_UNREADABLE */
 export async function listCode(root: string): Promise<FolderListing> {
-  const paths = hasIgnoreFile(root) ? await toldByGit(root) : everything(root);
+  const paths = everything(root) ?? (await toldByGit(root));
   if (paths.length > MOST_CODE_ENTRIES)
     throw refused(root, `it has ${paths.length} files; ${MOST_CODE_ENTRIES} are taken at most`);
   const entries = new Map<string, FolderEntry>();
@@ -68,28 +68,21 @@ async function insideTarget(root: string, path: string): Promise<string> {
   return target;
 }
 
-/** Files and links, in no order. */
-function everything(root: string): readonly string[] {
+/** Files and links, in no order; null where an ignore file, its own or one of a folder below, says which. */
+function everything(root: string): readonly string[] | null {
   const found: string[] = [];
-  const descend = (prefix: string): void => {
-    for (const entry of readdirSync(join(root, prefix), { withFileTypes: true })) {
+  const folders = [''];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      if (entry.name === IGNORE_FILE) return null;
       if (LEFT_OUT.has(entry.name)) continue;
-      const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
-      if (entry.isDirectory()) descend(path);
-      else found.push(path);
-      if (found.length > MOST_CODE_ENTRIES)
-        throw refused(root, `it has more than ${MOST_CODE_ENTRIES} files; so many are taken at most`);
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      (entry.isDirectory() ? folders : found).push(path);
     }
-  };
-  descend('');
+    if (found.length > MOST_CODE_ENTRIES)
+      throw refused(root, `it has more than ${MOST_CODE_ENTRIES} files; so many are taken at most`);
+  }
   return found;
-}
-
-/** Whether it, or a folder below, has an ignore file. */
-function hasIgnoreFile(root: string): boolean {
-  return (
-    existsSync(join(root, IGNORE_FILE)) || everything(root).some((path) => path.endsWith(`/${IGNORE_FILE}`))
-  );
 }
 
 /** As git lists what it does not know yet, with an empty repository beside and our ignore files instead of its own. */

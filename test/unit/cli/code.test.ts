@@ -17,6 +17,7 @@ import { gitState } from '../../../cli/code/git-state.js';
 import { listCode } from '../../../cli/code/list.js';
 import { packCode, shipping } from '../../../cli/code/ship.js';
 import type { Submission } from '../../../client/coordinator.js';
+import { MOST_CODE_ENTRIES } from '../../../proto/code.js';
 import { WattsweepError } from '../../../proto/errors.js';
 import type { SweepSpec } from '../../../services/coordinator/core/index.js';
 import { unpackFolder } from '../../../services/trainer/checkpoints/pack.js';
@@ -75,6 +76,14 @@ describe('code to ship', () => {
         ...['local', 'module/m.py', 'train.py'],
       ].sort(),
     );
+  });
+
+  it('counts only what goes: an ignore file below may leave out more than would be taken', async () => {
+    write('train.py');
+    for (let i = 0; i <= MOST_CODE_ENTRIES; i += 1) write(`data/${i}`, '');
+    await expect(listCode(dir)).rejects.toThrow(`more than ${MOST_CODE_ENTRIES} files`);
+    write('data/.wattsweepignore', '*\n');
+    expect(await names()).toEqual(['train.py']);
   });
 
   it('is refused when a link leads out of it, when it is too large, and when there is nothing', async () => {
