@@ -70,7 +70,7 @@ function savedText(report: Report): string | null {
 
 function codeText({ folder, sha256, files, git }: ShippedCode): string {
   const shipped = `folder ${folder}${files === null ? '' : `, ${count(files, 'file')}`}, SHA-256 ${sha256.slice(0, 12)}`;
-  if (git === null) return `${shipped}; not in git`;
+  if (git === null) return `${shipped}; not known to git`;
   const { commit, branch, isDirty, diffBytes } = git;
   const where = `git commit ${commit.slice(0, 12)}${branch === '' ? '' : ` of ${branch}`}`;
   if (!isDirty) return `${shipped}; ${where}, without changes`;
