@@ -6,10 +6,13 @@ import type { Logger } from 'pino';
 import { isAborted, type Clock } from '../clock.js';
 import type { State } from '../core/index.js';
 
-/** The object store, as far as it is needed. Each throws NATS_UNREACHABLE. */
+/** The object store, as far as it is needed. */
 export interface CodeShelf {
-  list(): Promise<readonly { readonly sha256: string; readonly storedAtMs: number }[]>;
-  keepOnly(hashes: ReadonlySet<string>): Promise<void>;
+  /**
+   * Removes what is not named and was written before, whole or in part.
+   * @returns how many are gone @throws NATS_UNREACHABLE
+   */
+  keepOnly(named: Pick<ReadonlySet<string>, 'has'>, writtenBeforeMs: number): Promise<number>;
 }
 
 export interface ForgetCodeOptions {
@@ -26,19 +29,8 @@ export interface ForgetCodeOptions {
 /** It is uploaded before its sweep is submitted; an upload takes no longer than this either. */
 const STAYS_MS = 3_600_000;
 
-/** What of the store is to stay. */
-export function keptCode(
-  state: State,
-  stored: readonly { readonly sha256: string; readonly storedAtMs: number }[],
-  nowMs: number,
-): ReadonlySet<string> {
-  const named = new Set([...state.sweeps.values()].map(({ spec }) => spec.code?.sha256));
-  return new Set(
-    stored
-      .filter(({ sha256, storedAtMs }) => named.has(sha256) || nowMs - storedAtMs < STAYS_MS)
-      .map(({ sha256 }) => sha256),
-  );
-}
+const isNamed = (state: State, sha256: string): boolean =>
+  [...state.sweeps.values()].some(({ spec }) => spec.code?.sha256 === sha256);
 
 /** Looks again and again until the signal aborts. */
 export async function forgetCode(options: ForgetCodeOptions, signal: AbortSignal): Promise<void> {
@@ -47,11 +39,10 @@ export async function forgetCode(options: ForgetCodeOptions, signal: AbortSignal
     await clock.sleep(everyMs, { signal, ref: false });
     if (isAborted(signal)) return;
     try {
-      const stored = await shelf.list();
-      const kept = keptCode(state(), stored, now());
-      if (kept.size === stored.length) continue;
-      await shelf.keepOnly(kept);
-      log.info({ removed: stored.length - kept.size }, 'code that no sweep names was removed from NATS');
+      // Asked of the state as it is then: sweeps are submitted meanwhile.
+      const named = { has: (sha256: string): boolean => isNamed(state(), sha256) };
+      const removed = await shelf.keepOnly(named, now() - STAYS_MS);
+      if (removed > 0) log.info({ removed }, 'code that no sweep names was removed from NATS');
     } catch (error) {
       log.debug({ reason: String(error) }, 'stored code was not looked through');
     }

@@ -3,12 +3,6 @@ import { CODE_BUCKET } from '../../../proto/subjects.js';
 import type { NatsLink } from './link.js';
 import { ObjectBucket, type ObjectSink } from './objects.js';
 
-export interface StoredCodeFact {
-  readonly sha256: string;
-  /** When it was written, milliseconds since 1970. */
-  readonly storedAtMs: number;
-}
-
 export class StoredCode {
   readonly #bucket: ObjectBucket;
 
@@ -19,12 +13,6 @@ export class StoredCode {
   /** Whether all of it is there. @throws NATS_UNREACHABLE */
   has(sha256: string): Promise<boolean> {
     return this.#bucket.has(sha256);
-  }
-
-  /** @throws NATS_UNREACHABLE */
-  async list(): Promise<readonly StoredCodeFact[]> {
-    const objects = await this.#bucket.list();
-    return objects.map(({ name, mtime }) => ({ sha256: name, storedAtMs: Date.parse(mtime ?? '') || 0 }));
   }
 
   /** Bytes of all of them together. @throws NATS_UNREACHABLE */
@@ -40,8 +28,8 @@ export class StoredCode {
     return this.#bucket.create();
   }
 
-  /** Removes all others, and pieces of uploads that were given up. @throws NATS_UNREACHABLE */
-  keepOnly(hashes: ReadonlySet<string>): Promise<void> {
-    return this.#bucket.keepOnly(hashes);
+  /** As `ObjectBucket.keepOnly`. @throws NATS_UNREACHABLE */
+  keepOnly(named: Pick<ReadonlySet<string>, 'has'>, writtenBeforeMs: number): Promise<number> {
+    return this.#bucket.keepOnly(named, writtenBeforeMs);
   }
 }

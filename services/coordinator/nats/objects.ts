@@ -170,15 +170,37 @@ export class ObjectBucket {
     };
   }
 
-  /** Removes the other objects, and chunks of writers that died. @throws NATS_UNREACHABLE */
-  async keepOnly(names: ReadonlySet<string>): Promise<void> {
-    const kept = (await this.list()).filter(({ name }) => names.has(name));
-    const subjects = new Set(
-      kept.flatMap(({ name, nuid }) => [this.#subject('M', encodeName(name)), this.#subject('C', nuid)]),
-    );
+  /**
+   * Removes the other objects, and chunks of writers that died.
+   * @param names asked of each object when its turn has come
+   * @param writtenBeforeMs milliseconds since 1970; what was written since stays, so that what is under way does.
+   * @default Infinity: there is no other writer
+   * @returns how many objects are gone @throws NATS_UNREACHABLE
+   */
+  async keepOnly(names: Pick<ReadonlySet<string>, 'has'>, writtenBeforeMs = Infinity): Promise<number> {
+    const objectOf = new Map<string, StoredObject>();
+    for (const object of await this.list())
+      for (const [kind, last] of [
+        ['M', encodeName(object.name)],
+        ['C', object.nuid],
+      ] as const)
+        objectOf.set(this.#subject(kind, last), object);
+    const stays = async (subject: string): Promise<boolean> => {
+      const object = objectOf.get(subject);
+      if (object !== undefined && names.has(object.name)) return true;
+      if (writtenBeforeMs === Infinity) return false;
+      const writtenMs =
+        object === undefined ? await this.#writtenMs(subject) : Date.parse(object.mtime ?? '');
+      return writtenMs >= writtenBeforeMs;
+    };
+    let gone = 0;
     for (const kind of ['M', 'C'] as const)
-      for (const subject of await this.#subjects(kind))
-        if (!subjects.has(subject)) await this.#purge(subject);
+      for (const subject of await this.#subjects(kind)) {
+        if (await stays(subject)) continue;
+        await this.#purge(subject);
+        if (kind === 'M') gone += 1;
+      }
+    return gone;
   }
 
   get #stream(): string {
@@ -221,6 +243,17 @@ export class ObjectBucket {
     } catch (error) {
       if (error instanceof SyntaxError || natsErrorCode(error) === 'no_message') return null;
       throw error;
+    }
+  }
+
+  /** When the last message of the subject was stored, by the server's clock. */
+  async #writtenMs(subject: string): Promise<number> {
+    try {
+      const { manager } = this.#link;
+      const last = manager.streams.getMessage(this.#stream, { last_by_subj: subject });
+      return (await this.#link.answered(last)).time.getTime();
+    } catch (error) {
+      throw this.#failed('read', error);
     }
   }
 

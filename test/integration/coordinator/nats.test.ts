@@ -1,8 +1,13 @@
 import { connect } from 'nats';
 import { afterEach, describe, expect, test } from 'vitest';
-import { TELEMETRY_STREAM } from '../../../proto/subjects.js';
+import { CODE_BUCKET, TELEMETRY_STREAM } from '../../../proto/subjects.js';
 import { startCoordinator } from '../../../services/coordinator/index.js';
-import { ensureStreams, NatsLink, openBucket } from '../../../services/coordinator/nats/index.js';
+import {
+  ensureStreams,
+  NatsLink,
+  ObjectBucket,
+  openBucket,
+} from '../../../services/coordinator/nats/index.js';
 import { refuseMismatch, wantedStreams } from '../../../services/coordinator/nats/streams.js';
 import { startNats } from '../../support/nats.js';
 import { startTcpProxy } from '../../support/tcp-proxy.js';
@@ -132,6 +137,38 @@ test('a watch says what is there, then what comes and goes, also of a bucket tha
   await trainers.create('other', value);
   expect((await watching.next()).value).toMatchObject({ type: 'put', entry: { key: 'other', revision: 1 } });
 });
+
+test('of an object store what is named stays, and what was just written or is being written', async () => {
+  const { link } = await world();
+  await ensureStreams(link, settings);
+  const store = new ObjectBucket(link, CODE_BUCKET);
+  const put = async (name: string): Promise<void> => {
+    const sink = store.create();
+    await sink.write(Buffer.from(name));
+    await sink.finish(name, {});
+  };
+  const names = async (): Promise<string[]> => (await store.list()).map(({ name }) => name).sort();
+  await put('named');
+  await put('forgotten');
+  const underWay = store.create();
+  await underWay.write(Buffer.from('half'));
+  expect(await store.keepOnly(new Set(['named']), Date.now() - 60_000)).toBe(0);
+  await underWay.finish('late', {});
+  expect(await names()).toEqual(['forgotten', 'late', 'named']);
+  expect(await store.has('late')).toBe(true);
+  const givenUp = store.create();
+  await givenUp.write(Buffer.from('half'));
+  await until(async () => (await subjectsOf(link)).length === 7);
+  expect(await store.keepOnly(new Set(['named']), Date.now() + 60_000)).toBe(2);
+  expect(await names()).toEqual(['named']);
+  expect(await store.has('named')).toBe(true);
+  expect(await subjectsOf(link)).toHaveLength(2);
+});
+
+async function subjectsOf(link: NatsLink): Promise<readonly string[]> {
+  const info = await link.manager.streams.info(`OBJ_${CODE_BUCKET}`, { subjects_filter: '>' });
+  return Object.keys(info.state.subjects ?? {});
+}
 
 test('an old server is refused, with the version that is needed', async () => {
   const nats = await startNats();

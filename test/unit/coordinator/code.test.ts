@@ -1,11 +1,13 @@
 /** Code on its way into NATS, what a submission says of it, and how long it stays there. */
 import { createHash } from 'node:crypto';
+import pino from 'pino';
 import { describe, expect, it } from 'vitest';
 import { MOST_CODE_BYTES } from '../../../proto/code.js';
 import type { PackedCode } from '../../../proto/gen/wattsweep/v1/coordinator.js';
 import { storeCode, withCode, type CodeStore } from '../../../services/coordinator/api/code.js';
+import { systemClock } from '../../../services/coordinator/clock.js';
 import type { State } from '../../../services/coordinator/core/index.js';
-import { keptCode } from '../../../services/coordinator/fleet/stored-code.js';
+import { forgetCode, type CodeShelf } from '../../../services/coordinator/fleet/stored-code.js';
 import { sweepSpec } from '../../support/core.js';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -108,14 +110,24 @@ describe('a submission with code', () => {
   });
 });
 
-it('code stays while a sweep names it, and for an hour before', () => {
-  const state = {
-    sweeps: new Map([['s', { spec: { code: { folder: '.', sha256: 'named' } } }]]),
-  } as unknown as State;
+it('code stays while a sweep names it, also one that was just submitted, and for an hour before', async () => {
+  const over = new AbortController();
+  const sweeps = new Map<string, unknown>();
+  const asked: unknown[] = [];
+  const shelf: CodeShelf = {
+    keepOnly: (named, writtenBeforeMs) => {
+      asked.push(named.has('named'), writtenBeforeMs);
+      sweeps.set('s', { spec: { code: { folder: '.', sha256: 'named' } } });
+      asked.push(named.has('named'), named.has('other'));
+      over.abort();
+      return Promise.resolve(1);
+    },
+  };
+  const state = (): State => ({ sweeps }) as unknown as State;
   const hour = 3_600_000;
-  const stored = ['named', 'young', 'old'].map((name) => ({
-    sha256: name,
-    storedAtMs: name === 'young' ? hour + 1 : 0,
-  }));
-  expect([...keptCode(state, stored, 2 * hour)]).toEqual(['named', 'young']);
+  await forgetCode(
+    { shelf, state, now: () => 5 * hour, clock: systemClock, log: pino({ level: 'silent' }), everyMs: 1 },
+    over.signal,
+  );
+  expect(asked).toEqual([false, 4 * hour, true, false]);
 });

@@ -35,8 +35,8 @@ export class ObjectStoreSnapshots implements SnapshotStore {
     };
   }
 
-  keepOnly(names: ReadonlySet<string>): Promise<void> {
-    return this.#bucket.keepOnly(names);
+  async keepOnly(names: ReadonlySet<string>): Promise<void> {
+    await this.#bucket.keepOnly(names);
   }
 }
 
