@@ -15,9 +15,9 @@ export interface CodeStore {
   totalBytes(): Promise<number>;
   /** Of a piece that it takes. */
   readonly pieceBytes: number;
-  create(): {
+  create(ledgerId: string): {
     write(piece: Uint8Array): Promise<void>;
-    finish(name: string, metadata: Readonly<Record<string, string>>): Promise<void>;
+    finish(sha256: string): Promise<void>;
     abandon(): Promise<void>;
   };
 }
@@ -30,6 +30,7 @@ const MIB = 1024 * 1024;
 export async function storeCode(
   pieces: AsyncIterable<UploadCodeRequest>,
   store: CodeStore,
+  ledgerId: string,
 ): Promise<UploadCodeResponse> {
   const iterator = pieces[Symbol.asyncIterator]();
   const first = await iterator.next();
@@ -52,7 +53,7 @@ export async function storeCode(
       },
     );
   const hash = createHash('sha256');
-  const sink = store.create();
+  const sink = store.create(ledgerId);
   let left = bytes;
   try {
     for (
@@ -71,7 +72,7 @@ export async function storeCode(
       throw new WattsweepError('CODE_REFUSED', 'what was uploaded is not what it was said to be', {
         advice: 'Submit it again: a file changed while it was packed, or the connection broke.',
       });
-    await sink.finish(sha256, {});
+    await sink.finish(sha256);
   } catch (error) {
     await sink.abandon().catch(() => undefined);
     throw error;

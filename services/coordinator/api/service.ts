@@ -61,10 +61,10 @@ export function coordinatorService({
       onFault,
     ),
     uploadCode: clientStream(async (pieces) => {
-      await leader();
+      const { state } = await leader();
       const store = code();
       if (store === null) throw new WattsweepError('NATS_UNREACHABLE', 'NATS has not been reached yet');
-      return storeCode(pieces, store);
+      return storeCode(pieces, store, state.ledgerId);
     }, onFault),
     listSweeps: query(listSweeps),
     getSweep: query(getSweep),

@@ -9,10 +9,13 @@ import type { State } from '../core/index.js';
 /** The object store, as far as it is needed. */
 export interface CodeShelf {
   /**
-   * Removes what is not named and was written before, whole or in part.
+   * Removes what is not kept and was written before, whole or in part.
    * @returns how many are gone @throws NATS_UNREACHABLE
    */
-  keepOnly(named: Pick<ReadonlySet<string>, 'has'>, writtenBeforeMs: number): Promise<number>;
+  keepOnly(
+    isKept: (code: { readonly sha256: string; readonly ledgerId: string | null }) => boolean,
+    writtenBeforeMs: number,
+  ): Promise<number>;
 }
 
 export interface ForgetCodeOptions {
@@ -32,6 +35,10 @@ const STAYS_MS = 3_600_000;
 const isNamed = (state: State, sha256: string): boolean =>
   [...state.sweeps.values()].some(({ spec }) => spec.code?.sha256 === sha256);
 
+/** That ledger may be lost, and be restored tomorrow: what its sweeps name is not known. */
+const isOfAnother = (state: State, ledgerId: string | null): boolean =>
+  ledgerId !== null && ledgerId !== state.ledgerId;
+
 /** Looks again and again until the signal aborts. */
 export async function forgetCode(options: ForgetCodeOptions, signal: AbortSignal): Promise<void> {
   const { shelf, state, now, clock, log, everyMs = STAYS_MS } = options;
@@ -40,8 +47,10 @@ export async function forgetCode(options: ForgetCodeOptions, signal: AbortSignal
     if (isAborted(signal)) return;
     try {
       // Asked of the state as it is then: sweeps are submitted meanwhile.
-      const named = { has: (sha256: string): boolean => isNamed(state(), sha256) };
-      const removed = await shelf.keepOnly(named, now() - STAYS_MS);
+      const removed = await shelf.keepOnly(
+        ({ sha256, ledgerId }) => isOfAnother(state(), ledgerId) || isNamed(state(), sha256),
+        now() - STAYS_MS,
+      );
       if (removed > 0) log.info({ removed }, 'code that no sweep names was removed from NATS');
     } catch (error) {
       log.debug({ reason: String(error) }, 'stored code was not looked through');

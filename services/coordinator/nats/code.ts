@@ -3,6 +3,12 @@ import { CODE_BUCKET } from '../../../proto/subjects.js';
 import type { NatsLink } from './link.js';
 import { ObjectBucket, type ObjectSink } from './objects.js';
 
+export interface StoredCodeFact {
+  readonly sha256: string;
+  /** Of the ledger under which it was uploaded; null where that was not written. */
+  readonly ledgerId: string | null;
+}
+
 export class StoredCode {
   readonly #bucket: ObjectBucket;
 
@@ -24,12 +30,18 @@ export class StoredCode {
     return this.#bucket.maxChunkBytes;
   }
 
-  create(): ObjectSink {
-    return this.#bucket.create();
+  create(ledgerId: string): Pick<ObjectSink, 'write' | 'abandon'> & {
+    finish(sha256: string): Promise<void>;
+  } {
+    const { write, finish, abandon } = this.#bucket.create();
+    return { write, abandon, finish: (sha256) => finish(sha256, { ledger_id: ledgerId }) };
   }
 
   /** As `ObjectBucket.keepOnly`. @throws NATS_UNREACHABLE */
-  keepOnly(named: Pick<ReadonlySet<string>, 'has'>, writtenBeforeMs: number): Promise<number> {
-    return this.#bucket.keepOnly(named, writtenBeforeMs);
+  keepOnly(isKept: (code: StoredCodeFact) => boolean, writtenBeforeMs: number): Promise<number> {
+    return this.#bucket.keepOnly(
+      ({ name, metadata }) => isKept({ sha256: name, ledgerId: metadata.ledger_id ?? null }),
+      writtenBeforeMs,
+    );
   }
 }

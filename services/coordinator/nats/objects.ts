@@ -172,12 +172,12 @@ export class ObjectBucket {
 
   /**
    * Removes the other objects, and chunks of writers that died.
-   * @param names asked of each object when its turn has come
+   * @param isKept asked of each object when its turn has come
    * @param writtenBeforeMs milliseconds since 1970; what was written since stays, so that what is under way does.
    * @default Infinity: there is no other writer
    * @returns how many objects are gone @throws NATS_UNREACHABLE
    */
-  async keepOnly(names: Pick<ReadonlySet<string>, 'has'>, writtenBeforeMs = Infinity): Promise<number> {
+  async keepOnly(isKept: (object: StoredObject) => boolean, writtenBeforeMs = Infinity): Promise<number> {
     const objectOf = new Map<string, StoredObject>();
     for (const object of await this.list())
       for (const [kind, last] of [
@@ -187,7 +187,7 @@ export class ObjectBucket {
         objectOf.set(this.#subject(kind, last), object);
     const stays = async (subject: string): Promise<boolean> => {
       const object = objectOf.get(subject);
-      if (object !== undefined && names.has(object.name)) return true;
+      if (object !== undefined && isKept(object)) return true;
       if (writtenBeforeMs === Infinity) return false;
       const writtenMs =
         object === undefined ? await this.#writtenMs(subject) : Date.parse(object.mtime ?? '');

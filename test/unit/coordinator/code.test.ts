@@ -45,9 +45,9 @@ const head = { sha256: sha256('hello, world'), bytes: 12 };
 describe('an upload of code', () => {
   it('is stored in pieces under its hash, and once', async () => {
     const { store, objects } = fakeStore();
-    expect(await storeCode(sent(['hello, ', 'world'], head), store)).toEqual({ stored: true });
+    expect(await storeCode(sent(['hello, ', 'world'], head), store, 'ledger')).toEqual({ stored: true });
     expect([...objects]).toEqual([[head.sha256, 'hello, world']]);
-    expect(await storeCode(sent(['x'], head), store)).toEqual({ stored: false });
+    expect(await storeCode(sent(['x'], head), store, 'ledger')).toEqual({ stored: false });
   });
 
   it.each([
@@ -59,7 +59,7 @@ describe('an upload of code', () => {
     ['empty', [], head, 'empty'],
   ])('is refused when it is %s, and nothing of it stays', async (_what, parts, first, words) => {
     const { store, objects, abandoned } = fakeStore();
-    await expect(storeCode(sent(parts, first), store)).rejects.toMatchObject({
+    await expect(storeCode(sent(parts, first), store, 'ledger')).rejects.toMatchObject({
       code: 'CODE_REFUSED',
       message: expect.stringContaining(words) as string,
     });
@@ -69,7 +69,9 @@ describe('an upload of code', () => {
 
   it('is refused while the store is full', async () => {
     const { store } = fakeStore({ totalBytes: () => Promise.resolve(4 * 1024 ** 3) });
-    await expect(storeCode(sent(['hello, world'], head), store)).rejects.toThrow('more than 4096 MiB');
+    await expect(storeCode(sent(['hello, world'], head), store, 'ledger')).rejects.toThrow(
+      'more than 4096 MiB',
+    );
   });
 });
 
@@ -114,20 +116,26 @@ it('code stays while a sweep names it, also one that was just submitted, and for
   const over = new AbortController();
   const sweeps = new Map<string, unknown>();
   const asked: unknown[] = [];
+  const ours = (sha256: string) => ({ sha256, ledgerId: 'ledger' });
   const shelf: CodeShelf = {
-    keepOnly: (named, writtenBeforeMs) => {
-      asked.push(named.has('named'), writtenBeforeMs);
+    keepOnly: (isKept, writtenBeforeMs) => {
+      asked.push(isKept(ours('named')), writtenBeforeMs);
       sweeps.set('s', { spec: { code: { folder: '.', sha256: 'named' } } });
-      asked.push(named.has('named'), named.has('other'));
+      asked.push(isKept(ours('named')), isKept(ours('other')));
+      // A lost ledger may be restored: its sweeps need their code then.
+      asked.push(
+        isKept({ ...ours('other'), ledgerId: 'lost' }),
+        isKept({ ...ours('other'), ledgerId: null }),
+      );
       over.abort();
       return Promise.resolve(1);
     },
   };
-  const state = (): State => ({ sweeps }) as unknown as State;
+  const state = (): State => ({ sweeps, ledgerId: 'ledger' }) as unknown as State;
   const hour = 3_600_000;
   await forgetCode(
     { shelf, state, now: () => 5 * hour, clock: systemClock, log: pino({ level: 'silent' }), everyMs: 1 },
     over.signal,
   );
-  expect(asked).toEqual([false, 4 * hour, true, false]);
+  expect(asked).toEqual([false, 4 * hour, true, false, true, false]);
 });

@@ -36,7 +36,7 @@ export class ObjectStoreSnapshots implements SnapshotStore {
   }
 
   async keepOnly(names: ReadonlySet<string>): Promise<void> {
-    await this.#bucket.keepOnly(names);
+    await this.#bucket.keepOnly(({ name }) => names.has(name));
   }
 }
 
