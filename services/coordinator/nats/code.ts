@@ -33,8 +33,12 @@ export class StoredCode {
   create(ledgerId: string): Pick<ObjectSink, 'write' | 'abandon'> & {
     finish(sha256: string): Promise<void>;
   } {
-    const { write, finish, abandon } = this.#bucket.create();
-    return { write, abandon, finish: (sha256) => finish(sha256, { ledger_id: ledgerId }) };
+    const sink = this.#bucket.create();
+    return {
+      write: (piece) => sink.write(piece),
+      finish: (sha256) => sink.finish(sha256, { ledger_id: ledgerId }),
+      abandon: () => sink.abandon(),
+    };
   }
 
   /** As `ObjectBucket.keepOnly`. @throws NATS_UNREACHABLE */
