@@ -5,7 +5,7 @@ import type { Domain, ParameterValue } from '../core/spec.js';
 import type { Condition, ReadAxis } from './conditions.js';
 import type { Path } from './document.js';
 import { nearest, oneOf, show, type Problems } from './problems.js';
-import { rangeSchema } from './schema.js';
+import { rangeSchema } from './axes-schema.js';
 import { report } from './shape-check.js';
 
 /** Checked by `checkPlain`: nothing else is left in the file. */

@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { recipes, type ParameterDescriptor } from '../../../proto/recipes.js';
-import { axisSchema, fixedValueSchema, rangeSchema, sweepFileSchema } from './schema.js';
+import { axisSchema, fixedValueSchema, rangeSchema } from './axes-schema.js';
+import { sweepFileSchema } from './schema.js';
 
 type JsonSchema = Record<string, unknown>;
 

@@ -3,40 +3,12 @@
  * in `build.ts`; values of `fixed`, `sweep` and `cases` in `axes.ts`. The JSON Schema for editors is made from this.
  */
 import { z } from 'zod';
-import { recipes } from '../../../proto/recipes.js';
 import { DEFAULT_RETRIES } from '../core/defaults.js';
 import { notificationKinds } from '../core/notify/notification.js';
+import { axesSchema, fixedValueSchema, parameterName } from './axes-schema.js';
+import { programShapes, recipeNames, setupShape, variantSchema } from './program-schema.js';
+import { searchSchema, searchShapes } from './search-schema.js';
 import { ruleShapes, stoppingSchema, trialLimitsSchema } from './stopping-schema.js';
-
-/** A value of `sweep` or of a case: read by `axes.ts`, which tells a range from a constant. */
-export const axisSchema = z.unknown();
-/** A value of `fixed`. */
-export const fixedValueSchema = z.unknown();
-
-const parameterName = z
-  .string()
-  .max(100)
-  .regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/);
-
-const axesSchema = z.record(parameterName, axisSchema);
-
-export const rangeSchema = z
-  .strictObject({
-    min: z.number().describe('First value.'),
-    max: z.number().describe('Last value; greater than min.'),
-    scale: z.enum(['linear', 'log']).default('linear').describe('Equal differences, or equal ratios.'),
-    count: z
-      .int()
-      .min(1)
-      .max(1_000_000_000)
-      .optional()
-      .describe('Number of values, both ends included; without it, any value in between (not for grid).'),
-    integer: z
-      .boolean()
-      .optional()
-      .describe('Round to whole numbers, each once. Default: as the recipe declares the parameter.'),
-  })
-  .describe('Values from min to max: evenly spaced ones, or any.');
 
 export const objectiveSchema = z.strictObject({
   metric: z.string().min(1).describe('Metric that every epoch reports, e.g. val_accuracy.'),
@@ -53,86 +25,6 @@ export const objectiveSchema = z.strictObject({
     .describe('Epochs after the first hit during which the target must hold.'),
   hold_tolerance: z.number().min(0).default(0.002).describe('How far the metric may fall short meanwhile.'),
 });
-
-const pointSchema = z.record(parameterName, z.unknown());
-
-const enqueue = z
-  .array(pointSchema)
-  .max(1000)
-  .default([])
-  .describe('Points that run first, e.g. a baseline; they may lie outside what is swept.');
-
-const drawnShape = {
-  trials: z.int().min(1).max(10_000_000).describe('Points in all, the enqueued ones included.'),
-  case_weights: z
-    .array(z.number().positive())
-    .optional()
-    .describe('How often each case is drawn, one number a case. Default: equally often.'),
-  enqueue,
-};
-
-export const gridSchema = z
-  .strictObject({ method: z.literal('grid'), enqueue })
-  .describe('Every combination, in a shuffled order.');
-
-export const randomSchema = z
-  .strictObject({ method: z.literal('random'), ...drawnShape })
-  .describe('Independent draws.');
-
-export const sobolSchema = z
-  .strictObject({
-    method: z.literal('sobol'),
-    ...drawnShape,
-    scramble: z
-      .enum(['owen', 'none'])
-      .default('owen')
-      .describe("Owen's scrambling, from the seed; none gives the published sequence."),
-  })
-  .describe('The Sobol sequence (Joe and Kuo 2008): covers the space more evenly than random draws.');
-
-export const listSchema = z
-  .strictObject({
-    method: z.literal('list'),
-    points: z.array(pointSchema).min(1).max(10_000).describe('The points, in the order in which they run.'),
-    enqueue,
-  })
-  .describe('The points that are listed.');
-
-export const tpeSchema = z
-  .strictObject({
-    method: z.literal('tpe'),
-    ...drawnShape,
-    trials: z.int().min(1).max(10_000).describe('Points in all, the enqueued ones included.'),
-    startup: z
-      .int()
-      .min(1)
-      .max(10_000)
-      .default(10)
-      .describe('Results before the model is asked; the points until then cover the space evenly.'),
-    candidates: z.int().min(1).max(1000).default(24).describe('Candidates that are compared for a proposal.'),
-    gamma: z
-      .number()
-      .gt(0)
-      .lt(1)
-      .default(0.1)
-      .describe('Share of the results that counts as good; 25 at most do.'),
-    warm_start: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('Id of an earlier sweep whose results the model knows from the start.'),
-  })
-  .describe('Tree-structured Parzen estimator, multivariate: learns from results where to look next.');
-
-export const moduleSearchSchema = z
-  .strictObject({
-    method: z.literal('module'),
-    module: z.string().min(1).max(200).describe("The file, seen from the coordinator's folder of modules."),
-    options: z.record(z.string(), z.unknown()).default({}).describe('What the module is given.'),
-    trials: z.int().min(1).max(1_000_000).describe('Points in all, the enqueued ones included.'),
-    enqueue,
-  })
-  .describe("A search of one's own; only where the coordinator was started with --modules.");
 
 export const budgetSchema = z.strictObject({
   energy_wh: z.number().positive().optional().describe('Watt-hours of the whole sweep.'),
@@ -190,96 +82,6 @@ export const notifySchema = z.strictObject({
     ),
 });
 
-const recipeNames: [string, ...string[]] = ['command', ...recipes.keys()];
-
-const requiredFileSchema = z.strictObject({
-  path: z
-    .string()
-    .min(1)
-    .max(4096)
-    .describe('File on the box; relative: seen from the folder in which its trainer was started.'),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-fA-F]{64}$/, '64 hexadecimal digits')
-    .optional()
-    .describe('SHA-256 of its content. Without it, the file must only be there.'),
-});
-
-const tensorboardSchema = z.strictObject({
-  folder: z
-    .string()
-    .min(1)
-    .max(4096)
-    .default('.')
-    .describe('Folder of the event files, seen from where the program runs.'),
-  metrics: z
-    .record(z.string().min(1).max(200), z.string().min(1).max(500))
-    .describe('Tag by metric, e.g. val_accuracy: validation/epoch_accuracy. The objective must be there.'),
-  epochs: z
-    .enum(['from_0', 'from_1', 'count'])
-    .default('from_0')
-    .describe(
-      'What a step is: an epoch counted from 0 (as Keras does) or from 1; count: each value of the objective is an epoch.',
-    ),
-});
-
-const collectSchema = z.strictObject({
-  regex: z
-    .string()
-    .min(1)
-    .max(2000)
-    .optional()
-    .describe('Finds an epoch in a line of stdout; its named groups are metrics, and `epoch`, else counted.'),
-  keras_csv: z
-    .string()
-    .min(1)
-    .max(4096)
-    .optional()
-    .describe("File that Keras' CSVLogger writes, seen from where the program runs."),
-  tensorboard: tensorboardSchema.optional().describe('Event files, as TensorFlow and PyTorch write them.'),
-});
-
-/** What stands beside a `command`. */
-const setupShape = {
-  workdir: z
-    .string()
-    .min(1)
-    .max(4096)
-    .optional()
-    .describe('Folder on the box in which the command runs, or one below `code`. Default: an empty one.'),
-  wrap: z
-    .array(z.union([z.string(), z.number()]))
-    .min(1)
-    .max(1000)
-    .optional()
-    .describe('Words around the command, e.g. of a container; the word {command} stands for its own.'),
-  requires: z
-    .array(requiredFileSchema)
-    .min(1)
-    .max(100)
-    .optional()
-    .describe('Files that a box must have; one that lacks them runs no trial of the sweep.'),
-  collect: collectSchema
-    .optional()
-    .describe('From what epochs are read, for a program that does not report itself.'),
-};
-
-export const variantSchema = z
-  .strictObject({
-    recipe: z.enum(recipeNames).optional().describe('What is trained; or a `command`.'),
-    command: z
-      .array(z.union([z.string(), z.number()]))
-      .min(1)
-      .optional()
-      .describe('Program and arguments, as that of a sweep.'),
-    ...setupShape,
-    fixed: z
-      .record(parameterName, fixedValueSchema)
-      .default({})
-      .describe('Parameters that only this variant is given.'),
-  })
-  .describe('A recipe or a command.');
-
 export const sweepFileSchema = z.strictObject({
   name: z.string().trim().min(1).max(100).describe('Name of the sweep, for people.'),
   recipe: z.enum(recipeNames).optional().describe('What is trained. Leave it out where `command` stands.'),
@@ -336,20 +138,7 @@ export const sweepFileSchema = z.strictObject({
     .max(100)
     .default([])
     .describe('Expressions that must hold at every point, e.g. "batch_size * lr_peak <= 10".'),
-  search: z
-    .union([
-      z.enum(['grid', 'random', 'sobol', 'list', 'tpe']),
-      z.discriminatedUnion('method', [
-        gridSchema,
-        randomSchema,
-        sobolSchema,
-        listSchema,
-        tpeSchema,
-        moduleSearchSchema,
-      ]),
-    ])
-    .default('grid')
-    .describe('How points are chosen. Default: every combination.'),
+  search: searchSchema.default('grid').describe('How points are chosen. Default: every combination.'),
   stopping: stoppingSchema.default('none').describe('When a trial is stopped early. Default: never.'),
   repeats: z.int().min(1).max(1000).default(1).describe('Runs of every point, each with another seed.'),
   seed: z
@@ -391,25 +180,20 @@ export const sweepFileSchema = z.strictObject({
 export const partialSweepFileSchema = sweepFileSchema.partial();
 export type PartialSweepFile = z.output<typeof partialSweepFileSchema>;
 
+const under = (part: string, shapes: Readonly<Record<string, object>>): Readonly<Record<string, object>> =>
+  Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [`${part}.${name}`, shape]));
+
 const shapes: Readonly<Record<string, object>> = {
   '': sweepFileSchema.shape,
   objective: objectiveSchema.shape,
-  'search.grid': gridSchema.shape,
-  'search.random': randomSchema.shape,
-  'search.sobol': sobolSchema.shape,
-  'search.list': listSchema.shape,
-  'search.tpe': tpeSchema.shape,
-  'search.module': moduleSearchSchema.shape,
+  ...under('search', searchShapes),
   budget: budgetSchema.shape,
   resources: resourcesSchema.shape,
   retries: retriesSchema.shape,
   notify: notifySchema.shape,
-  'variants.*': variantSchema.shape,
-  'requires.*': requiredFileSchema.shape,
-  collect: collectSchema.shape,
-  'collect.tensorboard': tensorboardSchema.shape,
+  ...programShapes,
   trial_limits: trialLimitsSchema.shape,
-  ...Object.fromEntries(Object.entries(ruleShapes).map(([rule, shape]) => [`stopping.${rule}`, shape])),
+  ...under('stopping', ruleShapes),
 };
 
 /** The keys of a part of the file, by its path; stopping rules as `stopping.asha`, searches as `search.tpe`. */
