@@ -147,9 +147,8 @@ export class PowerLimits {
     writeJsonSync(this.path, file, { durable: true });
   }
 
-  /** The attempt is over: what it has changed is as before. */
+  /** The attempt is over: what it has changed is as before, also by an `apply` that is under way. Never rejects. */
   restore(attempt: string): Promise<void> {
-    if (!this.#changed.some((one) => one.attempt === attempt)) return Promise.resolve();
     return this.#inTurn(() => this.#putBack((one) => one.attempt === attempt));
   }
 
@@ -161,14 +160,30 @@ export class PowerLimits {
   async #putBack(isDue: (change: ChangedLimit) => boolean): Promise<void> {
     for (const change of this.#changed.filter(isDue)) {
       const { device, watts } = change;
-      const problem =
-        this.limiter === null ? 'nothing can set it any more' : await this.limiter.set(device, watts);
-      if (problem === null) this.#write(this.#changed.filter((one) => one !== change));
+      const problem = await this.#reset(change);
+      if (problem === null) this.#forget(change);
       else
         this.log.error(
           { device, watts, problem },
           'a power limit cannot be put back; it is tried again at the next start',
         );
+    }
+  }
+
+  /** Null when the limit is as before; where it was never changed, that takes no right. */
+  async #reset({ device, watts }: ChangedLimit): Promise<string | null> {
+    const { limiter } = this;
+    if (limiter === null) return 'nothing can set it any more';
+    const found = await limiter.look(device);
+    return 'watts' in found && found.watts === watts ? null : limiter.set(device, watts);
+  }
+
+  #forget(change: ChangedLimit): void {
+    try {
+      this.#write(this.#changed.filter((one) => one !== change));
+    } catch (error) {
+      // A full disk does not keep an attempt from its end.
+      this.log.error({ err: error }, 'a power limit was put back; the next start does it again');
     }
   }
 

@@ -83,6 +83,31 @@ describe('a power limit', () => {
     expect(fake.limitWatts(0)).toBe(300);
   });
 
+  it('is put back when the attempt ends while it is being set', async () => {
+    const box = service();
+    const applying = box.apply(ask('a', 150));
+    await box.restore('a');
+    await applying;
+    expect(limits()).toEqual([300, 300]);
+  });
+
+  it('is put back though the disk is full, and the attempt ends', async () => {
+    const box = service();
+    await box.apply(ask('a', 150));
+    await rm(root, { recursive: true });
+    await box.restore('a');
+    expect(limits()).toEqual([300, 300]);
+  });
+
+  it('that could not be set is forgotten: what somebody sets later stays', async () => {
+    await fake.set(0, { mayLimit: false });
+    await expect(service().apply(ask('a', 150))).rejects.toThrow('cannot be set');
+    await fake.set(0, { mayLimit: true });
+    await limiter.set(uuids[0]!, 250);
+    await service().restoreAllBut(new Set());
+    expect(limits()).toEqual([250, 300]);
+  });
+
   it('of before the machine was started again is nothing to go back to', async () => {
     const file = { version: 1, bootId: 'another', limits: [{ device: uuids[0], watts: 111, attempt: 'a' }] };
     await writeFile(join(root, 'power-limits.json'), JSON.stringify(file));
