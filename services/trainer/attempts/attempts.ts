@@ -111,6 +111,7 @@ export class Attempts {
     const fresh = Date.now() - accepted.acceptedAtUnixMs < this.options.lostAfterMs;
     const slot = this.#slots.find(({ info, holder }) => info.slotId === accepted.slotId && holder === null);
     if (!attempt.begun && sameBoot && fresh && slot !== undefined) {
+      this.#store.mend(attempt);
       this.#hold(slot, attempt);
       this.#launch(slot, attempt);
       return;
@@ -218,10 +219,17 @@ export class Attempts {
     const slot = this.#slots.find(({ info }) => info.slotId === slotId);
     if (slot?.offered !== true)
       throw new WattsweepError('SLOT_NOT_FOUND', `This trainer has no slot '${slotId}'.`);
-    if (slot.holder !== null)
-      throw new WattsweepError('SLOT_BUSY', `Slot ${slotId} runs ${slot.holder.name}.`);
+    const holder = slot.holder ?? this.#formerHolder(slot);
+    if (holder !== null) throw new WattsweepError('SLOT_BUSY', `Slot ${slotId} runs ${holder.name}.`);
     this.options.devices.assertFree(slot.info);
     return slot;
+  }
+
+  /** An attempt that has the slot's GPU from when the box was divided otherwise: its joules would count twice. */
+  #formerHolder({ info }: Slot): Attempt | null {
+    const hasItsGpu = (other: Slot): boolean =>
+      other.holder?.accepted.spec.device.uuids.some((uuid) => info.device.uuids.includes(uuid)) === true;
+    return this.#slots.find((other) => !other.offered && hasItsGpu(other))?.holder ?? null;
   }
 
   /** Writes the attempt to the disk and launches it under the supervisor of the first slot. */

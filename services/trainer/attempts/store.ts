@@ -1,8 +1,8 @@
 /** Attempts on the disk: written before they are acknowledged, found again after a restart, ended by hand when nobody else can. */
-import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { monotonicMs } from '../host/clock.js';
-import { dropHalfLine, syncToDisk, writeJsonSync } from '../host/files.js';
+import { appendWhole, dropHalfLine, syncToDisk, writeJsonSync } from '../host/files.js';
 import { attemptDirsOf, attemptFiles, sweepDirsOf, type TrainerLayout } from '../layout.js';
 import { encodeLine, type AttemptKey, type RunnerLine } from '../protocol/runner.js';
 import { Attempt } from './attempt.js';
@@ -46,7 +46,12 @@ export class AttemptStore {
     };
     const { accepted: file, spool } = attempt.files;
     if (file !== spool) writeJsonSync(file, attempt.accepted);
-    else appendFileSync(spool, noteLine({ type: 'accepted', attempt: attempt.accepted }));
+    else appendWhole(spool, noteLine({ type: 'accepted', attempt: attempt.accepted }));
+  }
+
+  /** What a service that was killed has half written goes, before a supervisor writes behind it. */
+  mend({ files: { spool } }: Attempt): void {
+    dropHalfLine(spool);
   }
 
   /** Waits for the disk: an attempt that lasts is to be known after a loss of power, too. */
@@ -82,8 +87,7 @@ export class AttemptStore {
   writeEnd(attempt: Attempt, end: Omit<EndLine, 'type'>): void {
     mkdirSync(dirname(attempt.files.spool), { recursive: true });
     // A supervisor that was killed may have left half a line.
-    dropHalfLine(attempt.files.spool);
-    appendFileSync(
+    appendWhole(
       attempt.files.spool,
       spoolLine(Date.now(), monotonicMs(), encodeLine({ type: 'end', ...end })),
     );

@@ -1,5 +1,6 @@
 /** Files that are either old or new, never half: what the trainer must not forget is written through these. */
 import {
+  appendFileSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -60,6 +61,17 @@ export function dropHalfLine(path: string): void {
   const content = readFileSync(path);
   const whole = content.lastIndexOf(10) + 1;
   if (whole < content.length) truncateSync(path, whole);
+}
+
+/** Appends whole lines or nothing, behind the last whole line that stands there. Errors: those of the file system. */
+export function appendWhole(path: string, lines: string): void {
+  dropHalfLine(path);
+  try {
+    appendFileSync(path, lines);
+  } catch (error) {
+    dropHalfLine(path);
+    throw error;
+  }
 }
 
 /** The parsed content, or undefined when there is no such file or it is no JSON. The caller checks the shape. */

@@ -53,6 +53,8 @@ export class Slot {
     prepare: () => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     return this.#enqueue(async () => {
+      // Its end may have been written while it waited here: nobody would undo what is made ready.
+      if (attempt.over) return;
       await prepare();
       await Promise.all(further.map((slot) => slot.#cool()));
       if (this.#link?.isFormer === true) {

@@ -10,6 +10,8 @@ import { AttemptEndClass } from '../../../proto/gen/wattsweep/v1/attempt.js';
 import type { StartAttemptRequest } from '../../../proto/gen/wattsweep/v1/trainer.js';
 import type { Attempt } from '../../../services/trainer/attempts/attempt.js';
 import { Attempts } from '../../../services/trainer/attempts/attempts.js';
+import { readBeginning } from '../../../services/trainer/attempts/beginning.js';
+import { AttemptStore } from '../../../services/trainer/attempts/store.js';
 import { attemptFiles, trainerLayout } from '../../../services/trainer/layout.js';
 import type { Outgoing } from '../../../services/trainer/nats/report-publisher.js';
 import type { ProgramNeeds } from '../../../services/trainer/programs/needs.js';
@@ -20,7 +22,7 @@ import { IdleWatts } from '../../../services/trainer/power/idle.js';
 import { PowerMeter } from '../../../services/trainer/power/meter.js';
 import { StatedDevices } from '../../../services/trainer/power/stated.js';
 import { planSlots } from '../../../services/trainer/slots/inventory.js';
-import type { Slot } from '../../../services/trainer/slots/slot.js';
+import { Slot } from '../../../services/trainer/slots/slot.js';
 
 const LEDGER = 'ledger-1';
 const key = { sweepId: 'sweep', trialId: 't1', attempt: 1, termId: '' };
@@ -292,6 +294,60 @@ describe('an attempt on several slots', () => {
     const slots = [gpu(0), gpu(1)];
     await next.recover(slots, new Map([[slots[1]!, dir]]));
     expect(slots.map(({ holder }) => holder?.name)).toEqual(['sweep/t1#1', 'sweep/t1#1']);
+    next.close();
+  });
+});
+
+describe('a box whose GPUs were divided otherwise', () => {
+  it('does not start a second attempt on a GPU that has one of before', async () => {
+    const gpus = [0, 1].map((index) => ({ id: `GPU-${String(index)}`, model: 'X', memoryBytes: 8e9 }));
+    const plan = { slots: 'auto' as const, threadsPerSlot: 1 };
+    const make = (info: object, offered: boolean) =>
+      ({ info, offered, holder: null, start: () => Promise.resolve() }) as unknown as Slot;
+    const [whole] = planSlots(gpus, plan);
+    await attempts.recover([make(whole!, true)], new Map());
+    attempts.start(request({ slotId: 'gpu0' }), LEDGER, false);
+    const { dir } = attempts.list()[0]!;
+    const next = new Attempts(attempts['options']);
+    const former = make({ ...whole, device: { kind: 'cpu', uuids: [] }, metered: [] }, false);
+    const parts = planSlots(gpus, { ...plan, slotsPerDevice: 2 }).map((info) => make(info, true));
+    await next.recover([...parts, former], new Map([[former, dir]]));
+    const on = (slotId: string) => request({ key: { ...key, trialId: slotId }, slotId });
+    expect(() => next.start(on('gpu0-1'), LEDGER, false)).toThrow('Slot gpu0-1 runs sweep/t1#1.');
+    expect(next.start(on('gpu1-1'), LEDGER, false)).toBe(true);
+    next.close();
+  });
+});
+
+it('an attempt that has ended while it waited for its slot changes nothing on the devices', async () => {
+  const events = { onNews: () => undefined, onRefused: () => undefined, onGone: () => undefined };
+  const options = { slotDir: '', supervisorCommand: ['none'], lostAfterMs: 1, stopGraceMs: 1 };
+  const [info] = planSlots([], { slots: { cpu: 1 }, threadsPerSlot: 1 });
+  await new Slot(info!, options, events).start({ over: true } as unknown as Attempt, [], () =>
+    Promise.reject(new Error('made ready')),
+  );
+});
+
+describe('a note that was cut off', () => {
+  const half = '{"atUnixMs":1,"monotonicMs":1,"line":{"type":"acc';
+
+  it('by a full disk: the next one stands on a line of its own, and the attempt has not begun', async () => {
+    const store = new AttemptStore(trainerLayout(dataDir, 'box'));
+    attempts.start(request(), LEDGER, false);
+    await appendFile(files().spool, half);
+    store.resumeFrom(attempts.list()[0]!, '/checkpoint', 2);
+    const beginning = readBeginning(files());
+    expect([beginning?.begun, beginning?.accepted.spec.resumeFrom]).toEqual([false, '/checkpoint']);
+  });
+
+  it('with its service is gone before a supervisor writes behind it', async () => {
+    attempts.start(request(), LEDGER, false);
+    const before = readFileSync(files().spool, 'utf8');
+    await appendFile(files().spool, half);
+    slot.holder = null;
+    const next = new Attempts(attempts['options']);
+    await next.recover([slot], new Map());
+    expect([told, readFileSync(files().spool, 'utf8')]).toEqual([['start', 'start'], before]);
     next.close();
   });
 });
