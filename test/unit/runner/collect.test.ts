@@ -13,7 +13,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Collect } from '../../../services/trainer/protocol/runner.js';
-import { crc32c } from '../../../services/trainer/runner/recipes/command/collect/crc32c.js';
+import { crc32c, maskedCrc32c } from '../../../services/trainer/runner/recipes/command/collect/crc32c.js';
+import {
+  DataType,
+  Event,
+} from '../../../services/trainer/runner/recipes/command/collect/events/gen/event.js';
 import { createCollector } from '../../../services/trainer/runner/recipes/command/collect/index.js';
 
 const fixtures = resolve(import.meta.dirname, '../../fixtures/events');
@@ -118,6 +122,32 @@ describe('event files', () => {
     appendFileSync(join(folder, 'logs', run, 'events.out.tfevents.1.v2'), bytes);
   };
 
+  const recordOf = (tag: string, step: number, value: number): Buffer => {
+    const event = Event.fromPartial({
+      step,
+      what: {
+        $case: 'summary',
+        value: {
+          value: [
+            {
+              tag,
+              value: { $case: 'tensor', value: { dtype: DataType.DT_DOUBLE, doubleVal: [value] } },
+            },
+          ],
+        },
+      },
+    });
+    const data = Buffer.from(Event.encode(event).finish());
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(data.length));
+    const sumOf = (bytes: Buffer): Buffer => {
+      const sum = Buffer.alloc(4);
+      sum.writeUInt32LE(maskedCrc32c(bytes));
+      return sum;
+    };
+    return Buffer.concat([length, sumOf(length), data, sumOf(data)]);
+  };
+
   it('have the checksum that they are said to have', () => {
     // RFC 3720, appendix B.4.
     expect(crc32c(Buffer.alloc(32)).toString(16)).toBe('8a9136aa');
@@ -132,8 +162,11 @@ describe('event files', () => {
       write('train', train.subarray(at, at + 100));
       look!(false);
     }
-    // Of epochs before the last one nothing more is waited for; the last may still become whole.
-    expect(epochs()).toEqual([1, 2]);
+    // The objective is in the other file, which TensorFlow may keep back for minutes longer.
+    expect(epochs()).toEqual([]);
+    write('validation', validation);
+    look!(false);
+    expect(epochs()).toEqual([1, 2, 3]);
     heard = [];
     const { look: again } = collector({ tensorboard: { ...tensorboard, folder: 'later' } });
     mkdirSync(join(folder, 'later', 'train'), { recursive: true });
@@ -152,6 +185,27 @@ describe('event files', () => {
       [3, 0.59375, '0.7728'],
     ]);
     expect(notes).toEqual([]);
+  });
+
+  it('tell no epoch without its objective, and wait for the rest until the next one has its own', () => {
+    const { look } = collector({ tensorboard: { ...tensorboard, epochs: 'from_1' } });
+    const wrote = (run: string, tag: string, step: number): void =>
+      write(run, recordOf(`epoch_${tag}`, step, step / 10));
+    // Validated after every second epoch.
+    for (const step of [1, 2, 3]) wrote('train', 'loss', step);
+    wrote('validation', 'accuracy', 2);
+    look!(false);
+    expect(heard).toEqual([{ epoch: 2, metrics: { loss: 0.2, val_accuracy: 0.2 } }]);
+    wrote('validation', 'accuracy', 4);
+    look!(false);
+    expect(epochs()).toEqual([2]);
+    wrote('validation', 'accuracy', 6);
+    look!(false);
+    expect(heard.slice(1)).toEqual([{ epoch: 4, metrics: { val_accuracy: 0.4 } }]);
+    for (const step of [4, 5, 6, 7]) wrote('train', 'loss', step);
+    look!(true);
+    expect(heard.slice(2)).toEqual([{ epoch: 6, metrics: { loss: 0.6, val_accuracy: 0.6 } }]);
+    expect(new Set(notes)).toEqual(new Set([expect.stringContaining('without val_accuracy')]));
   });
 
   it('of the older form, by steps from 1, under a name that further folders stand before', () => {

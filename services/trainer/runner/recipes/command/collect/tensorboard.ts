@@ -1,7 +1,7 @@
 /**
  * Epochs in TensorBoard's event files: scalars by tag and step. Programs write them from several runs (`train/`,
- * `validation/`), each to a file of its own, and late: an epoch is told when all of its metrics are there, when something of
- * a later one is, or at the end.
+ * `validation/`), each to a file of its own, and late, one file minutes after the other: an epoch is told when all of its
+ * metrics are there, when a later one has its objective, or at the end; never without the objective.
  */
 import { readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
@@ -23,6 +23,8 @@ export class TensorBoard implements Collector {
   /** Of `count`: what was last said of each metric, and how often the objective was. */
   readonly #latest: Record<string, number> = {};
   #counted = 0;
+  /** The last epoch that was told. */
+  #told = 0;
 
   constructor(
     private readonly collect: TensorBoardCollect,
@@ -91,19 +93,25 @@ export class TensorBoard implements Collector {
       return;
     }
     const epoch = epochs === 'from_0' ? step + 1 : step;
-    if (epoch < 1) return;
+    // What else there is of a told epoch comes too late.
+    if (epoch < 1 || (epoch <= this.#told && metric !== this.context.objective)) return;
     this.#pending.set(epoch, { ...this.#pending.get(epoch), [metric]: value });
   }
 
   #tell(isLast: boolean): void {
-    const { epochs, metrics: wanted } = this.collect;
-    const newest = Math.max(...this.#pending.keys());
-    for (const epoch of [...this.#pending.keys()].sort((a, b) => a - b)) {
-      const metrics = this.#pending.get(epoch) ?? {};
-      const isWhole = epochs === 'count' || Object.keys(wanted).every((metric) => metric in metrics);
-      if (!isWhole && !isLast && epoch === newest) return;
+    const { objective, note, take } = this.context;
+    const { epochs: stepsAre, metrics: wanted } = this.collect;
+    const pending = [...this.#pending].sort(([a], [b]) => a - b);
+    const newest = pending.findLast(([, metrics]) => Object.hasOwn(metrics, objective))?.[0] ?? 0;
+    for (const [epoch, metrics] of pending) {
+      const isWhole =
+        stepsAre === 'count' || Object.keys(wanted).every((metric) => Object.hasOwn(metrics, metric));
+      if (!isWhole && !isLast && epoch >= newest) return;
       this.#pending.delete(epoch);
-      this.context.take({ epoch, step: 0, metrics });
+      if (Object.hasOwn(metrics, objective)) {
+        this.#told = Math.max(this.#told, epoch);
+        take({ epoch, step: 0, metrics });
+      } else note(`epochs without ${objective} in the event files are not told`);
     }
   }
 }
