@@ -13,11 +13,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Collect } from '../../../services/trainer/protocol/runner.js';
+import { Event } from '../../../services/trainer/runner/graph/tensorflow/gen/event.js';
+import { DataType } from '../../../services/trainer/runner/graph/tensorflow/gen/types.js';
 import { crc32c, maskedCrc32c } from '../../../services/trainer/runner/recipes/command/collect/crc32c.js';
-import {
-  DataType,
-  Event,
-} from '../../../services/trainer/runner/recipes/command/collect/events/gen/event.js';
 import { createCollector } from '../../../services/trainer/runner/recipes/command/collect/index.js';
 
 const fixtures = resolve(import.meta.dirname, '../../fixtures/events');

@@ -23,6 +23,8 @@ export function constantAttr(dtype: number, shape: readonly number[], content: B
     tensorShape: shapeMessage(shape),
     versionNumber: 0,
     tensorContent: content,
+    floatVal: [],
+    doubleVal: [],
   };
   return { value: { $case: 'tensor', value } };
 }

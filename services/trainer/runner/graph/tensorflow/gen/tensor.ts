@@ -16,10 +16,19 @@ export interface TensorProto {
   tensorShape: TensorShapeProto | undefined;
   versionNumber: number;
   tensorContent: Buffer;
+  floatVal: number[];
+  doubleVal: number[];
 }
 
 function createBaseTensorProto(): TensorProto {
-  return { dtype: 0, tensorShape: undefined, versionNumber: 0, tensorContent: Buffer.alloc(0) };
+  return {
+    dtype: 0,
+    tensorShape: undefined,
+    versionNumber: 0,
+    tensorContent: Buffer.alloc(0),
+    floatVal: [],
+    doubleVal: [],
+  };
 }
 
 export const TensorProto: MessageFns<TensorProto> = {
@@ -35,6 +44,20 @@ export const TensorProto: MessageFns<TensorProto> = {
     }
     if (message.tensorContent.length !== 0) {
       writer.uint32(34).bytes(message.tensorContent);
+    }
+    if (message.floatVal.length !== 0) {
+      writer.uint32(42).fork();
+      for (const v of message.floatVal) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    if (message.doubleVal.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.doubleVal) {
+        writer.double(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -84,6 +107,42 @@ export const TensorProto: MessageFns<TensorProto> = {
             message.tensorContent = Buffer.from(reader.bytes());
             continue;
           }
+          case 5: {
+            if (tag === 45) {
+              message.floatVal.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 42) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.floatVal.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 6: {
+            if (tag === 49) {
+              message.doubleVal.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.doubleVal.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -107,6 +166,8 @@ export const TensorProto: MessageFns<TensorProto> = {
       : undefined;
     message.versionNumber = object.versionNumber ?? 0;
     message.tensorContent = object.tensorContent ?? Buffer.alloc(0);
+    message.floatVal = object.floatVal?.map((e) => e) || [];
+    message.doubleVal = object.doubleVal?.map((e) => e) || [];
     return message;
   },
 };

@@ -2,8 +2,9 @@
  * Scalars of a TensorBoard event file, while it is written. A file is a row of TFRecords: length (8 bytes, little-endian),
  * its masked CRC-32C, as many bytes of an `Event`, their masked CRC-32C (tensorflow/core/lib/io/record_writer.h).
  */
+import { Event, type Summary_Value } from '../../../graph/tensorflow/gen/event.js';
+import { DataType } from '../../../graph/tensorflow/gen/types.js';
 import { maskedCrc32c } from './crc32c.js';
-import { DataType, Event, type Summary_Value } from './events/gen/event.js';
 import { TailFile } from './tail-file.js';
 
 export interface Scalar {

@@ -3,23 +3,12 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { TensorProto } from "./tensor.js";
 
 /**
  * Field numbers and names are those of TensorFlow's public definitions (tensorflow/core/util/event.proto and
- * tensorflow/core/framework/summary.proto, tensor.proto, types.proto, Copyright The TensorFlow Authors, Apache-2.0); what
- * scalars do not need is left out.
+ * tensorflow/core/framework/summary.proto, Copyright The TensorFlow Authors, Apache-2.0); what scalars do not need is left out.
  */
-
-export const DataType = { DT_INVALID: 0, DT_FLOAT: 1, DT_DOUBLE: 2, UNRECOGNIZED: -1 } as const;
-
-export type DataType = typeof DataType[keyof typeof DataType];
-
-export namespace DataType {
-  export type DT_INVALID = typeof DataType.DT_INVALID;
-  export type DT_FLOAT = typeof DataType.DT_FLOAT;
-  export type DT_DOUBLE = typeof DataType.DT_DOUBLE;
-  export type UNRECOGNIZED = typeof DataType.UNRECOGNIZED;
-}
 
 /** One record of an event file. */
 export interface Event {
@@ -35,13 +24,6 @@ export interface Summary {
 export interface Summary_Value {
   tag: string;
   value: { $case: "simpleValue"; value: number } | { $case: "tensor"; value: TensorProto } | undefined;
-}
-
-export interface TensorProto {
-  dtype: DataType;
-  tensorContent: Buffer;
-  floatVal: number[];
-  doubleVal: number[];
 }
 
 function createBaseEvent(): Event {
@@ -293,125 +275,6 @@ export const Summary_Value: MessageFns<Summary_Value> = {
         break;
       }
     }
-    return message;
-  },
-};
-
-function createBaseTensorProto(): TensorProto {
-  return { dtype: 0, tensorContent: Buffer.alloc(0), floatVal: [], doubleVal: [] };
-}
-
-export const TensorProto: MessageFns<TensorProto> = {
-  encode(message: TensorProto, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.dtype !== 0) {
-      writer.uint32(8).int32(message.dtype);
-    }
-    if (message.tensorContent.length !== 0) {
-      writer.uint32(34).bytes(message.tensorContent);
-    }
-    if (message.floatVal.length !== 0) {
-      writer.uint32(42).fork();
-      for (const v of message.floatVal) {
-        writer.float(v);
-      }
-      writer.join();
-    }
-    if (message.doubleVal.length !== 0) {
-      writer.uint32(50).fork();
-      for (const v of message.doubleVal) {
-        writer.double(v);
-      }
-      writer.join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): TensorProto {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseTensorProto();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.dtype = reader.int32() as any;
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.tensorContent = Buffer.from(reader.bytes());
-            continue;
-          }
-          case 5: {
-            if (tag === 45) {
-              message.floatVal.push(reader.float());
-
-              continue;
-            }
-
-            if (tag === 42) {
-              const end2 = reader.uint32() + reader.pos;
-              while (reader.pos < end2) {
-                message.floatVal.push(reader.float());
-              }
-
-              continue;
-            }
-
-            break;
-          }
-          case 6: {
-            if (tag === 49) {
-              message.doubleVal.push(reader.double());
-
-              continue;
-            }
-
-            if (tag === 50) {
-              const end2 = reader.uint32() + reader.pos;
-              while (reader.pos < end2) {
-                message.doubleVal.push(reader.double());
-              }
-
-              continue;
-            }
-
-            break;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create<I extends Exact<DeepPartial<TensorProto>, I>>(base?: I): TensorProto {
-    return TensorProto.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<TensorProto>, I>>(object: I): TensorProto {
-    const message = createBaseTensorProto();
-    message.dtype = object.dtype ?? 0;
-    message.tensorContent = object.tensorContent ?? Buffer.alloc(0);
-    message.floatVal = object.floatVal?.map((e) => e) || [];
-    message.doubleVal = object.doubleVal?.map((e) => e) || [];
     return message;
   },
 };
