@@ -91,6 +91,16 @@ describe("the file of Keras' CSVLogger", () => {
     });
   });
 
+  it('may begin with a column without a name or a value', () => {
+    const { look } = collector({ kerasCsv: 'history.csv' });
+    writeFileSync(path(), ',epoch,acc\n0,0,0.5\n,1,0.6\n');
+    look!(true);
+    expect(heard.map(({ epoch, metrics }) => [epoch, metrics['acc']])).toEqual([
+      [1, 0.5],
+      [2, 0.6],
+    ]);
+  });
+
   it('is not that of an earlier run; one that is begun anew is', () => {
     writeFileSync(path(), 'epoch,acc\n0,0.1\n1,0.2\n');
     const { look } = collector({ kerasCsv: 'history.csv' });

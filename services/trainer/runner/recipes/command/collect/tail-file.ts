@@ -7,7 +7,7 @@ export interface Appended {
   readonly isAnew: boolean;
 }
 
-/** Most that one look reads, so that commands have their turn. */
+/** Most that is read, and held, at once. */
 const MOST_BYTES = 4 * 1024 * 1024;
 
 export class TailFile {
