@@ -206,7 +206,9 @@ export async function ensureEngine(options = {}) {
     return await ensureNative(options);
   } catch (error) {
     const hopeless = error instanceof SetupError && CANNOT_BE_HAD.has(error.code);
-    if (!hopeless || wasmWanted() === false || options.gpu === true) throw error;
+    // Slots of GPUs refuse WebAssembly: there the error says more.
+    const forGpu = options.gpu ?? (gpuWanted() && libtensorflowFolder(true) !== null);
+    if (!hopeless || wasmWanted() === false || forGpu) throw error;
     say(error.report);
     say(
       'engine: SO TRAINING FALLS BACK TO WEBASSEMBLY, on one thread and some twenty times slower; WATTSWEEP_WASM=0 refuses that',

@@ -23,6 +23,8 @@ import type { CodeObjects } from '../../../services/trainer/nats/code-objects.js
 import { CodeFolders } from '../../../services/trainer/programs/code-folders.js';
 import { FileHashes } from '../../../services/trainer/programs/file-hashes.js';
 import { checkNeeds } from '../../../services/trainer/programs/needs.js';
+import type { AttemptSpec } from '../../../services/trainer/protocol/runner.js';
+import { runCommand } from '../../../services/trainer/runner/recipes/command/command.js';
 import { linkCode } from '../../../services/trainer/runner/recipes/command/link-code.js';
 
 let dir: string;
@@ -229,5 +231,36 @@ describe('code on a box', () => {
     expect(() => linkCode({ dir: join(dir, 'code'), folder: 'nowhere' }, join(dir, 'other'))).toThrow(
       'the code has no folder nowhere',
     );
+  });
+
+  it('has a file of the name that the parameters get: it stays as it was', async () => {
+    write('code/wattsweep-parameters.json', 'theirs');
+    const work = join(dir, 'work');
+    const attempt: AttemptSpec = {
+      key: { sweepId: 's', trialId: 't', attempt: 1 },
+      recipe: 'command',
+      command: [process.execPath, '-e', ''],
+      parameters: { lr: 0.1 },
+      maxEpochs: 1,
+      seed: 1,
+      repeat: 1,
+      objective: 'loss',
+      device: { kind: 'cpu', uuids: [], model: 'CPU', threads: 1 },
+      workDir: work,
+      checkpointDir: join(dir, 'checkpoints'),
+      resumeFrom: null,
+      code: { dir: join(dir, 'code'), folder: '' },
+    };
+    await runCommand(attempt, {
+      environment: {},
+      spoil: () => undefined,
+      report: () => undefined,
+      stopRequested: () => null,
+      stopped: new Promise(() => undefined),
+      breathe: () => Promise.resolve(),
+    });
+    const read = (at: string): string => readFileSync(join(at, 'wattsweep-parameters.json'), 'utf8');
+    expect(JSON.parse(read(work))).toEqual({ lr: 0.1 });
+    expect(read(join(dir, 'code'))).toBe('theirs');
   });
 });

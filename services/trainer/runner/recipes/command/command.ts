@@ -4,7 +4,7 @@
  * SIGTERM. What else it prints goes to the attempt's log.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { LineSplitter } from '../../../host/lines.js';
@@ -154,6 +154,8 @@ function environment(attempt: AttemptSpec): Record<string, string> {
     attempt.workDir,
     attempt.code === undefined ? 'parameters.json' : 'wattsweep-parameters.json',
   );
+  // The code may have a file of that name: the link goes, not what all attempts share behind it.
+  rmSync(file, { force: true });
   writeFileSync(file, `${JSON.stringify(attempt.parameters, undefined, 2)}\n`);
   const parameters = Object.entries(attempt.parameters).map(([name, value]) => [
     `WATTSWEEP_PARAMETER_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`,
