@@ -1,29 +1,11 @@
 /** GPUs through NVML: the energy counter where the GPU has one, instant power beside it. */
-import type { Reading, PowerSource } from './source.js';
+import { NOTHING_SLOW, type PowerSource, type Reading, type Slow } from './source.js';
 import { nvmlText, type Nvml, type NvmlResult } from './nvml.js';
 
 /** Not supported, and no such function in this library. */
 const FOR_GOOD: ReadonlySet<number> = new Set([3, 13]);
 /** A GPU without it has the averaged power. */
 const INSTANT = 'instant power';
-
-type Slow = Pick<
-  Reading,
-  | 'memoryUsedBytes'
-  | 'temperatureCelsius'
-  | 'clockHertz'
-  | 'memoryClockHertz'
-  | 'throttledBy'
-  | 'powerLimitWatts'
->;
-const NOTHING_SLOW: Slow = {
-  memoryUsedBytes: null,
-  temperatureCelsius: null,
-  clockHertz: null,
-  memoryClockHertz: null,
-  throttledBy: null,
-  powerLimitWatts: null,
-};
 
 interface Missing {
   readonly device: string;

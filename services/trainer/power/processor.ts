@@ -2,9 +2,10 @@
  * The host's processors: RAPL's energy counters, hwmon where RAPL is missing, load and memory beside them. One device
  * for the whole box: a counter belongs to a package, whatever runs on it.
  */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { list, readProblem, text } from './kernel-files.js';
 import { CPU_DEVICE, unread, type PowerSource, type Reading } from './source.js';
 
 const MICRO = 1e-6;
@@ -17,29 +18,6 @@ export interface ProcessorPower {
   /** Joules at which its counter begins anew; absent when it does not, or does not say. */
   readonly rangeJoules?: number;
   read(): { readonly joules: number | null; readonly watts: number | null; readonly problem: string | null };
-}
-
-const list = (dir: string): string[] => {
-  try {
-    return readdirSync(dir).sort();
-  } catch {
-    return [];
-  }
-};
-
-const text = (path: string): string | null => {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return null;
-  }
-};
-
-/** Why a file gave no number, with what to do when it is a matter of permission; `error` is what reading it threw. */
-export function readProblem(path: string, error: unknown): string {
-  if (error === null) return `${path} holds no number`;
-  const denied = (error as NodeJS.ErrnoException).code === 'EACCES';
-  return denied ? `${path} may be read by root only (sudo chmod a+r ${path})` : `${path} cannot be read`;
 }
 
 function problemOf(path: string): string {

@@ -46,17 +46,32 @@ export interface PowerSource {
   close(): void;
 }
 
-/** A reading of which nothing has been read. */
-export const unread = (device: string): Reading => ({
-  device,
-  counterJoules: null,
-  watts: null,
-  utilization: null,
+/** What changes slowly, and is read seldom. */
+export type Slow = Pick<
+  Reading,
+  | 'memoryUsedBytes'
+  | 'temperatureCelsius'
+  | 'clockHertz'
+  | 'memoryClockHertz'
+  | 'throttledBy'
+  | 'powerLimitWatts'
+>;
+
+export const NOTHING_SLOW: Slow = {
   memoryUsedBytes: null,
   temperatureCelsius: null,
   clockHertz: null,
   memoryClockHertz: null,
   throttledBy: null,
   powerLimitWatts: null,
+};
+
+/** A reading of which nothing has been read. */
+export const unread = (device: string): Reading => ({
+  device,
+  counterJoules: null,
+  watts: null,
+  utilization: null,
+  ...NOTHING_SLOW,
   problem: null,
 });

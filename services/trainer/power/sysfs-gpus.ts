@@ -5,9 +5,9 @@
  * Sources: Linux drivers/gpu/drm/amd/pm/amdgpu_pm.c, Documentation/gpu/amdgpu/thermal.rst, and
  * Documentation/ABI/testing/sysfs-driver-intel-{i915,xe}-hwmon.
  */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readProblem } from './processor.js';
+import { list, number, readProblem, text } from './kernel-files.js';
 import { unread, type PowerSource, type Reading } from './source.js';
 
 export type SysfsVendor = 'amd' | 'intel';
@@ -29,27 +29,6 @@ const PCI_IDS: Readonly<Record<string, SysfsVendor>> = { '0x1002': 'amd', '0x808
 const NAMES: Readonly<Record<SysfsVendor, string>> = { amd: 'AMD', intel: 'Intel' };
 const MICRO = 1e-6;
 const MILLI = 1e-3;
-
-const list = (dir: string): readonly string[] => {
-  try {
-    return readdirSync(dir).sort();
-  } catch {
-    return [];
-  }
-};
-const text = (path: string): string | null => {
-  try {
-    const content = readFileSync(path, 'utf8').trim();
-    return content === '' ? null : content;
-  } catch {
-    return null;
-  }
-};
-const number = (path: string, factor = 1): number | null => {
-  const content = text(path);
-  const value = content === null ? NaN : Number(content) * factor;
-  return Number.isFinite(value) ? value : null;
-};
 
 /** GPUs of these vendors in bus order; of Intel those with sensors of their own, which those in a processor have not. */
 export function sysfsGpus(vendors: ReadonlySet<string>, root = '/sys'): readonly SysfsGpu[] {

@@ -9,12 +9,8 @@ import {
   parseSmiLine,
   smiFeed,
 } from '../../../services/trainer/power/nvidia-smi.js';
-import {
-  hwmonPower,
-  ProcessorSource,
-  raplPower,
-  readProblem,
-} from '../../../services/trainer/power/processor.js';
+import { readProblem } from '../../../services/trainer/power/kernel-files.js';
+import { hwmonPower, ProcessorSource, raplPower } from '../../../services/trainer/power/processor.js';
 import { unread, type PowerSource, type Reading } from '../../../services/trainer/power/source.js';
 
 /** A source whose readings the test sets. */

@@ -4,7 +4,7 @@
  * of elementwise operations. The numbers are those of `fused.ts`.
  */
 import type { Tensor, Tensor4D, TensorFlow } from '../../graph/binding.js';
-import { BN_EPSILON, type BatchNormResult, LEAK, type Operations, gradients } from './operations.js';
+import { activations, BN_EPSILON, type BatchNormResult, type Operations, gradients } from './operations.js';
 
 /** Zeros that `same` puts before the first row and column, and after the last. */
 function samePadding(side: number, kernel: number, stride: number): readonly [begin: number, end: number] {
@@ -163,18 +163,7 @@ export function composedOperations(tf: TensorFlow): Operations {
       const convolved = conv(stride)(x, kernel);
       return bias === null ? convolved : convolved.add(bias);
     },
-    activation: (x, kind) => {
-      switch (kind) {
-        case 'relu':
-          return tf.relu(x);
-        case 'leaky-relu':
-          return tf.leakyRelu(x, LEAK);
-        case 'elu':
-          return tf.elu(x);
-        case 'swish':
-          return x.mul(tf.sigmoid(x));
-      }
-    },
+    activation: activations(tf, (x) => tf.relu(x)),
     maxPool,
     add: (a, b) => a.add(b),
     dense: (x, kernel, bias) => x.matMul(kernel).add(bias),

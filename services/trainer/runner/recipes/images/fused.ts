@@ -4,7 +4,7 @@
  */
 import type { OpAttribute, Tensor, Tensor4D, TensorFlow } from '../../graph/binding.js';
 import { nativeBackend } from '../../graph/binding.js';
-import { BN_EPSILON, type BatchNormResult, LEAK, type Operations, gradients } from './operations.js';
+import { activations, BN_EPSILON, type BatchNormResult, type Operations, gradients } from './operations.js';
 
 export function fusedOperations(tf: TensorFlow): Operations {
   const backend = nativeBackend(tf);
@@ -83,18 +83,7 @@ export function fusedOperations(tf: TensorFlow): Operations {
       const convolved = tf.conv2d(x as Tensor4D, kernel as Tensor4D, stride, 'same');
       return bias === null ? convolved : biasAdd(convolved, bias);
     },
-    activation: (x, kind) => {
-      switch (kind) {
-        case 'relu':
-          return relu(x);
-        case 'leaky-relu':
-          return tf.leakyRelu(x, LEAK);
-        case 'elu':
-          return tf.elu(x);
-        case 'swish':
-          return x.mul(tf.sigmoid(x));
-      }
-    },
+    activation: activations(tf, relu),
     maxPool: (x) => tf.maxPool(x as Tensor4D, 2, 2, 'valid'),
     add,
     dense: (x, kernel, bias) => biasAdd(matMul(x, kernel), bias),

@@ -6,7 +6,7 @@ import type { Activation } from './architecture.js';
 export const BN_EPSILON = 1e-3;
 
 /** Slope of the leaky ReLU below 0 (Maas et al. 2013). */
-export const LEAK = 0.01;
+const LEAK = 0.01;
 
 export interface BatchNormResult {
   readonly output: Tensor;
@@ -30,6 +30,22 @@ export interface Operations {
   /** Cross-entropy of each row, [batch]; its gradient flows to the logits. @param labels int32 [batch]. */
   crossEntropy(logits: Tensor, labels: Tensor): Tensor;
 }
+
+/** The activations; the engines differ in `relu` alone. */
+export const activations =
+  (tf: TensorFlow, relu: (x: Tensor) => Tensor): Operations['activation'] =>
+  (x, kind) => {
+    switch (kind) {
+      case 'relu':
+        return relu(x);
+      case 'leaky-relu':
+        return tf.leakyRelu(x, LEAK);
+      case 'elu':
+        return tf.elu(x);
+      case 'swish':
+        return x.mul(tf.sigmoid(x));
+    }
+  };
 
 export type Save = (tensors: Tensor[]) => void;
 
