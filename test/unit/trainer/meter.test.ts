@@ -202,6 +202,12 @@ describe('processors', () => {
     await rm(join(root, 'intel-rapl:0', 'energy_uj'));
     expect(raplPower(root)?.read().joules).toBeNull();
     expect(raplPower(root)?.read().problem).toContain('cannot be read');
+    await writeFile(join(root, 'intel-rapl:0', 'energy_uj'), '\n');
+    const empty = raplPower(root)?.read();
+    expect(empty).toMatchObject({
+      joules: null,
+      problem: expect.stringContaining('holds no number') as string,
+    });
     // Root may read everything, so the refusal itself is made up here.
     expect(readProblem('/x', Object.assign(new Error('denied'), { code: 'EACCES' }))).toContain(
       'chmod a+r /x',
