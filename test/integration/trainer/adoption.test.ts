@@ -95,13 +95,29 @@ describe('attempts outlive what is around them', () => {
     client.close();
     await terminate(service.child);
     // Only a test that failed leaves supervisors behind.
-    for (const slot of ['cpu0', 'cpu1', 'gpu0', 'gpu1']) {
+    for (const slot of ['cpu0', 'cpu1', 'cpu2', 'cpu3', 'gpu0', 'gpu1']) {
       const supervisor = existsSync(slotPath(slot)) ? slotFile(slot) : null;
       if (supervisor !== null && isAlive(supervisor)) process.kill(supervisor.pid, 'SIGTERM');
     }
     await connection.close();
     await nats.stop();
     await rm(dataDir, { recursive: true, force: true });
+  });
+
+  it('a service that is killed in the middle of four attempts: each epoch of each arrives once', async () => {
+    const slots = { cpu: 4 };
+    await start({ slots });
+    const trials = ['t1', 't2', 't3', 't4'];
+    for (const [index, trialId] of trials.entries())
+      await client.start(trialId, { epochs: 60, epochMs: 40 }, { slotId: `cpu${String(index)}` });
+    for (const trialId of trials) await atLeast(trialId, 3);
+    await service.kill();
+    client.close();
+    await start({ slots });
+    for (const trialId of trials) {
+      expect((await endOf(trialId)).class).toBe(AttemptEndClass.COMPLETED);
+      expect(await epochsOf(trialId)).toEqual(from1(60));
+    }
   });
 
   it('a killed service: children go on, the next one adopts them, every epoch arrives', async () => {
